@@ -1,0 +1,51 @@
+# Targets: demo, test, check, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in requirements.lock.
+# Another interpreter: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SCENARIO := experiments/rural1/check.yaml
+RESULTS := results/rural1
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+
+.PHONY: demo test check format lock clean setup
+
+demo: $(READY)
+	$(BIN)/admmflex run $(SCENARIO) --out $(RESULTS)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	@echo "Installing into $(VENV), once: a few minutes"
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Needs uv; the lock holds versions and hashes, no addresses.
+lock:
+	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --upgrade \
+		--no-emit-index-url --no-header --no-annotate pyproject.toml --output-file requirements.lock --quiet
+
+clean:
+	rm -rf $(VENV) results .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

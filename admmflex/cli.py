@@ -1,0 +1,190 @@
+"""The command line. Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged, 75 rank lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from admmflex.progress import Display
+    from admmflex.results import Result
+    from admmflex.scenario import Scenario, Study
+    from grid.errors import InputError
+
+app = typer.Typer(
+    name="admmflex",
+    help="Agree with prosumers on powers that a low-voltage grid can carry.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 80},
+)
+Method = Literal["admm", "central", "none"]
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).", show_default=False)]
+
+TERMINAL = "ADMMFLEX_TERMINAL"
+"""Set when a terminal is in front of mpirun, which hides it from the ranks."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``run`` was asked for."""
+
+    scenario: Path
+    folder: Path
+    method: Method | None
+    quiet: bool
+    as_json: bool
+
+    def arguments(self) -> list[str]:
+        """The same command for every rank."""
+        given = ["run", str(self.scenario), "--out", str(self.folder)]
+        given += ["--method", self.method] if self.method else []
+        return given + ["--quiet"] * self.quiet + ["--json"] * self.as_json
+
+
+def main() -> None:
+    """Entry point of ``admmflex`` and ``python -m admmflex``."""
+    app()
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    out: Annotated[Path | None, typer.Option(help="Result folder [default: results/<scenario>].")] = None,
+    ranks: Annotated[int, typer.Option(min=1, help="Processes, started through MPI when more than one.")] = 1,
+    method: Annotated[Method | None, typer.Option(help="Instead of the scenario's coordination.method.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on standard output.")] = False,
+) -> None:
+    """Coordinate the prosumers of SCENARIO and check the plan by an AC power flow."""
+    from admmflex.errors import InputError
+    from admmflex.launch import leave
+
+    options = Options(scenario, out or Path("results") / scenario.stem, method, quiet, as_json)
+    try:
+        code = leave(_run_here(options)) if ranks == 1 else _run_ranks(options, ranks)
+    except InputError as error:
+        code = leave(_refuse(error, scenario))
+    raise typer.Exit(code)
+
+
+@app.command()
+def validate(scenario: ScenarioFile) -> None:
+    """Read SCENARIO with all its data and list every fault; nothing is solved."""
+    from admmflex.errors import InputError
+
+    try:
+        study = _study(scenario, None)
+    except InputError as error:
+        raise typer.Exit(_refuse(error, scenario)) from None
+    sizes = f"{len(study.prosumers)} prosumers, {len(study.network.buses)} buses, {study.horizon.steps} steps"
+    typer.echo(f"{scenario}: ok, {sizes}")
+    for note in study.notes:
+        typer.echo(f"note: {note}")
+
+
+def _refuse(error: InputError, source: Path) -> int:
+    """Print the faults, once however many ranks there are."""
+    from admmflex.console import fault_list
+    from admmflex.errors import ExitCode
+    from admmflex.launch import own_rank
+
+    if own_rank() == 0:
+        typer.echo(fault_list(error, str(source)), err=True)
+    return ExitCode.BAD_INPUT
+
+
+def _load(path: Path, method: Method | None) -> Scenario:
+    from admmflex.scenario import load
+
+    scenario = load(path)
+    return scenario if method is None else scenario.with_method(method)
+
+
+def _study(path: Path, method: Method | None) -> Study:
+    from admmflex.scenario import build
+
+    return build(_load(path, method))
+
+
+def _run_ranks(options: Options, ranks: int) -> int:
+    """Check the input here, which also fills the cache of networks, then start the ranks."""
+    from admmflex.errors import ExitCode
+    from admmflex.launch import launch
+
+    _study(options.scenario, options.method)
+    shown = {TERMINAL: "1"} if sys.stderr.isatty() else {}
+    code = launch(ranks, options.arguments(), shown)
+    if code == ExitCode.RANK_LOST:
+        typer.echo(f"{options.scenario}: a rank was lost; nothing was decided", err=True)
+    return code
+
+
+def _run_here(options: Options) -> int:
+    """Run in this process, which may be one rank of many; rank 0 speaks."""
+    from importlib import import_module
+
+    from admmflex.errors import ExitCode
+    from admmflex.launch import own_rank
+
+    speaks = own_rank() == 0
+    scenario = _load(options.scenario, options.method)
+    observer = _observer(options, speaks)
+    try:
+        result = import_module("admmflex.run").run(scenario, out=options.folder, observer=observer)
+    finally:
+        observer.close()
+    if speaks:
+        _tell(result, options)
+    codes = {"optimal": ExitCode.OK, "infeasible": ExitCode.INFEASIBLE, "not_converged": ExitCode.NOT_CONVERGED}
+    return codes[result.status]
+
+
+def _observer(options: Options, speaks: bool) -> Display:
+    from admmflex.progress import JsonLines, Lines, Live, Silent
+
+    if not speaks or (options.quiet and not options.as_json):
+        return Silent()
+    if options.as_json:
+        return JsonLines()
+    console = _console(sys.stderr)
+    return Live(console) if console.is_terminal else Lines()
+
+
+def _tell(result: Result, options: Options) -> None:
+    """Draw the picture, print the table and where everything is."""
+    from admmflex.console import facts, summary_table
+    from admmflex.report.figures import write_day
+
+    picture = write_day(result.dataset, options.folder)
+    if result.status != "optimal":
+        reason = result.summary.get("message") or "see history.jsonl"
+        typer.echo(f"{options.scenario}: {result.status.replace('_', ' ')}: {reason}", err=True)
+    if options.quiet or options.as_json:
+        return
+    console = _console(sys.stdout)
+    console.print()
+    console.print(summary_table(result.summary))
+    for fact in facts(result.summary):
+        console.print(fact)
+    console.print(f"\nresult   {options.folder / 'result.nc'}, summary.json, history.jsonl")
+    if picture is not None:
+        console.print(f"picture  {picture}")
+
+
+def _console(stream: TextIO) -> Console:
+    """A console of at most 80 columns; behind mpirun the launching terminal counts."""
+    from rich.console import Console
+
+    width = min(80, shutil.get_terminal_size((80, 24)).columns)
+    return Console(file=stream, force_terminal=TERMINAL in os.environ or None, width=width, highlight=False)

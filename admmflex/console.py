@@ -1,0 +1,89 @@
+"""Texts for a terminal of 80 columns: lists of faults and the table that ends a run."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from admmflex.progress import elapsed
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from grid.errors import InputError
+
+WIDTH = 80
+
+
+def fault_list(error: InputError, source: str) -> str:
+    """All faults of an input, numbered, at most 80 columns wide."""
+    count = len(error.faults)
+    lines = [f"{source}: {count} fault{'s' if count != 1 else ''}"]
+    for number, fault in enumerate(error.faults, 1):
+        lines += _wrapped(f"{number:3d}. ", f"{fault.element}: {fault.value}")
+        lines += _wrapped("     allowed: ", fault.allowed)
+        lines += _wrapped("     to do:   ", fault.remedy)
+    return "\n".join(lines)
+
+
+def _wrapped(first: str, text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first)) or [first.rstrip()]
+
+
+def summary_table(summary: Mapping[str, Any]) -> Table:
+    """What the day cost and where it was tightest, before and after coordination."""
+    from rich import box
+    from rich.table import Table
+
+    before = summary.get("baseline", {})
+    table = Table(box=box.SIMPLE_HEAD, width=WIDTH, pad_edge=False, show_edge=False)
+    table.add_column("")
+    table.add_column("uncoordinated", justify="right")
+    table.add_column("coordinated", justify="right")
+    table.add_row("cost of the day", _euro(summary.get("baseline_eur")), _euro(summary.get("objective_eur")))
+    for label, key, form in (
+        ("highest voltage", "highest_voltage", _volt),
+        ("lowest voltage", "lowest_voltage", _volt),
+        ("worst loading", "worst_loading", _load),
+    ):
+        table.add_row(label, form(before.get(key)), form(summary.get(key)))
+    return table
+
+
+def facts(summary: Mapping[str, Any]) -> list[str]:
+    """Further numbers of the run, one a line; what is unknown is left out."""
+    found = []
+    if "curtailed_kwh" in summary:
+        found.append(f"curtailed PV energy    {summary['curtailed_kwh']:.1f} kWh")
+    for key, name, unit in (("price_p", "grid price of p", "EUR/kWh"), ("price_q", "grid price of q", "EUR/kvarh")):
+        if key in summary:
+            found.append(f"{name:<22} {summary[key]['min']:+.4f} to {summary[key]['max']:+.4f} {unit}")
+    if "answers_per_prosumer" in summary:
+        found.append(f"answers per prosumer   {summary['answers_per_prosumer']}")
+    if summary.get("gap") is not None:
+        found.append(f"gap to the optimum     {100.0 * summary['gap']:.3f} %")
+    total = summary.get("timing", {}).get("total_s")
+    if total is not None:
+        found.append(f"time                   {elapsed(total)}")
+    return found
+
+
+def _euro(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f} EUR"
+
+
+def _volt(worst: Mapping[str, Any] | None) -> str:
+    return "-" if worst is None else _marked(f"{worst['value']:.4f} pu", worst, f"bus {worst['bus']}", 1e-4)
+
+
+def _load(worst: Mapping[str, Any] | None) -> str:
+    return "-" if worst is None else _marked(f"{100.0 * worst['value']:.1f} %", worst, str(worst["branch"]), 1e-3)
+
+
+def _marked(value: str, worst: Mapping[str, Any], place: str, tolerance: float) -> str:
+    """Value, place and hour; red when beyond the limit."""
+    hour = datetime.fromisoformat(worst["time"]).strftime("%H:%M")
+    value = f"[bold red]{value}[/]" if worst["excess"] > tolerance else value
+    return f"{value}\n[dim]{textwrap.shorten(place, 22, placeholder='..')} {hour}[/]"

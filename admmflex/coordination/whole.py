@@ -1,0 +1,270 @@
+"""All prosumers and the linearised grid as one convex program, with two ways of solving it.
+
+    min  sum_i C_i(x_i) + penalty sum_r dt_r s_r    s.t.  x_i in X_i,   (G z(x) - h) / scale <= s,   s >= 0
+
+z(x) are the bus sums of the powers at the meters. The slack ``s`` keeps the program solvable at any operating point; its
+price is so high that it is zero unless no plan meets the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import highspy
+import numpy as np
+import scipy.sparse as sp
+
+from admmflex.horizon import Array, BoolArray, IntArray
+from admmflex.prosumers.program import Program
+
+if TYPE_CHECKING:
+    from admmflex.response.custom import CvxpyModel
+
+Key = tuple[int, ...]
+MODEL_STATUS = highspy.HighsModelStatus
+BASIC, LOWER = highspy.HighsBasisStatus.kBasic, highspy.HighsBasisStatus.kLower
+
+
+@dataclass(frozen=True)
+class Block:
+    """Prosumers' programs side by side: the same fields as a program, and bus sums ``z = z0 + Z x``, bus by bus, p then q."""
+
+    cost: Array
+    constant: float
+    A: sp.csr_matrix
+    low: Array
+    high: Array
+    x_min: Array
+    x_max: Array
+    Z: sp.csr_matrix
+    z0: Array
+    moves: BoolArray
+    first: IntArray
+    n_steps: int
+
+    @staticmethod
+    def of(programs: Sequence[Program], bus: IntArray, n_buses: int, n_steps: int) -> Block:
+        """Stack programs; ``bus`` is the position of each among the ``n_buses`` bus sums."""
+        first = np.concatenate([[0], np.cumsum([len(program.cost) for program in programs])]).astype(np.int64)
+        z0 = np.zeros((2, n_buses, n_steps))
+        shape = (2 * n_buses * n_steps, int(first[-1]))
+        parts: list[sp.coo_matrix] = []
+        for i, program in enumerate(programs):
+            z0[:, bus[i]] += (program.p0, program.q0)
+            for offset, meter in ((bus[i], program.P.tocoo()), (n_buses + bus[i], program.Q.tocoo())):
+                place = (meter.row + offset * n_steps, meter.col + first[i])
+                parts.append(sp.coo_matrix((meter.data, place), shape=shape))
+        Z = sum((part.tocsr() for part in parts), start=sp.csr_matrix(shape))
+        return Block(
+            cost=_joined([program.cost for program in programs]),
+            constant=float(sum(program.cost_constant for program in programs)),
+            A=sp.block_diag([program.A for program in programs], format="csr") if programs else sp.csr_matrix((0, 0)),
+            low=_joined([program.low for program in programs]),
+            high=_joined([program.high for program in programs]),
+            x_min=_joined([program.x_min for program in programs]),
+            x_max=_joined([program.x_max for program in programs]),
+            Z=Z,
+            z0=z0.ravel(),
+            moves=np.asarray(abs(Z).sum(axis=0)).ravel() > 0,
+            first=first,
+            n_steps=n_steps,
+        )
+
+    def sides(self) -> tuple[BoolArray, BoolArray, BoolArray]:
+        """Which rows are equations, which have an upper and which a lower limit."""
+        equal = self.low == self.high
+        return equal, np.isfinite(self.high) & ~equal, np.isfinite(self.low) & ~equal
+
+    def parts(self, x: Array) -> list[Array]:
+        """``x`` prosumer by prosumer."""
+        return [x[a:b] for a, b in zip(self.first[:-1], self.first[1:], strict=True)]
+
+
+@dataclass(frozen=True)
+class GridRows:
+    """Rows ``(G z - h) / scale <= s`` over the bus sums; ``keys`` tell them apart from one round to the next.
+
+    ``penalty (M,)`` is the price of the slack in EUR per unit of the scaled row.
+    """
+
+    keys: tuple[Key, ...]
+    G: sp.csr_matrix
+    h: Array
+    penalty: Array
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``x`` of the block, powers ``(2, C, K)`` and costs ``(C,)`` of the cvxpy prosumers, slack and multiplier of each grid row.
+
+    ``merit`` is the cost with the penalty; ``moves`` are the variables that reach a meter, for the trust region.
+    """
+
+    x: Array
+    custom: Array
+    custom_cost: Array
+    slack: Array
+    mu: Array
+    merit: float
+    moves: Array
+
+
+class Solver(Protocol):
+    """A way of solving the whole program."""
+
+    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer | None:
+        """The optimum, with powers within ``radius`` [kW, kvar] of ``near``; None when the solver gives up."""
+        ...
+
+    def bus_sums(self, answer: Answer) -> Array:
+        """``z`` of an answer, ``(2 B K,)``."""
+        ...
+
+
+class HighsSolver:
+    """The dual simplex method of HiGHS, from the basis of the last solve; linear programs only."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.status: dict[Key, tuple[object, object]] = {}
+        self.basis: highspy.HighsBasis | None = None
+        self.highs = highspy.Highs()
+        self.highs.setOptionValue("output_flag", False)
+        self.highs.setOptionValue("threads", 1)
+        for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+            self.highs.setOptionValue(tolerance, 1e-9)
+
+    def bus_sums(self, answer: Answer) -> Array:
+        z: Array = self.block.z0 + self.block.Z @ answer.x
+        return z
+
+    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer | None:
+        block, n_rows, n_x = self.block, len(rows.keys), len(self.block.cost)
+        x_min, x_max = block.x_min, block.x_max
+        if near is not None and np.isfinite(radius):
+            x_min = np.where(block.moves, np.maximum(x_min, near.x - radius), x_min)
+            x_max = np.where(block.moves, np.minimum(x_max, near.x + radius), x_max)
+        grid = sp.hstack([rows.G @ block.Z, -sp.identity(n_rows)])
+        prosumers = sp.hstack([block.A, sp.csr_matrix((block.A.shape[0], n_rows))])
+        matrix = sp.vstack([prosumers, grid]).tocsc()
+        self.highs.passModel(
+            _highs_lp(
+                np.concatenate([block.cost, rows.penalty]),
+                matrix,
+                np.concatenate([block.low, np.full(n_rows, -np.inf)]),
+                np.concatenate([block.high, rows.h - rows.G @ block.z0]),
+                np.concatenate([x_min, np.zeros(n_rows)]),
+                np.concatenate([x_max, np.full(n_rows, np.inf)]),
+            )
+        )
+        if self.basis is not None:
+            self.highs.setBasis(self._basis(rows))
+        self.highs.run()
+        if self.highs.getModelStatus() != MODEL_STATUS.kOptimal:
+            self.basis = None
+            return None
+        self._remember(rows)
+        solution = self.highs.getSolution()
+        values = np.array(solution.col_value)
+        mu = -np.array(solution.row_dual)[block.A.shape[0] :]
+        x = np.clip(values[:n_x], block.x_min, block.x_max)
+        slack = values[n_x:]
+        merit = float(block.cost @ x + rows.penalty @ slack) + block.constant
+        none = np.zeros((2, 0, block.n_steps))
+        return Answer(x, none, np.zeros(0), slack, np.maximum(mu, 0.0), merit, x[block.moves])
+
+    def _basis(self, rows: GridRows) -> highspy.HighsBasis:
+        """The last basis for other grid rows: those that are new are basic."""
+        assert self.basis is not None
+        n_x, n_own = len(self.block.cost), self.block.A.shape[0]
+        known = [self.status.get(key, (LOWER, BASIC)) for key in rows.keys]
+        basis = highspy.HighsBasis()
+        basis.col_status = self.basis.col_status[:n_x] + [column for column, _ in known]
+        basis.row_status = self.basis.row_status[:n_own] + [row for _, row in known]
+        basis.valid = True
+        basis.alien = True
+        return basis
+
+    def _remember(self, rows: GridRows) -> None:
+        n_x, n_own = len(self.block.cost), self.block.A.shape[0]
+        self.basis = self.highs.getBasis()
+        columns, own = self.basis.col_status[n_x:], self.basis.row_status[n_own:]
+        self.status = dict(zip(rows.keys, zip(columns, own, strict=True), strict=True))
+
+
+class CvxpySolver:
+    """The readable form, for any convex prosumer; ``name`` is a solver that cvxpy knows, Clarabel when it is None."""
+
+    def __init__(self, block: Block, custom: Sequence[CvxpyModel], bus: IntArray, name: str | None = None) -> None:
+        import cvxpy as cp
+
+        self.block, self.models, self.name = block, tuple(custom), name or cp.CLARABEL
+        self.C = _bus_map(bus, len(block.z0), block.n_steps)
+        self.x = cp.Variable(len(block.cost))
+        equal, below, above = block.sides()
+        self.own = [
+            block.x_min <= self.x,
+            self.x <= block.x_max,
+            block.A[equal] @ self.x == block.low[equal],
+            block.A[below] @ self.x <= block.high[below],
+            block.A[above] @ self.x >= block.low[above],
+        ]
+        self.own += [constraint for model in custom for constraint in model.constraints]
+        self.z, self.moves = block.z0 + block.Z @ self.x, self.x[np.flatnonzero(block.moves)]
+        if custom:
+            self.powers = cp.hstack([model.p for model in custom] + [model.q for model in custom])
+            self.z, self.moves = self.z + self.C @ self.powers, cp.hstack([self.moves, self.powers])
+        self.cost = block.cost @ self.x + block.constant + sum(model.cost for model in custom)
+
+    def bus_sums(self, answer: Answer) -> Array:
+        z: Array = self.block.z0 + self.block.Z @ answer.x + self.C @ answer.custom.ravel()
+        return z
+
+    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer | None:
+        import cvxpy as cp
+
+        slack = cp.Variable(len(rows.keys), nonneg=True)
+        limits = rows.G @ self.z - slack <= rows.h
+        trust = [cp.abs(self.moves - near.moves) <= radius] if near is not None and np.isfinite(radius) else []
+        problem = cp.Problem(cp.Minimize(self.cost + rows.penalty @ slack), [*self.own, limits, *trust])
+        problem.solve(solver=self.name)
+        if problem.status != cp.OPTIMAL:
+            return None
+        x = np.clip(self.x.value, self.block.x_min, self.block.x_max)
+        shape = (2, len(self.models), self.block.n_steps)
+        return Answer(
+            x=x,
+            custom=self.powers.value.reshape(shape) if self.models else np.zeros(shape),
+            custom_cost=np.array([float(model.cost.value) for model in self.models]),
+            slack=slack.value,
+            mu=np.maximum(limits.dual_value, 0.0),
+            merit=float(problem.value),
+            moves=self.moves.value,
+        )
+
+
+def _joined(parts: list[Array]) -> Array:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _bus_map(bus: IntArray, n_sums: int, n_steps: int) -> sp.csr_matrix:
+    """The map from the powers ``(2, C, K)`` of cvxpy prosumers to the bus sums."""
+    if not len(bus):
+        return sp.csr_matrix((n_sums, 0))
+    n_buses, step = n_sums // (2 * n_steps), np.arange(n_steps)
+    row = np.concatenate([(part * n_buses + b) * n_steps + step for part in (0, 1) for b in bus])
+    return sp.csr_matrix((np.ones(len(row)), (row, np.arange(len(row)))), shape=(n_sums, len(row)))
+
+
+def _highs_lp(
+    cost: Array, matrix: sp.csc_matrix, low: Array, high: Array, x_min: Array, x_max: Array
+) -> highspy.HighsLp:
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(cost), len(low)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, x_min, x_max
+    lp.row_lower_, lp.row_upper_ = low, high
+    return lp

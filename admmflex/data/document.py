@@ -1,0 +1,125 @@
+"""A YAML file as plain data, with the line of every key and all faults of its form.
+
+The values are read by the rules of YAML 1.2: ``06:00`` and ``2016-05-20`` stay text (version 1.1 makes 22:00 the number
+1320), ``1e-3`` is a number, ``yes`` and ``on`` are text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from admmflex.errors import Fault, InputError
+
+Location = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader with the scalars of YAML 1.2."""
+
+
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_Loader.yaml_implicit_resolvers = {}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"^({_NUMBER.pattern})$"), list("-+0123456789."))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    """Decimal, also with leading zeros (version 1.1 reads 010 as eight)."""
+    return int(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a YAML file says: ``data`` as dicts, lists and scalars, ``lines`` the line of every key."""
+
+    path: Path
+    text: str
+    data: Any
+    lines: dict[Location, int] = field(default_factory=dict)
+
+    def where(self, location: Location) -> str:
+        """Name of a place for messages: ``prosumers.list[3].bus (line 12)``."""
+        name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        known = next((location[:n] for n in range(len(location), 0, -1) if location[:n] in self.lines), ())
+        line = f" (line {self.lines[known]})" if known in self.lines else ""
+        return f"{name or self.path.name}{line}"
+
+
+def read(path: Path) -> Document:
+    """Read one YAML file; a missing file, broken YAML and duplicate keys are faults."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        raise InputError(Fault(f"scenario file '{path}'", reason, "a readable YAML file", "check the path")) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            Fault(
+                f"scenario file '{path}'", f"is not UTF-8 text at byte {error.start}", "YAML text", "save it as UTF-8"
+            )
+        ) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Document:
+    """Parse YAML text that came from ``path``."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        lines: dict[Location, int] = {}
+        faults: list[Fault] = []
+        if node is not None:
+            _walk(node, (), lines, faults)
+        if faults:
+            raise InputError(faults)
+        data = None if node is None else loader.construct_document(node)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            Fault(f"scenario file '{path}'", f"not YAML: {_reason(error)}", "valid YAML", "correct the file there")
+        ) from error
+    finally:
+        loader.dispose()
+    return Document(path, text, data, lines)
+
+
+def _reason(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"{problem} at line {mark.line + 1}, column {mark.column + 1}" if mark else problem
+
+
+def _walk(node: yaml.Node, at: Location, lines: dict[Location, int], faults: list[Fault]) -> None:
+    """Collect the lines of all keys and the keys that appear twice."""
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            lines[(*at, number)] = item.start_mark.line + 1
+            _walk(item, (*at, number), lines, faults)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            place, line = (*at, str(key.value)), key.start_mark.line + 1
+            if place in lines:
+                name = ".".join(str(part) for part in place)
+                faults.append(
+                    Fault(
+                        f"{name} (line {line})",
+                        f"key appears twice, first in line {lines[place]}",
+                        "once",
+                        "remove one",
+                    )
+                )
+            lines[place] = line
+            _walk(value, place, lines, faults)

@@ -1,0 +1,193 @@
+"""The data that a coordination needs, built from a specification."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from admmflex.data import adoption, elements, explicit, network_prosumers, tables, tariff
+from admmflex.data.clock import make_horizon
+from admmflex.data.network_prosumers import Source
+from admmflex.data.profiles import Columns
+from admmflex.data.spec import CoordinationSpec, LimitsSpec, ScenarioSpec, SimbenchSpec
+from admmflex.data.validation import prosumer_rows
+from admmflex.errors import Fault, InputError, require
+from admmflex.horizon import Array, Horizon
+from admmflex.prosumers.prosumer import Prosumer
+from grid import Case, Limits, Network
+
+T = TypeVar("T")
+_ONLY_LOADS = SimbenchSpec.model_validate({"by": "load", "pv": {"use": False}, "storages": {"use": "idle"}})
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a coordination needs.
+
+    Args:
+        network: with ``v_min`` and ``v_max`` of the scenario at every bus.
+        limits: the rows of voltage and loading, with the shares of the ratings that the scenario allows.
+        horizon: the steps.
+        prosumers: names are unique; ``bus`` is a pandapower index that ``network.positions`` knows.
+        settings: how to coordinate.
+        seed: of everything that is drawn.
+        notes: what was decided on the way and the user should know.
+    """
+
+    network: Network
+    limits: Limits
+    horizon: Horizon
+    prosumers: tuple[Prosumer, ...]
+    settings: CoordinationSpec
+    seed: int
+    notes: tuple[str, ...]
+
+
+class _Collector:
+    """Runs the parts of a build and keeps the faults of all of them."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = list(faults)
+
+    def __call__(self, part: Callable[[], T]) -> T | None:
+        try:
+            return part()
+        except InputError as error:
+            self.faults += error.faults
+            return None
+
+
+def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Study:
+    """Read the network and the profiles, make the prosumers, and check everything.
+
+    Args:
+        folder: relative paths start here.
+        faults: what is known to be wrong already; reported together with what is found.
+
+    Raises:
+        InputError: every fault.
+    """
+    collect = _Collector(faults)
+    case = collect(lambda: elements.read_network(spec.network, folder))
+    horizon = collect(lambda: make_horizon(spec.horizon))
+    prosumers, notes = ((), ()) if horizon is None else _prosumers(spec, folder, case, horizon, collect)
+    if horizon is not None:
+        known = None if case is None else frozenset(case.network.known_buses.tolist())
+        collect.faults += _prosumer_faults(prosumers, horizon, known)
+    network = collect(lambda: None if case is None else _limited(case.network, spec.limits))
+    require(merged(collect.faults))
+    if network is None or horizon is None:
+        raise AssertionError("a part is missing without a fault")
+    limits = Limits.of(
+        network,
+        transformer=spec.limits.transformer,
+        line_loading=spec.limits.line_percent / 100.0,
+        transformer_loading=spec.limits.transformer_percent / 100.0,
+    )
+    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, (*network.notes, *notes))
+
+
+def _limited(network: Network, limits: LimitsSpec) -> Network:
+    """The network with the voltage band of the scenario."""
+    slack = abs(network.v_slack)
+    if not limits.v_min <= slack <= limits.v_max:
+        raise InputError(
+            Fault(
+                "limits",
+                f"slack voltage {slack:g} pu, which nothing in the grid can change",
+                f"v_min = {limits.v_min:g} to v_max = {limits.v_max:g} pu",
+                "change network.slack_pu or the limits",
+            )
+        )
+    return network.with_limits(v_min=limits.v_min, v_max=limits.v_max)
+
+
+def _prosumers(
+    spec: ScenarioSpec, folder: Path, case: Case | None, horizon: Horizon, collect: _Collector
+) -> tuple[list[Prosumer], list[str]]:
+    """Prosumers of all sources: network, adoption, list, table."""
+    notes: list[str] = []
+    own = spec.prosumers
+    price = collect(lambda: tariff.prices(spec.tariff, horizon))
+    imp, exp = price or tariff.free(horizon)
+    prosumers: list[Prosumer] = []
+    if case is not None and (own.simbench is not None or own.adoption is not None):
+        prosumers = collect(lambda: _from_network(spec, case, horizon, (imp, exp), notes)) or []
+    given = list(own.listed)
+    columns: Columns | None = Columns("tables.profiles, which is not given")
+    if own.tables is not None:
+        table = own.tables
+        if table.profiles is not None:
+            path = folder / table.profiles
+            columns = collect(lambda: tables.profile_columns(path, table, horizon))
+        if table.prosumers is not None:
+            rows = folder / table.prosumers
+            found = collect(lambda: prosumer_rows(tables.prosumer_rows(rows), rows))
+            given += found[0] if found else []
+            collect.faults += found[1] if found else []
+    if columns is not None:
+        source = Source(columns, horizon, imp, exp)
+        made = [collect(lambda entry=entry: explicit.prosumer(entry, source)) for entry in given]  # type: ignore[misc]
+        prosumers = prosumers + [prosumer for prosumer in made if prosumer is not None]
+    if not prosumers and not collect.faults:
+        collect.faults.append(Fault("prosumers", "none", "at least one", "use a network with loads, or list prosumers"))
+    return prosumers, notes
+
+
+def _from_network(
+    spec: ScenarioSpec, case: Case, horizon: Horizon, price: tuple[Array, Array], notes: list[str]
+) -> list[Prosumer]:
+    """Prosumers of the network and what is added to them."""
+    columns, aligned = elements.profile_columns(case.profiles, spec.horizon, horizon, spec.network.source)
+    if not aligned:
+        notes.append("profiles of the network are averaged over steps that are not one row each")
+    source = Source(columns, horizon, *price)
+    supplied = case.network.known_buses.tolist()
+    own = spec.prosumers
+    prosumers = network_prosumers.from_network(
+        own.simbench or _ONLY_LOADS, elements.rows(case.elements), supplied, source
+    )
+    if own.adoption is None:
+        return prosumers
+    return adoption.adopt(own.adoption, prosumers, columns, spec.seed)
+
+
+def _prosumer_faults(prosumers: Sequence[Prosumer], horizon: Horizon, known: frozenset[int] | None) -> list[Fault]:
+    """Names that appear twice, buses that the network does not supply, and what the assets say about themselves."""
+    faults = [
+        Fault(f"prosumer {name!r}", f"{count} prosumers have this name", "unique names", "rename them")
+        for name, count in Counter(prosumer.name for prosumer in prosumers).items()
+        if count > 1
+    ]
+    for prosumer in prosumers:
+        faults += prosumer.faults(horizon)
+        if known is not None and prosumer.bus not in known:
+            faults.append(
+                Fault(
+                    f"prosumer {prosumer.name!r}",
+                    f"bus = {prosumer.bus} is not a supplied bus of the network",
+                    f"one of {len(known)} pandapower bus indices, {min(known)} to {max(known)}",
+                    "correct bus",
+                )
+            )
+    return faults
+
+
+def merged(faults: Sequence[Fault]) -> list[Fault]:
+    """The same fault of many elements as one, with the first elements named and the others counted."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for fault in faults:
+        elements_of = groups.setdefault((fault.value, fault.allowed, fault.remedy), [])
+        if fault.element not in elements_of:
+            elements_of.append(fault.element)
+    result = []
+    for (value, allowed, remedy), named in groups.items():
+        if len(named) <= _SHOWN:
+            result += [Fault(element, value, allowed, remedy) for element in named]
+        else:
+            result.append(Fault(f"{named[0]} and {len(named) - 1} others", value, allowed, remedy))
+    return result

@@ -1,0 +1,273 @@
+"""Prosumers and profiles from CSV or Parquet files.
+
+Prosumers: one row each; the columns are the keys of an explicit prosumer, with a dot between section and key
+(``name, bus, load.p_kw, pv.kwp, pv.profile, battery.e_max_kwh, ...``); an empty cell is a key that is not given.
+
+Profiles: a column ``time`` with the beginning of each row, and one column per profile. Rows must be sorted, without gaps and
+duplicates, and cover the horizon with its own step; ``resample: mean`` averages finer rows, weighted by time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admmflex.data.clock import ProfileAxis, zone
+from admmflex.data.profiles import Columns
+from admmflex.data.spec import TablesSpec
+from admmflex.errors import Fault, InputError, require
+from admmflex.horizon import Array, Horizon
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EPOCH = np.datetime64(0, "s")
+
+
+def _read(path: Path, *, text: bool) -> pd.DataFrame:
+    """A table as it stands; ``text`` leaves every cell of a CSV file as text."""
+    import pandas as pd
+
+    element = f"table '{path.name}'"
+    if not path.is_file():
+        raise InputError(Fault(element, f"{path} is missing", "a CSV or Parquet file", "check the path"))
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype=str if text else None, keep_default_na=not text, skipinitialspace=True)
+    except ImportError as error:
+        raise InputError(
+            Fault(element, "needs pyarrow, which is not installed", "CSV, or Parquet with pyarrow", "install pyarrow")
+        ) from error
+    except Exception as error:  # the parsers of pandas and pyarrow share no base class
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            Fault(element, f"cannot be read: {reason}", "a CSV or Parquet table", "correct the file")
+        ) from error
+
+
+def prosumer_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a prosumer table as nested keys; cells stay text and are read by the same rules as the scenario."""
+    table = _read(path, text=True)
+    doubled = sorted({str(name) for name in table.columns if str(name).rpartition(".")[2].isdigit()})
+    require(
+        [
+            Fault(f"table '{path.name}'", f"column {name!r} appears twice or is a number", "names", "rename the column")
+            for name in doubled
+        ]
+    )
+    result = []
+    for record in table.to_dict("records"):
+        row: dict[str, Any] = {}
+        for column, cell in record.items():
+            if cell is None or cell != cell or (isinstance(cell, str) and not cell.strip()):
+                continue
+            *sections, key = str(column).strip().split(".")
+            place = row
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[key] = _scalar(cell)
+        result.append(row)
+    return result
+
+
+def _scalar(cell: Any) -> Any:
+    """A cell as text, number or truth value."""
+    if not isinstance(cell, str):
+        return cell.item() if isinstance(cell, np.generic) else cell
+    word = cell.strip()
+    if word.lower() in ("true", "false"):
+        return word.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def profile_columns(path: Path, spec: TablesSpec, horizon: Horizon) -> Columns:
+    """The profiles of a table over the steps of the horizon.
+
+    Raises:
+        InputError: no column ``time``; timestamps that are not times, missing, doubled, unsorted or that do not exist; rows
+            that do not cover the horizon or have another step; columns that are not numbers. All of them.
+    """
+    table = _read(path, text=False)
+    element = f"table '{path.name}'"
+    if "time" not in table.columns:
+        raise InputError(Fault(element, "has no column 'time'", "time and one column per profile", "add the column"))
+    local = zone(spec.timezone, element) if spec.timezone else horizon.start.tzinfo
+    seconds = _instants(table["time"], local, element)
+    _check_order(seconds, local, element)
+    numbers, faults = {}, []
+    for name in table.columns.drop("time"):
+        try:
+            numbers[str(name)] = table[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        except (ValueError, TypeError):
+            faults.append(
+                Fault(f"{element} column {name!r}", "has values that are not numbers", "numbers", "correct it")
+            )
+    require(faults)
+    if spec.resample == "mean":
+        return Columns(element, _means(numbers, seconds, horizon, local, element))
+    rows = _matching_rows(seconds, _edges(horizon), horizon, local, element)
+    return Columns(element, {name: values[rows] for name, values in numbers.items()})
+
+
+def _edges(horizon: Horizon) -> NDArray[np.int64]:
+    """Edges of the steps in seconds since 1970, ``(K + 1,)``."""
+    first = (horizon.times_utc[0] - _EPOCH).astype(np.int64)
+    return first + np.round(np.concatenate([[0.0], np.cumsum(horizon.dt_h)]) * 3600).astype(np.int64)
+
+
+def _clock(second: int, local: tzinfo | None) -> str:
+    return datetime.fromtimestamp(int(second), tz=local).isoformat(sep=" ", timespec="minutes")
+
+
+def _instants(times: pd.Series[Any], local: tzinfo | None, element: str) -> NDArray[np.int64]:
+    """Timestamps as seconds since 1970.
+
+    Times with an offset are instants. Without one they are wall-clock times in ``local``; the hour that the autumn change
+    repeats must then stand twice, and its second pass is the one that follows in the table.
+    """
+    import pandas as pd
+
+    if times.isna().any():
+        rows = np.flatnonzero(times.isna().to_numpy())
+        raise InputError(
+            Fault(
+                element,
+                f"{len(rows)} timestamps missing, the first in row {rows[0] + 1}",
+                "a time in every row",
+                "fill in",
+            )
+        )
+    try:
+        stamps = pd.to_datetime(times)
+    except (ValueError, TypeError):
+        stamps = None
+    if stamps is None or not pd.api.types.is_datetime64_any_dtype(stamps.dtype):
+        stamps = _mixed(times, element)
+    index = pd.DatetimeIndex(stamps)
+    if index.tz is None:
+        try:
+            index = index.tz_localize(local, ambiguous="infer" if len(index) > 1 else "raise", nonexistent="raise")
+        except Exception as error:  # pandas raises its zone library's own classes here
+            raise InputError(
+                Fault(
+                    element,
+                    f"wall-clock times that are no instants in {local}: {error}",
+                    "times with an offset, or local times as the clocks show them",
+                    "write offsets such as 2016-10-30T02:30+02:00, or set tables.timezone",
+                )
+            ) from error
+    return ((index.tz_convert("UTC").tz_localize(None).to_numpy() - _EPOCH) / np.timedelta64(1, "s")).astype(np.int64)
+
+
+def _mixed(times: pd.Series[Any], element: str) -> Any:
+    """Texts with different offsets, as a day with a change of the clock has them."""
+    import pandas as pd
+
+    parsed = pd.to_datetime(times, utc=True, errors="coerce", format="ISO8601")
+    if parsed.isna().any():
+        row = int(parsed.isna().to_numpy().argmax())
+        count = int(parsed.isna().sum())
+        raise InputError(
+            Fault(
+                element,
+                f"{count} values of 'time' are no times, the first {times.iloc[row]!r} in row {row + 1}",
+                "ISO 8601 such as 2016-05-20T06:00 or 2016-05-20T06:00+02:00",
+                "correct the column",
+            )
+        )
+    return parsed
+
+
+def _check_order(seconds: NDArray[np.int64], local: tzinfo | None, element: str) -> None:
+    """Rows in order, each once."""
+    step = np.diff(seconds)
+    faults = []
+    values, counts = np.unique(seconds, return_counts=True)
+    doubled = values[counts > 1]
+    if len(doubled):
+        first = _clock(doubled[0], local)
+        faults.append(
+            Fault(element, f"{len(doubled)} times appear twice, the first {first}", "each once", "remove rows")
+        )
+    if (step < 0).any():
+        row = int((step < 0).argmax()) + 1
+        faults.append(
+            Fault(
+                element,
+                f"not sorted: {_clock(seconds[row], local)} in row {row + 1} follows {_clock(seconds[row - 1], local)}",
+                "rows in order of time",
+                "sort the table",
+            )
+        )
+    require(faults)
+
+
+def _matching_rows(
+    seconds: NDArray[np.int64], edges: NDArray[np.int64], horizon: Horizon, local: tzinfo | None, element: str
+) -> NDArray[np.int64]:
+    """Row of every step; every row inside the horizon must begin a step."""
+    begin = edges[:-1]
+    rows = np.searchsorted(seconds, begin)
+    found = (rows < len(seconds)) & (seconds[np.minimum(rows, len(seconds) - 1)] == begin)
+    faults = []
+    if not found.all():
+        first = int((~found).argmax())
+        faults.append(
+            Fault(
+                element,
+                f"no row for {int((~found).sum())} of {horizon.steps} steps, the first {_clock(begin[first], local)}",
+                "one row at the beginning of every step",
+                "complete the table, or change the horizon",
+            )
+        )
+    inside = (seconds >= edges[0]) & (seconds < edges[-1])
+    between = seconds[inside & ~np.isin(seconds, begin)]
+    if len(between):
+        faults.append(
+            Fault(
+                element,
+                f"{len(between)} rows between the steps, the first {_clock(between[0], local)}",
+                "rows as long as the steps",
+                "set tables.resample: mean to average them, or change step_minutes",
+            )
+        )
+    require(faults)
+    return rows
+
+
+def _means(
+    numbers: dict[str, Array], seconds: NDArray[np.int64], horizon: Horizon, local: tzinfo | None, element: str
+) -> dict[str, Array]:
+    """Mean of every profile over each step; the rows must be equally long."""
+    lengths = np.diff(seconds)
+    if not len(lengths) or (lengths != lengths[0]).any():
+        row = int((lengths != lengths[0]).argmax()) if len(lengths) else 0
+        what = f"gap after {_clock(seconds[row], local)}" if len(lengths) else f"{len(seconds)} rows"
+        raise InputError(Fault(element, what, "two or more rows, equally long", "complete the table"))
+    first = datetime.fromtimestamp(int(seconds[0]), tz=local)
+    window = ProfileAxis(first, len(seconds), float(lengths[0]) / 3600.0).window(horizon)
+    faults = []
+    for name, values in numbers.items():
+        bad = np.flatnonzero(~np.isfinite(values[window.first : window.last]))
+        if len(bad):
+            at = _clock(seconds[window.first + bad[0]], local)
+            faults.append(
+                Fault(
+                    f"{element} column {name!r}",
+                    f"{len(bad)} values not finite, the first at {at}",
+                    "numbers",
+                    "fill it",
+                )
+            )
+    require(faults)
+    return {name: window.cut(values) for name, values in numbers.items()}

@@ -1,0 +1,142 @@
+"""The distribution system operator's side of the coordination, for the steps that one rank owns.
+
+Bus quantities are stored step by step as ``(K, 2 B)``: active power [kW] of the B prosumer buses, then reactive power [kvar],
+injections positive. Prices likewise, in EUR/kWh and EUR/kvarh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import grid
+from admmflex.dso._project import project_steps
+from admmflex.dso.rows import ComplexArray, Rows
+from admmflex.horizon import Array, IntArray
+from grid.limits import Limits
+from grid.linear import Linearisation, linearise
+from grid.network import Network
+
+MAX_ADDING_ROUNDS = 12
+IDLE_LIMIT = 20  # rounds after which an idle row is forgotten
+MAX_HALVINGS = 6
+
+
+@dataclass(frozen=True)
+class AcCheck:
+    """Excess over the limits in an AC power flow, per step ``(K,)``; infinite where the power flow has no solution."""
+
+    voltage_pu: Array
+    loading: Array
+
+    @property
+    def worst(self) -> Array:
+        """[largest voltage excess in pu, largest loading excess as a fraction]."""
+        return np.array([self.voltage_pu.max(initial=0.0), self.loading.max(initial=0.0)])
+
+
+class Dso:
+    """Linearised limits of the grid around a moving AC operating point.
+
+    Args:
+        network, limits: the grid.
+        buses: (B,) positions of the prosumer buses in the network.
+        n_steps: how many steps this rank owns.
+    """
+
+    def __init__(self, network: Network, limits: Limits, buses: IntArray, n_steps: int) -> None:
+        self.network, self.limits, self.buses, self.n_steps = network, limits, buses, n_steps
+        self.rows = Rows(limits, buses)
+        self.origin = np.zeros((n_steps, 2 * len(buses)))
+        self.lin: Linearisation | None = None
+        self._v: dict[str, ComplexArray | None] = {}
+
+    def twin(self) -> Dso:
+        """A second working set and operating point on the same grid."""
+        return Dso(self.network, self.limits, self.buses, self.n_steps)
+
+    def spread(self, x: Array) -> tuple[Array, Array]:
+        """Bus quantities ``(K, 2 B)`` as network injections p, q ``(n, K)``."""
+        n_buses = len(self.buses)
+        p = np.zeros((len(self.network.buses), len(x)))
+        q = np.zeros_like(p)
+        p[self.buses], q[self.buses] = x[:, :n_buses].T, x[:, n_buses:].T
+        return p, q
+
+    def power_flow(self, x: Array, memory: str = "check") -> grid.PowerFlow:
+        """AC power flow of bus injections, warm-started from the last one with the same ``memory``."""
+        flow = grid.power_flow(self.network, *self.spread(x), v_start=self._v.get(memory))
+        self._v[memory] = flow.v if flow.converged.all() else None
+        return flow
+
+    def check(self, x: Array) -> AcCheck:
+        """What the limits say to the AC power flow of bus injections ``x``."""
+        flow = self.power_flow(x)
+        over, under, overload = self.limits.excess(flow.v)
+        voltage = np.maximum(over, under).max(axis=0, initial=0.0)
+        loading = overload.max(axis=0, initial=0.0)
+        failed = ~flow.converged
+        voltage[failed] = loading[failed] = np.inf
+        return AcCheck(voltage, loading)
+
+    def relinearise(self, x: Array) -> None:
+        """Move the operating point to the AC power flow of ``x`` and renew every row.
+
+        Where ``x`` has no power flow solution (beyond voltage collapse) its injections are halved until they have one.
+        """
+        self.origin = x.copy()
+        flow = self.power_flow(self.origin, "operating point")
+        for _ in range(MAX_HALVINGS):
+            if flow.converged.all():
+                break
+            self.origin[~flow.converged] *= 0.5
+            flow = self.power_flow(self.origin, "operating point")
+        self.lin = linearise(self.network, flow.v)
+        self.rows.refresh(self.lin)
+
+    def deviation(self, x: Array) -> ComplexArray:
+        """Linearised change of the complex voltages from the operating point to ``x``, ``(n, K)`` pu."""
+        assert self.lin is not None
+        return self.lin.dv(*self.spread(x - self.origin))
+
+    def add_violated(self, x: Array) -> int:
+        """Add the rows that ``x`` violates most; returns how many."""
+        assert self.lin is not None
+        return self.rows.add_violated(self.lin, self.deviation(x))
+
+    def project(self, target: Array, mobility: Array) -> tuple[Array, Array]:
+        """The DSO step: the nearest bus powers that the linearised grid can carry, and their prices.
+
+        min sum_j (z_j - target_j)^2 / (2 mobility_j)   s.t. all limits, linearised;      price = - gradient' nu
+
+        Rows are added until none is violated; their multipliers warm-start the next call.
+
+        Args:
+            target: (K, 2 B) [kW, kvar].
+            mobility: (K, 2 B) number of prosumers that can move / rho; zero where nothing can.
+
+        Returns:
+            point z (K, 2 B) [kW, kvar] and price (K, 2 B) [EUR/kWh, EUR/kvarh].
+        """
+        rows = self.rows
+        point, price = target.copy(), np.zeros_like(target)
+        for adding in range(MAX_ADDING_ROUNDS):
+            if len(rows) or adding == 0:
+                project_steps(
+                    rows.first(self.n_steps), rows.gradient, rows.value, self.origin, target, mobility, rows.nu, point, price
+                )
+            if not self.add_violated(point):
+                break
+        rows.count_idle()
+        rows.drop_idle(IDLE_LIMIT)
+        return point, price
+
+    def least_value(self, price_weight: Array) -> float:
+        """min over z in the linearised grid of sum_t w_t price_t' z_t, for the prices of the last projection.
+
+        With price = - G' nu and rows value + G (z - z0) <= 0 it is sum_t w_t sum_r nu_r (value_r - G_r z0).
+        """
+        rows = self.rows
+        offset = rows.value - np.einsum("rj,rj->r", rows.gradient, self.origin[rows.step])
+        return float(np.sum(price_weight[rows.step] * rows.nu * offset))

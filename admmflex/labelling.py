@@ -1,0 +1,174 @@
+"""From plain arrays to one labelled dataset."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from admmflex.horizon import Horizon, IntArray
+from admmflex.prosumers.prosumer import Prosumer
+from admmflex.variables import HISTORY, PROFILES, VARIABLES, Variable
+from admmflex.versions import versions
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from admmflex.assets.flow import Asset
+
+FORMAT = "admmflex result 1"
+STATUSES = ("optimal", "infeasible", "not_converged")
+_PROFILE_OF = {("load", "p_kw"): "load_p_kw", ("load", "q_kvar"): "load_q_kvar", ("pv", "avail_kw"): "avail_kw"}
+_APPLIED = {"s_kva": "inverter_kva", "e_end_min_kwh": "end_bound_kwh"}
+"""Fields with a default that depends on others, and the property that says what applied."""
+
+_UNITS = (("_kwh", "kWh"), ("_kw", "kW"), ("_kvar", "kvar"), ("_kva", "kVA"), ("q_cost", "EUR/kvarh"), ("", "1"))
+_UNIT_OF = {"wear": "EUR/kWh", "end_value": "EUR/kWh", "reactive": ""}
+
+
+def dataset(
+    horizon: Horizon,
+    prosumers: Sequence[Prosumer],
+    buses: IntArray,
+    branches: Sequence[str],
+    variables: Mapping[str, Any],
+    *,
+    status: str,
+    objective_eur: float,
+    history: Sequence[Mapping[str, Any]] = (),
+    scenario: str = "",
+    **attributes: Any,
+) -> xr.Dataset:
+    """Put inputs and outputs together, labelled and with units.
+
+    Args:
+        prosumers: in the order of dimension ``prosumer``; their assets, one after another, make dimension ``asset``.
+        buses: ``(n_bus,)`` pandapower indices in the order of dimension ``bus``.
+        branches: ``(n_branch,)`` names.
+        variables: arrays by name, with the dimensions of ``VARIABLES`` except those that the prosumers give:
+            ``dt_h``, tariff, ``prosumer_bus``, asset profiles and parameters.
+        history: one record per round; its numbers become ``history_<key> (iteration)``.
+        scenario: the YAML text.
+        attributes: ``seed``, ``baseline_eur``, ``gap``, ``message``, ``answers_per_prosumer``, ...; None is left out.
+
+    Raises:
+        ValueError: an unknown or missing variable, a wrong shape, or an optimal result that is not finite.
+    """
+    import xarray as xr
+
+    arrays = {**_inputs(horizon, prosumers), **{name: np.asarray(value) for name, value in variables.items()}}
+    _check_names(arrays, status)
+    coordinates = _coordinates(horizon, prosumers, buses, branches, len(history))
+    sizes = {name: len(values) for name, (dims, values) in coordinates.items() if dims == name}
+    known = VARIABLES | PROFILES
+    data = {name: _labelled(name, known[name], values, sizes, status) for name, values in arrays.items()}
+    data |= _parameters([asset for prosumer in prosumers for asset in prosumer.assets])
+    data |= _history(history)
+    kept = {name: value for name, value in attributes.items() if value is not None}
+    about = {
+        "format": FORMAT,
+        "status": status,
+        "objective_eur": float(objective_eur),
+        "scenario": scenario,
+        "versions": json.dumps(versions()),
+        "timezone": str(horizon.start.tzinfo),
+    }
+    return xr.Dataset(data, coordinates, about | kept)
+
+
+def _inputs(horizon: Horizon, prosumers: Sequence[Prosumer]) -> dict[str, Any]:
+    """What the horizon and the prosumers say by themselves."""
+    assets = [asset for prosumer in prosumers for asset in prosumer.assets]
+    found: dict[str, Any] = {
+        "dt_h": horizon.dt_h,
+        "import_price": np.array([prosumer.import_price for prosumer in prosumers]),
+        "export_price": np.array([prosumer.export_price for prosumer in prosumers]),
+        "prosumer_bus": np.array([prosumer.bus for prosumer in prosumers], np.int64),
+    }
+    for (kind, field), name in _PROFILE_OF.items():
+        found[name] = np.zeros((len(assets), horizon.steps))
+        for row, asset in enumerate(assets):
+            if asset.kind == kind:
+                found[name][row] = getattr(asset, field)
+    return found
+
+
+def _check_names(arrays: Mapping[str, Any], status: str) -> None:
+    if status not in STATUSES:
+        raise ValueError(f"status is {status!r}; allowed: {', '.join(STATUSES)}")
+    known = VARIABLES.keys() | PROFILES.keys()
+    if unknown := arrays.keys() - known:
+        raise ValueError(f"no such variable in a result: {', '.join(sorted(unknown))}")
+    needed = {"input"} if status == "infeasible" else {"input", "output"}
+    if any(VARIABLES[name].role == "baseline" for name in arrays if name in VARIABLES):
+        needed.add("baseline")
+    if missing := [name for name, one in VARIABLES.items() if one.role in needed and name not in arrays]:
+        raise ValueError(f"the result lacks {', '.join(missing)}")
+
+
+def _labelled(name: str, variable: Variable, values: Any, sizes: Mapping[str, int], status: str) -> Any:
+    wanted = tuple(sizes[dim] for dim in variable.dims)
+    if values.shape != wanted:
+        raise ValueError(f"{name} has shape {values.shape}; {variable.dims} is {wanted}")
+    finite = values.dtype.kind not in "fc" or np.isfinite(values).all()
+    if status == "optimal" and variable.role == "output" and name != "energy_kwh" and not finite:
+        raise ValueError(f"{name} of an optimal result is not finite everywhere")
+    return variable.dims, values, {"units": variable.units, "long_name": variable.long_name}
+
+
+def _coordinates(
+    horizon: Horizon, prosumers: Sequence[Prosumer], buses: IntArray, branches: Sequence[str], rounds: int
+) -> dict[str, tuple[str, Any]]:
+    owners = [(row, prosumer, asset) for row, prosumer in enumerate(prosumers) for asset in prosumer.assets]
+    return {
+        "time": ("time", horizon.times_utc),
+        "prosumer": ("prosumer", _texts(prosumer.name for prosumer in prosumers)),
+        "bus": ("bus", np.asarray(buses, np.int64)),
+        "branch": ("branch", _texts(branches)),
+        "iteration": ("iteration", np.arange(1, rounds + 1)),
+        "asset": ("asset", _texts(f"{prosumer.name}/{asset.name}" for _, prosumer, asset in owners)),
+        "asset_kind": ("asset", _texts(asset.kind for _, _, asset in owners)),
+        "asset_prosumer": ("asset", np.array([row for row, _, _ in owners], np.int64)),
+    }
+
+
+def _texts(names: Iterable[str]) -> Any:
+    return np.array(list(names), dtype=object)
+
+
+def _parameters(assets: Sequence[Asset]) -> dict[str, Any]:
+    """Fields of the assets: ``(asset,)`` or ``(asset, time)``, NaN or empty for assets without the field."""
+    rows: dict[str, dict[int, Any]] = {}
+    for row, asset in enumerate(assets):
+        for field in fields(asset):  # type: ignore[arg-type]
+            if field.name == "name" or (asset.kind, field.name) in _PROFILE_OF:
+                continue
+            value = getattr(asset, field.name)
+            if value is None and field.name in _APPLIED:
+                value = getattr(asset, _APPLIED[field.name], None)
+            if value is not None:
+                rows.setdefault(field.name, {})[row] = value
+    return {name: _parameter(name, found, len(assets)) for name, found in rows.items()}
+
+
+def _parameter(name: str, found: Mapping[int, Any], count: int) -> Any:
+    sample = np.asarray(next(iter(found.values())))
+    values: Any = np.full(count, "", object) if sample.dtype.kind == "U" else np.full((count, *sample.shape), np.nan)
+    for row, value in found.items():
+        values[row] = value
+    units = _UNIT_OF.get(name) or next(unit for ending, unit in _UNITS if name.endswith(ending))
+    return ("asset", "time")[: values.ndim], values, {"units": units, "long_name": f"asset parameter {name}"}
+
+
+def _history(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    names = [key for record in records for key, value in record.items() if isinstance(value, int | float | np.number)]
+    found = {}
+    for name in dict.fromkeys(name for name in names if name != "iteration"):
+        values = np.array([float(record.get(name, math.nan)) for record in records])
+        about = HISTORY.get(name, Variable(("iteration",), "1", name, "optional"))
+        found[f"history_{name}"] = (about.dims, values, {"units": about.units, "long_name": about.long_name})
+    return found

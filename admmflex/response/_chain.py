@@ -1,0 +1,221 @@
+"""The chain x[t+1] = x[t] + w[t], lo <= x <= hi, each stage a non-decreasing curve w of its multiplier (numba).
+
+Forward, the state as a function of the multiplier is a sorted list of points (x, jump, change of slope): add the stage's
+points, cut at the bounds, remember the two multipliers of the cuts. Backward, the multiplier is cut by them (taut string).
+Where it rests on a jump the move is an interval: a forward sweep of reachable intervals and a backward choice.
+Source: section 2 of the formulation.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+
+@nb.njit(cache=True, error_model="numpy", inline="always")
+def _cut_left(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, last, value, bound):
+    """Raise the left end from value to bound, in the sorted list [head:tail) together with the points new[first:last].
+
+    Returns what is left of both, (head, first), and the multiplier of the cut, which becomes the first point of the list.
+    """
+    steep = 0.0
+    here = -np.inf
+    while True:
+        old = head < tail and (first == last or x[head] <= new_x[first])
+        if old:
+            at, up, bend = x[head], jump[head], slope[head]
+        elif first < last:
+            at, up, bend = new_x[first], new_jump[first], new_slope[first]
+        else:
+            return head, first, here
+        if steep > 0.0:
+            after = value + steep * (at - here)
+            if after >= bound:
+                at = min(max(here + (bound - value) / steep, here), at)
+                up, bend = 0.0, steep
+                break
+            value = after
+        head += old
+        first += not old
+        value += up
+        steep += bend
+        here = at
+        if value >= bound:
+            up, bend = value - bound, steep
+            break
+    head -= 1
+    x[head], jump[head], slope[head] = at, up, bend
+    return head, first, at
+
+
+@nb.njit(cache=True, error_model="numpy", inline="always")
+def _cut_right(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, last, value, bound):
+    """Lower the right end from value to bound; returns (tail, last) and the multiplier of the cut, as ``_cut_left``."""
+    steep = 0.0
+    here = np.inf
+    while True:
+        old = head < tail and (first == last or x[tail - 1] > new_x[last - 1])
+        if old:
+            at, up, bend = x[tail - 1], jump[tail - 1], slope[tail - 1]
+        elif first < last:
+            at, up, bend = new_x[last - 1], new_jump[last - 1], new_slope[last - 1]
+        else:
+            return tail, last, here
+        if steep > 0.0:
+            after = value - steep * (here - at)
+            if after <= bound:
+                at = max(min(here - (value - bound) / steep, here), at)
+                up, bend = 0.0, -steep
+                break
+            value = after
+        tail -= old
+        last -= not old
+        value -= up
+        steep -= bend
+        here = at
+        if value <= bound:
+            up, bend = bound - value, -steep
+            break
+    x[tail], jump[tail], slope[tail] = at, up, bend
+    return tail + 1, last, at
+
+
+@nb.njit(cache=True, error_model="numpy", inline="always")
+def _insert(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, last):
+    """Merge the points new[first:last] into the sorted list [head:tail), each from the nearer end; returns head, tail."""
+    middle = x[(head + tail) // 2] if tail > head else -np.inf
+    split = first
+    while split < last and new_x[split] < middle:
+        split += 1
+    i = head
+    head -= split - first
+    q = head
+    for j in range(first, split):
+        here = new_x[j]
+        while x[i] < here:
+            x[q], jump[q], slope[q] = x[i], jump[i], slope[i]
+            q += 1
+            i += 1
+        x[q], jump[q], slope[q] = here, new_jump[j], new_slope[j]
+        q += 1
+    i = tail - 1
+    tail += last - split
+    q = tail - 1
+    for j in range(last - 1, split - 1, -1):
+        here = new_x[j]
+        while i >= head and x[i] > here:
+            x[q], jump[q], slope[q] = x[i], jump[i], slope[i]
+            q -= 1
+            i -= 1
+        x[q], jump[q], slope[q] = here, new_jump[j], new_slope[j]
+        q -= 1
+    return head, tail
+
+
+@nb.njit(cache=True, error_model="numpy")
+def forward(first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, x, jump, slope, cut_low, cut_high):
+    """Forward sweep; fills the multipliers of the cuts, returns the energy by which a bound cannot be met."""
+    head = x.shape[0] // 2
+    tail = head
+    left = 0.0
+    right = 0.0
+    short = 0.0
+    for t in range(lo.shape[0]):
+        left += w_low[t]
+        right += w_high[t]
+        begin, end = first[t], first[t + 1]
+        cut_low[t] = -np.inf
+        cut_high[t] = np.inf
+        if right <= lo[t] or left >= hi[t]:
+            last = max(x[tail - 1] if tail > head else -np.inf, stage_x[end - 1] if end > begin else -np.inf)
+            least = min(x[head] if tail > head else np.inf, stage_x[begin] if end > begin else np.inf)
+            if right <= lo[t]:
+                short = max(short, lo[t] - right)
+                cut_low[t] = last
+                left = lo[t]
+            else:
+                short = max(short, left - hi[t])
+                cut_high[t] = least
+                left = hi[t]
+            right = left
+            head = x.shape[0] // 2
+            tail = head
+            continue
+        if left < lo[t]:
+            head, begin, cut_low[t] = _cut_left(
+                x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end, left, lo[t]
+            )
+            tail = max(tail, head + 1)
+            left = lo[t]
+        if right > hi[t]:
+            tail, end, cut_high[t] = _cut_right(
+                x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end, right, hi[t]
+            )
+            right = hi[t]
+        head, tail = _insert(x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end)
+    return short
+
+
+@nb.njit(cache=True, error_model="numpy", inline="always")
+def _move(m, first, last, start, end, x, jump, slope):
+    """The interval of moves of a stage at multiplier m."""
+    w = start
+    steep = 0.0
+    k = first
+    here = m
+    while k < last and x[k] < m:
+        w += steep * (x[k] - here) + jump[k]
+        steep += slope[k]
+        here = x[k]
+        k += 1
+    if k == last:
+        return end, end
+    w += steep * (m - here)
+    if x[k] == m:
+        return w, w + jump[k]
+    return w, w
+
+
+@nb.njit(cache=True, error_model="numpy")
+def backward(m, first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, cut_low, cut_high, mu, least, most, near, far):
+    """Backward sweep from the final multiplier m; fills mu and the moves ``least``."""
+    steps = lo.shape[0]
+    loose = False
+    for t in range(steps - 1, -1, -1):
+        near[t] = lo[t]
+        far[t] = hi[t]
+        if m < cut_low[t]:
+            m = cut_low[t]
+            far[t] = lo[t]
+        if m > cut_high[t]:
+            m = cut_high[t]
+            near[t] = hi[t]
+        mu[t] = m
+        a, b = _move(m, first[t], first[t + 1], w_low[t], w_high[t], stage_x, stage_jump, stage_slope)
+        least[t] = a
+        most[t] = b
+        loose |= b > a
+    if loose:
+        _choose(least, most, near, far)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _choose(least, most, near, far):
+    """Pick moves within their intervals so that the state stays between near and far; written to ``least``."""
+    steps = least.shape[0]
+    a = 0.0
+    b = 0.0
+    for t in range(steps):
+        a = min(max(a + least[t], near[t]), far[t])
+        b = max(min(b + most[t], far[t]), a)
+        near[t] = a
+        far[t] = b
+    x = min(max(0.0, a), b)
+    for t in range(steps - 1, -1, -1):
+        low = near[t - 1] if t > 0 else 0.0
+        high = far[t - 1] if t > 0 else 0.0
+        low = max(low, x - most[t])
+        high = min(high, x - least[t])
+        before = max(min(x, high), low)
+        least[t] = min(max(x - before, least[t]), most[t])
+        x = before

@@ -1,0 +1,40 @@
+"""All prosumers of one rank, answered by whichever response suits each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from admmflex.horizon import Array
+from admmflex.response.signal import Response
+
+
+class Population:
+    """Responses that together answer for ``n`` prosumers.
+
+    One answer minimises, for every prosumer i at bus b,
+
+        C_i(y) + sum_t dt_t ( -price_b,t' y_t + rho/2 |y_t - target_i,t|^2 ),      y = (p, q)
+    """
+
+    def __init__(self, responses: Sequence[Response], n_prosumers: int, n_steps: int) -> None:
+        self.responses = tuple(responses)
+        self.y = np.zeros((2, n_prosumers, n_steps))
+        self._cost = np.zeros(n_prosumers)
+
+    def answer(self, price: Array, target: Array, rho: float) -> Array:
+        """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; the returned ``(2, n, K)`` is overwritten by the next call."""
+        for response in self.responses:
+            response.answer(price, target, rho, self.y)
+        return self.y
+
+    def cost(self) -> Array:
+        """Own cost of the last answer: tariff, wear, reactive power, less the end value of energy; ``(n,)`` EUR."""
+        for response in self.responses:
+            self._cost[response.rows] = response.cost()
+        return self._cost
+
+    def state(self) -> tuple[dict[str, Array], ...]:
+        """Copies of the internal trajectories of the last answer, by response; all of them enter linearly."""
+        return tuple({name: values.copy() for name, values in response.state().items()} for response in self.responses)

@@ -1,0 +1,49 @@
+"""What a prosumer is asked and what it answers.
+
+One answer solves, for every prosumer i behind bus b,
+
+    min over y in Y_i   C_i(y) + sum_t dt[t] ( -lam[:,b,t]' y[:,t] + rho/2 |y[:,t] - z[:,i,t]|^2 ),    y = (p, q)
+
+Prices lam in EUR/kWh and EUR/kvarh without the tariff, powers in kW and kvar, injections positive; rho in EUR/(kW^2 h).
+Source: docs/formulation, section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from admmflex.horizon import Array, IntArray
+
+
+class Response(Protocol):
+    """A way of answering for some of the prosumers of a rank; a new way is one class with these members."""
+
+    rows: IntArray
+    """Positions of the prosumers answered for, in the rank's list."""
+
+    def answer(self, price: Array, target: Array, rho: float, out: Array) -> None:
+        """Answer a signal.
+
+        Args:
+            price: (2, n_bus, K) lam by position of the bus [EUR/kWh, EUR/kvarh].
+            target: (2, n, K) z of all the rank's prosumers [kW, kvar].
+            rho: penalty, 0 allowed.
+            out: (2, n, K) y of all the rank's prosumers; only ``rows`` are written.
+        """
+        ...
+
+    def cost(self) -> Array:
+        """Own cost C_i of the last answer ``(len(rows),)`` [EUR]: tariff, wear, reactive power, minus value of the final energy."""
+        ...
+
+    def state(self) -> Mapping[str, Array]:
+        """Inner trajectories of the last answer, linear quantities only, so that convex combinations of answers are feasible.
+
+        The arrays are valid until the next answer; copy what is kept.
+        """
+        ...
+
+    def evaluate_cost(self, p: Array, state: Mapping[str, Array]) -> Array:
+        """Own cost ``(len(rows),)`` [EUR] of powers p ``(len(rows), K)`` with these inner trajectories."""
+        ...

@@ -1,0 +1,157 @@
+"""Results: one self-contained dataset, its summary, and the files that hold them.
+
+    DIR/result.nc       everything, variable by variable (docs/results.md)
+    DIR/summary.json    status, costs, worst voltage and loading, timing
+    DIR/history.jsonl   one line per round, written while it runs
+
+Every file appears complete or not at all, except the history, which grows line by line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from admmflex.labelling import dataset
+from admmflex.summary import summarise
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["History", "Result", "UnsolvedError", "dataset", "read", "result", "write"]
+
+
+class UnsolvedError(RuntimeError):
+    """A result was required to be optimal and is not."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found.
+
+    Args:
+        dataset: inputs, outputs, prices and history as one xarray Dataset.
+        summary: the content of ``summary.json``.
+        directory: where it was written or read, if anywhere.
+    """
+
+    dataset: xr.Dataset
+    summary: dict[str, Any]
+    directory: Path | None = None
+
+    @property
+    def status(self) -> str:
+        """``optimal``, ``infeasible`` or ``not_converged``."""
+        return str(self.dataset.attrs["status"])
+
+    @property
+    def objective_eur(self) -> float:
+        return float(self.dataset.attrs["objective_eur"])
+
+    def require(self) -> Self:
+        """Return the result when it is optimal; raise UnsolvedError otherwise."""
+        if self.status != "optimal":
+            raise UnsolvedError(f"the result is {self.status}: {self.dataset.attrs.get('message') or 'no message'}")
+        return self
+
+
+def result(data: xr.Dataset, **extra: Any) -> Result:
+    """A result from its dataset; ``extra`` (residuals, timing, ...) goes into the summary as it is."""
+    return Result(data, summarise(data) | extra)
+
+
+def write(found: Result, directory: Path | str) -> Result:
+    """Write ``result.nc``, then ``summary.json``, each at once; return the result with its directory."""
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = found.dataset
+    packed = {"zlib": True, "complevel": 1, "shuffle": True}
+    large = (name for name, one in data.data_vars.items() if one.dtype.kind == "f" and one.size > 512)
+    encoding: dict[Any, Any] = dict.fromkeys(large, packed)
+    encoding["time"] = {"units": "seconds since 1970-01-01", "dtype": "int64"}
+    with _complete(folder / "result.nc") as path:
+        data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    with _complete(folder / "summary.json") as path:
+        path.write_text(json.dumps(plain(found.summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return replace(found, directory=folder)
+
+
+def read(directory: Path | str) -> Result:
+    """Read a result that ``write`` wrote.
+
+    Raises:
+        FileNotFoundError: no complete result in the folder.
+    """
+    import xarray as xr
+
+    folder = Path(directory)
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return Result(xr.load_dataset(folder / "result.nc", engine="h5netcdf"), summary, folder)
+
+
+class History:
+    """Records of the rounds, kept in memory and, with a directory, written line by line as they come.
+
+    Entering removes an older result from the directory, which would not belong to the new history.
+    """
+
+    def __init__(self, directory: Path | str | None = None) -> None:
+        self.records: list[dict[str, Any]] = []
+        self._folder = None if directory is None else Path(directory)
+        self._file: Any = None
+
+    def __enter__(self) -> Self:
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for name in ("summary.json", "result.nc", "day.html"):
+                (self._folder / name).unlink(missing_ok=True)
+            self._file = (self._folder / "history.jsonl").open("w", encoding="utf-8")
+        return self
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Keep one record and flush it to the file."""
+        self.records.append(dict(record))
+        if self._file is not None:
+            self._file.write(json.dumps(plain(record), allow_nan=False) + "\n")
+            self._file.flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+@contextmanager
+def _complete(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends without an error."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it: numpy numbers as numbers, what is not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,85 @@
+"""Every variable of a result file: dimensions, unit, meaning. ``docs/results.md`` explains them at length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Role = Literal["input", "output", "baseline", "optional"]
+"""Inputs are always there; outputs unless the day is infeasible; a baseline as a whole or not at all."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array of a result."""
+
+    dims: tuple[str, ...]
+    units: str
+    long_name: str
+    role: Role
+
+
+def _of(*dims: str) -> tuple[str, ...]:
+    return dims
+
+
+_TIME, _BUS, _BUS_TIME, _BRANCH_TIME = _of("time"), _of("bus"), _of("bus", "time"), _of("branch", "time")
+_HOME_TIME, _ASSET_TIME, _ROUND = _of("prosumer", "time"), _of("asset", "time"), _of("iteration")
+
+VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
+    {
+        "dt_h": Variable(_TIME, "h", "length of the step", "input"),
+        "import_price": Variable(_HOME_TIME, "EUR/kWh", "tariff for energy taken from the grid", "input"),
+        "export_price": Variable(_HOME_TIME, "EUR/kWh", "tariff for energy given to the grid", "input"),
+        "prosumer_bus": Variable(_of("prosumer"), "1", "pandapower index of the prosumer's bus", "input"),
+        "v_min": Variable(_BUS, "pu", "lowest voltage allowed", "input"),
+        "v_max": Variable(_BUS, "pu", "highest voltage allowed", "input"),
+        "bus_name": Variable(_BUS, "", "name of the bus", "optional"),
+        "branch_kind": Variable(_of("branch"), "", "line or transformer", "optional"),
+        "loading_max": Variable(_of("branch"), "1", "highest loading allowed", "optional"),
+        "p_kw": Variable(_HOME_TIME, "kW", "active power at the meter, injection positive", "output"),
+        "q_kvar": Variable(_HOME_TIME, "kvar", "reactive power at the meter, injection positive", "output"),
+        "asset_p_kw": Variable(_ASSET_TIME, "kW", "active power of the asset, injection positive", "output"),
+        "asset_q_kvar": Variable(_ASSET_TIME, "kvar", "reactive power of the asset, injection positive", "output"),
+        "energy_kwh": Variable(_ASSET_TIME, "kWh", "stored energy at the end of the step", "output"),
+        "price_p": Variable(_BUS_TIME, "EUR/kWh", "grid price of active energy, on top of the tariff", "output"),
+        "price_q": Variable(_BUS_TIME, "EUR/kvarh", "grid price of reactive energy", "output"),
+        "v_pu": Variable(_BUS_TIME, "pu", "voltage magnitude, AC power flow", "output"),
+        "loading": Variable(_BRANCH_TIME, "1", "loading relative to the rating, AC power flow", "output"),
+        "grid_p_kw": Variable(_TIME, "kW", "active power taken from the upstream grid, AC power flow", "optional"),
+        "grid_q_kvar": Variable(
+            _TIME, "kvar", "reactive power taken from the upstream grid, AC power flow", "optional"
+        ),
+        "p_kw_baseline": Variable(_HOME_TIME, "kW", "active power at the meter without coordination", "baseline"),
+        "q_kvar_baseline": Variable(_HOME_TIME, "kvar", "reactive power at the meter without coordination", "baseline"),
+        "v_pu_baseline": Variable(_BUS_TIME, "pu", "voltage magnitude without coordination", "baseline"),
+        "loading_baseline": Variable(_BRANCH_TIME, "1", "loading without coordination", "baseline"),
+    }
+)
+
+HISTORY: MappingProxyType[str, Variable] = MappingProxyType(
+    {
+        "primal": Variable(_ROUND, "1", "relative disagreement between prosumers and grid", "optional"),
+        "dual": Variable(_ROUND, "1", "relative movement of the prices", "optional"),
+        "rho": Variable(_ROUND, "EUR/(kW kWh)", "penalty", "optional"),
+        "cost_eur": Variable(_ROUND, "EUR", "cost of the prosumers' plans", "optional"),
+        "voltage_excess_pu": Variable(_ROUND, "pu", "worst AC voltage violation of the plans", "optional"),
+        "loading_excess": Variable(_ROUND, "1", "worst AC loading violation of the plans", "optional"),
+        "mix_cost_eur": Variable(_ROUND, "EUR", "cost of the mixed plan", "optional"),
+        "mix_voltage_excess_pu": Variable(_ROUND, "pu", "worst AC voltage violation of the mixed plan", "optional"),
+        "mix_loading_excess": Variable(_ROUND, "1", "worst AC loading violation of the mixed plan", "optional"),
+        "mix_slack_kw": Variable(_ROUND, "kW", "what the mixed plan lacks to meet the linearised limits", "optional"),
+        "elapsed_s": Variable(_ROUND, "s", "time since the start", "optional"),
+    }
+)
+"""What a record of the history usually holds; other numbers are kept as well."""
+
+PROFILES: MappingProxyType[str, Variable] = MappingProxyType(
+    {
+        "load_p_kw": Variable(_ASSET_TIME, "kW", "active consumption of a load, positive; 0 for other assets", "input"),
+        "load_q_kvar": Variable(_ASSET_TIME, "kvar", "reactive consumption of a load; 0 for other assets", "input"),
+        "avail_kw": Variable(_ASSET_TIME, "kW", "power that the sun offers a PV plant; 0 for other assets", "input"),
+    }
+)
+"""Profiles of assets; every other field of an asset is a parameter under the field's own name."""

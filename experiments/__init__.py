@@ -1,0 +1,1 @@
+"""Studies that reproduce the numbers of the documentation: one folder each, with its command."""
