@@ -34,7 +34,7 @@ format: $(READY)
 
 setup: $(READY)
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
 	@echo "Installing into $(VENV), once: a few minutes"
 	$(PYTHON) -m venv --clear $(VENV)

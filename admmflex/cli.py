@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
@@ -66,7 +66,10 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on standard output.")] = False,
 ) -> None:
-    """Coordinate the prosumers of SCENARIO and check the plan by an AC power flow."""
+    """Coordinate the prosumers of a day.
+
+    The plan is checked by an AC power flow. Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged, 75 rank lost.
+    """
     from admmflex.errors import InputError
     from admmflex.launch import leave
 
@@ -80,7 +83,10 @@ def run(
 
 @app.command()
 def validate(scenario: ScenarioFile) -> None:
-    """Read SCENARIO with all its data and list every fault; nothing is solved."""
+    """List every fault of a scenario and its data.
+
+    Nothing is solved. Exit codes: 0 ok, 2 bad input.
+    """
     from admmflex.errors import InputError
 
     try:
@@ -108,7 +114,10 @@ def _load(path: Path, method: Method | None) -> Scenario:
     from admmflex.scenario import load
 
     scenario = load(path)
-    return scenario if method is None else scenario.with_method(method)
+    if method is None:
+        return scenario
+    coordination = scenario.spec.coordination.model_copy(update={"method": method})
+    return replace(scenario, spec=scenario.spec.model_copy(update={"coordination": coordination}))
 
 
 def _study(path: Path, method: Method | None) -> Study:
@@ -132,16 +141,16 @@ def _run_ranks(options: Options, ranks: int) -> int:
 
 def _run_here(options: Options) -> int:
     """Run in this process, which may be one rank of many; rank 0 speaks."""
-    from importlib import import_module
-
     from admmflex.errors import ExitCode
     from admmflex.launch import own_rank
 
     speaks = own_rank() == 0
-    scenario = _load(options.scenario, options.method)
+    scenario = _load(options.scenario, options.method)  # before the slow import of what solves it
+    from admmflex.run import run as coordinate
+
     observer = _observer(options, speaks)
     try:
-        result = import_module("admmflex.run").run(scenario, out=options.folder, observer=observer)
+        result = coordinate(scenario, out=options.folder, observer=observer)
     finally:
         observer.close()
     if speaks:

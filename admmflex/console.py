@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from grid.errors import InputError
 
-WIDTH = 80
+WIDTH, PLACE = 80, 24
 
 
 def fault_list(error: InputError, source: str) -> str:
@@ -86,4 +86,4 @@ def _marked(value: str, worst: Mapping[str, Any], place: str, tolerance: float) 
     """Value, place and hour; red when beyond the limit."""
     hour = datetime.fromisoformat(worst["time"]).strftime("%H:%M")
     value = f"[bold red]{value}[/]" if worst["excess"] > tolerance else value
-    return f"{value}\n[dim]{textwrap.shorten(place, 22, placeholder='..')} {hour}[/]"
+    return f"{value}\n[dim]{place if len(place) <= PLACE else place[: PLACE - 2] + '..'} {hour}[/]"

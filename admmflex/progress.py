@@ -26,8 +26,8 @@ class Observer(Protocol):
     def start(self, info: Record) -> None:
         """Before the first round.
 
-        ``info``: name, prosumers, buses, steps, method, ranks, max_iterations, and targets: by record key, the value that
-        a stopping round must not exceed.
+        ``info``: name, prosumers, buses, steps, method, ranks, max_iterations, and targets: by record key, the value
+        that a stopping round must not exceed.
         """
         ...
 
@@ -187,7 +187,7 @@ def _excess(record: Record, key: str) -> float | None:
 
 
 def _cell(value: Any, width: int, form: str) -> str:
-    return f"{'-':>{width}}" if value is None or not math.isfinite(value) else f"{value:{width}{form}}"
+    return ("-" if value is None or not math.isfinite(value) else format(value, form)).rjust(width)
 
 
 def opening(info: Record) -> str:

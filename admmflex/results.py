@@ -79,9 +79,9 @@ def write(found: Result, directory: Path | str) -> Result:
     large = (name for name, one in data.data_vars.items() if one.dtype.kind == "f" and one.size > 512)
     encoding: dict[Any, Any] = dict.fromkeys(large, packed)
     encoding["time"] = {"units": "seconds since 1970-01-01", "dtype": "int64"}
-    with _complete(folder / "result.nc") as path:
+    with complete(folder / "result.nc") as path:
         data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
-    with _complete(folder / "summary.json") as path:
+    with complete(folder / "summary.json") as path:
         path.write_text(json.dumps(plain(found.summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return replace(found, directory=folder)
 
@@ -133,7 +133,7 @@ class History:
 
 
 @contextmanager
-def _complete(path: Path) -> Iterator[Path]:
+def complete(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without an error."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)

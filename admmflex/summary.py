@@ -44,7 +44,8 @@ def curtailed_kwh(data: xr.Dataset) -> float:
 
 def local_times(data: xr.Dataset) -> list[datetime]:
     """Beginning of each step in the time zone of the study."""
-    zone = ZoneInfo(data.attrs.get("timezone", "UTC"))
+    name = data.attrs.get("timezone", "UTC")
+    zone = datetime.strptime(name[3:], "%z").tzinfo if name.startswith(("UTC+", "UTC-")) else ZoneInfo(name)
     seconds = data["time"].to_numpy().astype("datetime64[s]").astype(np.int64)
     return [datetime.fromtimestamp(int(one), UTC).astimezone(zone) for one in seconds]
 

@@ -1,4 +1,9 @@
-"""Kernels over a tree of buses in preorder, vectorised over the steps of a chunk; called by powerflow and linear only."""
+"""Power flow sweeps over a tree of buses in preorder, LANES steps at a time; called by powerflow only.
+
+The workspace holds one row of 6 LANES numbers per bus: voltage (re, im), current (re, im), injected power (p, q). Bus numbers
+come from ``order`` (0, 1, ... n - 1) rather than from the loop counter: only then does the compiler check the overlap of the
+rows of a bus and its parent row by row, and use vector instructions.
+"""
 
 from __future__ import annotations
 
@@ -7,77 +12,127 @@ import numpy as np
 
 from grid.arrays import Array, BoolArray, IntArray
 
-LANES = 16
+LANES = 32
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def sweep(parent: IntArray, c: Array, v0r: float, v0i: float, p: Array, q: Array, v: Array, ok: BoolArray, tol: float, most: int) -> int:
-    """Solve V = Y^-1 (conj(S / V) - y_0 V_0) by sweeps: leaves to root, root to leaves, until V moves less than tol.
+def _fill(work: Array, p: Array, q: Array, v: Array, first: int, width: int, scale: float) -> None:
+    """Copy voltages and powers of some steps to the lanes (no power in spare lanes); current = conj(S / V)."""
+    for i in range(len(p)):
+        for k in range(width):
+            work[i, k] = v[i, first + k, 0]
+            work[i, LANES + k] = v[i, first + k, 1]
+            work[i, 4 * LANES + k] = p[i, first + k] * scale
+            work[i, 5 * LANES + k] = q[i, first + k] * scale
+        for k in range(width, LANES):
+            work[i, k] = v[i, first, 0]
+            work[i, LANES + k] = v[i, first, 1]
+            work[i, 4 * LANES + k] = 0.0
+            work[i, 5 * LANES + k] = 0.0
+        for k in range(LANES):
+            x = work[i, k]
+            y = work[i, LANES + k]
+            w = 1.0 / (x * x + y * y)
+            work[i, 2 * LANES + k] = (work[i, 4 * LANES + k] * x + work[i, 5 * LANES + k] * y) * w
+            work[i, 3 * LANES + k] = (work[i, 4 * LANES + k] * y - work[i, 5 * LANES + k] * x) * w
 
-    parent (n,); c (n, 6): L, U, 1/D (re, im) of the LDU factors; p, q (n, K) [pu]; v (n, K, 2) start and answer; ok (K,).
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+def _to_root(work: Array, order: IntArray, parent: IntArray, factors: Array) -> None:
+    """Forward elimination: current of the parent -= L current of the bus, leaves first."""
+    for s in range(len(order) - 1, 0, -1):
+        i = order[s]
+        up = parent[i]
+        lr = factors[i, 0]
+        li = factors[i, 1]
+        for k in range(LANES):
+            br = work[i, 2 * LANES + k]
+            bi = work[i, 3 * LANES + k]
+            work[up, 2 * LANES + k] -= lr * br - li * bi
+            work[up, 3 * LANES + k] -= lr * bi + li * br
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+def _to_leaves(work: Array, order: IntArray, parent: IntArray, factors: Array, move: Array) -> None:
+    """Back substitution V = current / D - U V_parent, then current = conj(S / V); move += |change of V|^2 per lane."""
+    for s in range(1, len(order)):
+        i = order[s]
+        up = parent[i]
+        ur = factors[i, 2]
+        ui = factors[i, 3]
+        dr = factors[i, 4]
+        di = factors[i, 5]
+        for k in range(LANES):
+            br = work[i, 2 * LANES + k]
+            bi = work[i, 3 * LANES + k]
+            pr = work[up, k]
+            pi = work[up, LANES + k]
+            x = dr * br - di * bi - ur * pr + ui * pi
+            y = dr * bi + di * br - ur * pi - ui * pr
+            ex = x - work[i, k]
+            ey = y - work[i, LANES + k]
+            work[i, k] = x
+            work[i, LANES + k] = y
+            w = 1.0 / (x * x + y * y)
+            work[i, 2 * LANES + k] = (work[i, 4 * LANES + k] * x + work[i, 5 * LANES + k] * y) * w
+            work[i, 3 * LANES + k] = (work[i, 4 * LANES + k] * y - work[i, 5 * LANES + k] * x) * w
+            move[k] += ex * ex + ey * ey
+
+
+@nb.njit(cache=True, error_model="numpy")
+def sweep(
+    order: IntArray,
+    parent: IntArray,
+    factors: Array,
+    p: Array,
+    q: Array,
+    scale: float,
+    v: Array,
+    error: Array,
+    tol: float,
+    most: int,
+) -> int:
+    """Solve V = Y^-1 (conj(S / V) - y_0 V_0) by sweeps, until the estimated error of V is below tol.
+
+    error = |move| theta / (1 - theta), theta = |move| / |previous move|, over the lanes that still are numbers.
+
+    Args:
+        order, parent: (n,) bus numbers and parents.
+        factors: (n, 6) L, U, 1/D (re, im) of the factors of Y.
+        p, q: (n, K) injections; scale makes them per unit.
+        v: (n, K, 2) start, overwritten by the answer.
+        error: (K,) estimated error of V per step, overwritten; NaN or large where the sweeps diverge.
+        tol, most: largest error [pu] and number of sweeps.
+
+    Returns:
+        Most sweeps that any step took.
     """
     n, steps = p.shape
-    br = np.empty((n, LANES))
-    bi = np.empty((n, LANES))
-    vr = np.empty((n, LANES))
-    vi = np.empty((n, LANES))
-    pp = np.zeros((n, LANES))
-    qq = np.zeros((n, LANES))
+    work = np.empty((n, 6 * LANES))
     move = np.empty(LANES)
     used = 0
-    for start in range(0, steps, LANES):
-        width = min(LANES, steps - start)
-        for i in range(n):
-            for k in range(width):
-                pp[i, k] = p[i, start + k]
-                qq[i, k] = q[i, start + k]
-                vr[i, k] = v[i, start + k, 0]
-                vi[i, k] = v[i, start + k, 1]
-            for k in range(width, LANES):
-                pp[i, k] = 0.0
-                qq[i, k] = 0.0
-                vr[i, k] = v0r
-                vi[i, k] = v0i
-        for it in range(most):
-            br[:] = 0.0
-            bi[:] = 0.0
-            for i in range(n - 1, 0, -1):
-                up = parent[i]
-                lr = c[i, 0]
-                li = c[i, 1]
-                for k in range(LANES):
-                    x = vr[i, k]
-                    y = vi[i, k]
-                    w = 1.0 / (x * x + y * y)
-                    gr = br[i, k] + (pp[i, k] * x + qq[i, k] * y) * w
-                    gi = bi[i, k] + (pp[i, k] * y - qq[i, k] * x) * w
-                    br[i, k] = gr
-                    bi[i, k] = gi
-                    br[up, k] -= lr * gr - li * gi
-                    bi[up, k] -= lr * gi + li * gr
+    for first in range(0, steps, LANES):
+        width = min(LANES, steps - first)
+        _fill(work, p, q, v, first, width, scale)
+        last, theta = np.inf, 1.0
+        for turn in range(most):
+            _to_root(work, order, parent, factors)
             move[:] = 0.0
-            for k in range(LANES):
-                vr[0, k] = v0r
-                vi[0, k] = v0i
-            for i in range(1, n):
-                up = parent[i]
-                ur = c[i, 2]
-                ui = c[i, 3]
-                dr = c[i, 4]
-                di = c[i, 5]
-                for k in range(LANES):
-                    x = dr * br[i, k] - di * bi[i, k] - (ur * vr[up, k] - ui * vi[up, k])
-                    y = dr * bi[i, k] + di * br[i, k] - (ur * vi[up, k] + ui * vr[up, k])
-                    move[k] += (x - vr[i, k]) ** 2 + (y - vi[i, k]) ** 2
-                    vr[i, k] = x
-                    vi[i, k] = y
-            used = max(used, it + 1)
-            if move.max() < tol * tol:
+            _to_leaves(work, order, parent, factors, move)
+            worst = 0.0
+            for k in range(width):
+                if move[k] > worst:
+                    worst = move[k]
+            worst = np.sqrt(worst)
+            theta = min(worst / last, 0.999) if turn > 0 and last > 0.0 else 0.999
+            last = worst
+            used = max(used, turn + 1)
+            if worst * theta <= tol * (1.0 - theta) or worst == 0.0:
                 break
         for i in range(n):
             for k in range(width):
-                v[i, start + k, 0] = vr[i, k]
-                v[i, start + k, 1] = vi[i, k]
+                v[i, first + k, 0] = work[i, k]
+                v[i, first + k, 1] = work[i, LANES + k]
         for k in range(width):
-            ok[start + k] = move[k] < tol * tol
+            error[first + k] = np.sqrt(move[k]) * theta / (1.0 - theta)
     return used

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import scipy.sparse.linalg as spla
 from numpy.typing import ArrayLike
 
 from grid import topology
@@ -106,13 +107,23 @@ class Network:
         """(n,) label of the outgoing feeder of each bus, -1 on the trunk from the slack to the busbar where feeders part."""
         return freeze(topology.feeders(self.n, self.from_bus, self.to_bus))
 
-    def admittance(self) -> sp.csc_array:
+    @cached_property
+    def y_bus(self) -> sp.csc_array:
         """Bus admittance matrix (n, n) [pu]."""
         f, t, bus = self.from_bus, self.to_bus, np.arange(self.n)
         rows = np.concatenate([f, f, t, t, bus])
         columns = np.concatenate([f, t, f, t, bus])
         values = np.concatenate([self.y_ff, self.y_ft, self.y_tf, self.y_tt, self.shunt_y])
         return sp.coo_array((values, (rows, columns)), shape=(self.n, self.n)).tocsc()
+
+    @cached_property
+    def v_no_load(self) -> ComplexArray:
+        """(n,) complex voltages without any injection [pu]: taps, phase shifts, charging and magnetising."""
+        v = np.full(self.n, self.v_slack, dtype=np.complex128)
+        if self.n > 1:
+            y = self.y_bus
+            v[1:] = spla.splu(sp.csc_array(y[1:, 1:])).solve(-y[1:, [0]].toarray()[:, 0] * self.v_slack)
+        return freeze(v)
 
     def positions(self, buses: ArrayLike) -> IntArray:
         """Positions of pandapower buses, those joined by closed switches included.

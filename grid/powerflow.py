@@ -12,6 +12,7 @@ import scipy.sparse.linalg as spla
 from grid import _tree
 from grid.arrays import Array, BoolArray, ComplexArray
 from grid.errors import Fault, InputError
+from grid.linear import newton_matrix
 from grid.network import S_BASE_KVA, Network
 
 
@@ -46,14 +47,12 @@ class PowerFlow:
     @cached_property
     def s_bus(self) -> ComplexArray:
         """(n, K) injection p + jq that the voltages stand for, the slack included [kW, kvar]."""
-        return self.v * np.conj(self.network.admittance() @ self.v) * S_BASE_KVA
+        return self.v * np.conj(self.network.y_bus @ self.v) * S_BASE_KVA
 
     @cached_property
     def pcc_kw(self) -> ComplexArray:
         """(K,) power p + jq that the grid gives to its slack [kW, kvar]: positive when it exports, sum of injections - losses."""
-        grid = self.network
-        row = grid.admittance()[[0], :]
-        return -(self.v[0] * np.conj((row @ self.v)[0])) * S_BASE_KVA
+        return -self.s_bus[0]
 
     @cached_property
     def loss_kw(self) -> Array:
@@ -86,59 +85,60 @@ def power_flow(
     *,
     v_start: ComplexArray | None = None,
     tol: float = 1e-10,
-    max_iterations: int = 100,
+    max_iterations: int = 60,
 ) -> PowerFlow:
     """Solve V_i conj((Y V)_i) = p_i + j q_i at every bus but the slack, for K steps.
+
+    Fixed point V = Y^-1 (conj(S / V) - y_0 V_0) on all steps at once; steps where it is slow or diverges go to Newton's method.
 
     Args:
         network: n buses.
         p_kw, q_kvar: (n, K) injections, positive into the grid; the row of the slack is ignored.
-        v_start: (n, K) first guess [pu], the slack voltage everywhere by default.
-        tol: largest move of the voltages in the last iteration [pu], root of the sum of squares over buses.
-        max_iterations: of the fixed point; steps that need more go to Newton's method.
+        v_start: (n, K) or (n, 1) first guess [pu]; the voltages without load by default.
+        tol: largest error of the voltages [pu], estimated from the last two moves (root of the sum of squares over buses).
+        max_iterations: of the fixed point.
 
     Returns:
-        Voltages and a status per step; never raises for lack of convergence.
+        Voltages and a status per step; never raises for lack of convergence. A solution with a voltage below half of the
+        one without load counts as none: it is the lower branch of the nose curve.
 
     Raises:
         InputError: wrong shape, NaN or infinite injections.
     """
     p, q = _checked(network, p_kw, q_kvar)
-    steps = p.shape[1]
-    v = np.empty((network.n, steps), dtype=np.complex128)
-    v[:] = network.v_slack if v_start is None else v_start
+    v = np.empty(p.shape, dtype=np.complex128)
+    v[:] = network.v_no_load[:, None] if v_start is None else v_start
     v[0] = network.v_slack
-    if network.is_tree:
-        converged, iterations = _tree_sweeps(network, p, q, v, tol, max_iterations)
-    else:
-        converged, iterations = _fixed_point(network, p, q, v, tol, max_iterations)
-    v[:, ~converged] = np.nan
+    solve = _sweeps if network.is_tree else _fixed_point
+    error, iterations = solve(network, p, q, v, tol, max_iterations)
+    converged = error <= tol
+    for k in np.flatnonzero(~converged):
+        v[:, k], converged[k] = _newton(network, (p[:, k] + 1j * q[:, k]) / S_BASE_KVA, tol)
     return PowerFlow(network, v, converged, iterations)
 
 
 def _checked(network: Network, p_kw: Array, q_kvar: Array) -> tuple[Array, Array]:
-    p = np.asarray(p_kw, dtype=np.float64)
-    q = np.asarray(q_kvar, dtype=np.float64)
+    p, q = np.ascontiguousarray(p_kw, dtype=np.float64), np.ascontiguousarray(q_kvar, dtype=np.float64)
     if p.ndim != 2 or p.shape != q.shape or p.shape[0] != network.n:
-        found = f"p_kw {p.shape}, q_kvar {q.shape}"
-        raise InputError(Fault("injections", found, f"({network.n}, K) both", "give one row per bus, in the network's order"))
-    wrong = ~(np.isfinite(p) & np.isfinite(q))
-    wrong[0] = False
-    if wrong.any():
-        i, k = (int(at[0]) for at in np.nonzero(wrong))
-        found = f"p = {p[i, k]} kW, q = {q[i, k]} kvar at step {k}"
-        raise InputError(Fault(network.bus_label(i), found, "numbers", "correct the profile"))
-    return p / S_BASE_KVA, q / S_BASE_KVA
+        found, allowed = f"p_kw {p.shape}, q_kvar {q.shape}", f"({network.n}, K) both"
+        raise InputError(Fault("injections", found, allowed, "give one row per bus, in the network's order"))
+    if not np.isfinite(p[1:].sum() + q[1:].sum()):
+        wrong = ~(np.isfinite(p) & np.isfinite(q))
+        wrong[0] = False
+        places = np.argwhere(wrong)
+        if len(places):
+            i, k = (int(x) for x in places[0])
+            found = f"p = {p[i, k]} kW, q = {q[i, k]} kvar at step {k} ({len(places)} such values in all)"
+            raise InputError(Fault(network.bus_label(i), found, "numbers", "correct the profile"))
+    return p, q
 
 
 def tree_factors(network: Network) -> Array:
-    """LDU factors of the admittance matrix of a tree, (n, 6): L = y_pi / D, U = y_ip / D and 1 / D, real and imaginary."""
-    parent = network.parent
+    """Factors of the admittance matrix of a tree, (n, 6): L = y_pi / D, U = y_ip / D and 1 / D, real and imaginary."""
+    parent, y = network.parent, network.y_bus
     assert parent is not None
-    y = network.admittance()
-    diagonal = y.diagonal()
-    down = np.asarray(y[parent[1:], np.arange(1, network.n)]).ravel()
-    up = np.asarray(y[np.arange(1, network.n), parent[1:]]).ravel()
+    bus = np.arange(1, network.n)
+    diagonal, down, up = y.diagonal(), y[parent[1:], bus], y[bus, parent[1:]]
     factors = np.zeros((network.n, 3), dtype=np.complex128)
     for i in range(network.n - 1, 0, -1):
         factors[i] = down[i - 1] / diagonal[i], up[i - 1] / diagonal[i], 1 / diagonal[i]
@@ -146,26 +146,48 @@ def tree_factors(network: Network) -> Array:
     return factors.view(np.float64)
 
 
-def _tree_sweeps(network: Network, p: Array, q: Array, v: ComplexArray, tol: float, most: int) -> tuple[BoolArray, int]:
-    ok = np.zeros(p.shape[1], dtype=np.bool_)
-    slack = network.v_slack
-    used = _tree.sweep(network.parent, tree_factors(network), slack.real, slack.imag, p, q, v.view(np.float64).reshape(*v.shape, 2), ok, tol, most)
-    return ok, int(used)
+def _sweeps(network: Network, p: Array, q: Array, v: ComplexArray, tol: float, most: int) -> tuple[Array, int]:
+    """Fixed point on a tree: overwrites v, returns the estimated error per step and the number of iterations."""
+    error = np.empty(p.shape[1])
+    order, pairs = np.arange(network.n), v.view(np.float64).reshape(*v.shape, 2)
+    factors = tree_factors(network)
+    used = _tree.sweep(order, network.parent, factors, p, q, 1 / S_BASE_KVA, pairs, error, tol, most)
+    return error, int(used)
 
 
-def _fixed_point(network: Network, p: Array, q: Array, v: ComplexArray, tol: float, most: int) -> tuple[BoolArray, int]:
-    y = network.admittance()
-    solve = spla.splu(sp.csc_matrix(y[1:, 1:]))
-    slack = (y[1:, [0]] @ np.array([[network.v_slack]]))
-    s = p[1:] + 1j * q[1:]
-    converged = np.zeros(p.shape[1], dtype=np.bool_)
-    at = np.arange(p.shape[1])
-    for used in range(1, most + 1):
-        new = solve.solve(np.conj(s[:, at] / v[1:, at]) - slack)
-        move = np.sqrt((np.abs(new - v[1:, at]) ** 2).sum(axis=0))
-        v[1:, at] = new
-        converged[at[move < tol]] = True
-        at = at[~(move < tol)]
-        if not len(at):
+def _fixed_point(network: Network, p: Array, q: Array, v: ComplexArray, tol: float, most: int) -> tuple[Array, int]:
+    """The same on a meshed grid, with one sparse LU of Y."""
+    lu = spla.splu(sp.csc_array(network.y_bus[1:, 1:]))
+    s = (p[1:] - 1j * q[1:]) / S_BASE_KVA
+    no_load = network.v_no_load[1:, None]
+    error = np.full(p.shape[1], np.inf)
+    last = np.full(p.shape[1], np.inf)
+    left, used = np.arange(p.shape[1]), 0
+    while len(left) and used < most:
+        new = no_load + lu.solve(s[:, left] / np.conj(v[1:, left]))
+        move = np.sqrt((np.abs(new - v[1:, left]) ** 2).sum(axis=0))
+        v[1:, left] = new
+        theta = np.minimum(np.divide(move, last[left], out=np.zeros_like(move), where=last[left] > 0), 0.999)
+        error[left] = np.where(used > 0, move * theta / (1 - theta), np.inf)
+        last[left] = move
+        used += 1
+        left = left[(error[left] > tol) & (move < 1e3)]
+    return error, used
+
+
+def _newton(network: Network, s: ComplexArray, tol: float, most: int = 30) -> tuple[ComplexArray, bool]:
+    """Newton's method for one step from the voltages without load; s (n,) [pu]; NaN and False when it fails."""
+    y = sp.csc_array(network.y_bus[1:, 1:])
+    v = network.v_no_load.copy()
+    floor = 0.5 * np.abs(v)
+    for _ in range(most):
+        rest = np.conj(s[1:] / v[1:]) - (network.y_bus @ v)[1:]
+        matrix = newton_matrix(y, np.conj(s[1:]) / np.conj(v[1:]) ** 2)
+        step = spla.splu(matrix).solve(np.concatenate([rest.real, rest.imag]))
+        dv = step[: network.n - 1] + 1j * step[network.n - 1 :]
+        v[1:] += dv
+        if not np.isfinite(dv).all():
             break
-    return converged, used
+        if np.linalg.norm(dv) <= max(tol, 1e-12):
+            return (v, True) if (np.abs(v) >= floor).all() else (np.full_like(v, np.nan), False)
+    return np.full_like(v, np.nan), False

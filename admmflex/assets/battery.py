@@ -86,36 +86,37 @@ class Battery:
             *number_faults(element, "wear", self.wear, low=0.0),
             *number_faults(element, "q_cost", self.q_cost, low=0.0),
             *number_faults(element, "power_factor", self.power_factor, low=0.0, high=1.0, open_low=True),
-            *number_faults(element, "s_kva", self.inverter_kva, low=0.0),
             *number_faults(element, "end_value", 0.0 if self.end_value is None else self.end_value),
         ]
+        if self.s_kva is not None:
+            found += number_faults(element, "s_kva", self.s_kva, low=0.0)
         if self.reactive not in REACTIVE:
             found.append(
                 Fault(element, f"reactive = {self.reactive!r}", ", ".join(REACTIVE), "choose one of these capabilities")
             )
-        return found or self._energy_faults(element, horizon)
+        if self.e_min_kwh <= self.e_max_kwh:
+            low, high = self.e_min_kwh, self.e_max_kwh
+            found += number_faults(element, "e_start_kwh", self.e_start_kwh, low=low, high=high)
+            if self.e_end_min_kwh is not None:
+                found += number_faults(element, "e_end_min_kwh", self.e_end_min_kwh, low=low, high=high)
+        return found or self._end_faults(element, horizon)
 
-    def _energy_faults(self, element: str, horizon: Horizon) -> list[Fault]:
-        low, high = self.e_min_kwh, self.e_max_kwh
-        found = number_faults(element, "e_start_kwh", self.e_start_kwh, low=low, high=high)
-        end = self.end_bound_kwh
-        if found and self.e_end_min_kwh is None:
-            return found
-        found += number_faults(element, "e_end_min_kwh", end, low=low, high=high)
+    def _end_faults(self, element: str, horizon: Horizon) -> list[Fault]:
+        """An end that the charger cannot reach."""
         charge_kw = self.p_charge_kw
         if self.reactive == "disc":
             charge_kw = min(charge_kw, self.inverter_kva)
-        reach = min(high, self.e_start_kwh + self.eta_c * charge_kw * float(horizon.dt_h.sum()))
-        if not found and end > reach * (1.0 + 1e-12):
-            found.append(
-                Fault(
-                    element,
-                    f"e_end_min_kwh = {end:g}",
-                    f"at most {reach:g}: charging from e_start_kwh = {self.e_start_kwh:g} reaches no more",
-                    "lower e_end_min_kwh, or raise e_start_kwh or p_charge_kw",
-                )
+        reach = min(self.e_max_kwh, self.e_start_kwh + self.eta_c * charge_kw * float(horizon.dt_h.sum()))
+        if self.end_bound_kwh <= reach * (1.0 + 1e-12):
+            return []
+        return [
+            Fault(
+                element,
+                f"e_end_min_kwh = {self.end_bound_kwh:g}",
+                f"at most {reach:g}: charging from e_start_kwh = {self.e_start_kwh:g} reaches no more",
+                "lower e_end_min_kwh, or raise e_start_kwh or p_charge_kw",
             )
-        return found
+        ]
 
     def flow(self, horizon: Horizon) -> Flow:
         """A flow with a state; the bound at the end is the last ``e_min``."""

@@ -23,11 +23,11 @@ def profile_faults(element: str, field: str, values: Array, horizon: Horizon, *,
         ]
     bad = ~np.isfinite(values)
     if bad.any():
-        first = int(bad.argmax())
+        first, count = int(bad.argmax()), f"{int(bad.sum())} of {len(bad)}"
         return [
             Fault(
                 element,
-                f"{field} has {int(bad.sum())} values not finite, the first {values[first]} at {horizon.label(first)}",
+                f"{field} has {count} values not finite, the first {values[first]} at {horizon.label(first)}",
                 "finite numbers",
                 "fill the gap in the profile",
             )

@@ -60,9 +60,10 @@ class Pv:
         found = [
             *number_faults(element, "rating_kw", self.rating_kw, low=0.0, open_low=True),
             *number_faults(element, "power_factor", self.power_factor, low=0.0, high=1.0, open_low=True),
-            *number_faults(element, "s_kva", self.inverter_kva, low=0.0, open_low=True),
             *number_faults(element, "q_cost", self.q_cost, low=0.0),
         ]
+        if self.s_kva is not None:
+            found += number_faults(element, "s_kva", self.s_kva, low=0.0, open_low=True)
         if self.reactive not in REACTIVE:
             found.append(
                 Fault(element, f"reactive = {self.reactive!r}", ", ".join(REACTIVE), "choose one of these capabilities")

@@ -2,10 +2,10 @@
 
     min sum_i C_i(y_i)    s.t.  y_i in Y_i,   the AC power flow of the bus sums meets every limit
 
-Sequential linear programming: linearise the limits at the AC power flow of the last plan, solve the whole program with the
-rows that matter, repeat until the plan meets the limits in the AC power flow and its cost has settled. Rows are accumulated
-and dropped when idle: with one moving cut for each current the sequence cycles. A trust region shrinks when a plan is no
-better than the last one.
+Sequential linear programming: linearise the limits at the AC power flow of the last plan, solve the whole program with
+the rows that matter, repeat until the plan meets the limits in the AC power flow and its cost has settled. Rows are
+accumulated: with one moving cut for each current the sequence cycles. A trust region shrinks when the excess over the
+limits does not fall.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from admmflex.coordination.whole import Answer, Block, CvxpySolver, GridRows, HighsSolver, Solver
-from admmflex.dso.dso import Dso
-from admmflex.dso.rows import Rows
-from admmflex.errors import SolverError
+from admmflex.coordination.working_set import Point, WorkingSet, excess, operating_point
+from admmflex.errors import require
 from admmflex.horizon import Array, BoolArray, Horizon
-from admmflex.prosumers.program import AssetPlan, Program, program
+from admmflex.prosumers.band import band_faults
+from admmflex.prosumers.program import AssetPlan, program
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.custom import CvxpyProsumer, cvxpy_models
 from grid.limits import Limits
 from grid.network import Network
 
 Status = Literal["optimal", "infeasible", "not_converged"]
-ACTIVE = 1e-6  # EUR per kW of the steepest bus: below it a row does not bind
+BINDING = 1e-6  # EUR per kW at the bus that moves the row most: below it a row does not bind
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CentralSettings:
     """
 
     violation: float = 1e-6
-    cost_change: float = 1e-7
+    cost_change: float = 1e-6
     relinearisations: int = 40
     row_rounds: int = 30
     penalty: float = 1e3
@@ -105,18 +105,19 @@ def solve_central(
         horizon: K steps.
 
     Returns:
-        The optimum (locally: the limits are not convex) with status "optimal"; "infeasible" with the limits that no plan
-        meets; "not_converged" with the last plan.
+        The optimum (a local one: the limits are not convex) with status "optimal"; "infeasible" with the limits that no
+        plan meets; "not_converged" with the last plan.
 
     Raises:
-        InputError: unknown buses, or a cvxpy prosumer that is not convex.
+        InputError: unknown buses, stores that cannot stay within their band, cvxpy prosumers that are not convex.
+        SolverError: the solver gave up.
     """
     case = _Case(network, limits, prosumers, horizon, settings or CentralSettings())
     return case.run()
 
 
 class _Case:
-    """The stacked programs, the grid's working set and the settings of one call."""
+    """The stacked programs, the rows that matter and the settings of one call."""
 
     def __init__(
         self,
@@ -127,16 +128,16 @@ class _Case:
         settings: CentralSettings,
     ) -> None:
         position = network.positions([prosumer.bus for prosumer in prosumers])
-        buses, self.bus = np.unique(position, return_inverse=True)
+        self.buses, self.bus = np.unique(position, return_inverse=True)
         self.network, self.limits, self.horizon, self.settings = network, limits, horizon, settings
-        self.penalty, self.n_buses = settings.penalty, len(buses)
-        self.dso = Dso(network, limits, buses, horizon.steps)
+        self.penalty = settings.penalty
+        self.rows = WorkingSet(network, limits)
         self.programs = {i: program(one, horizon) for i, one in enumerate(prosumers) if isinstance(one, Prosumer)}
+        require([fault for one in self.programs.values() for fault in band_faults(one, horizon)])
         custom = {i: one for i, one in enumerate(prosumers) if not isinstance(one, Prosumer)}
         self.models = cvxpy_models(custom, horizon)
-        self.block = Block.of(
-            list(self.programs.values()), self.bus[list(self.programs)], self.n_buses, horizon.steps
-        )
+        plain = self.bus[list(self.programs)]
+        self.block = Block.of(list(self.programs.values()), plain, len(self.buses), horizon.steps)
 
     def solver(self, *, feasibility_only: bool = False) -> Solver:
         """HiGHS for linear prosumers unless another solver is asked for, cvxpy otherwise."""
@@ -151,81 +152,79 @@ class _Case:
     def run(self) -> CentralResult:
         """Relinearise until the plan meets the limits in the AC power flow and its cost has settled."""
         solver, settings = self.solver(), self.settings
-        answer = self._solved(solver, None, np.inf)
+        answer = solver.solve(self._grid_rows(None), None, np.inf)
         status: Status = "not_converged"
         radius, worst, rounds = np.inf, np.inf, 0
         while status == "not_converged" and rounds < settings.relinearisations:
             rounds += 1
-            self.dso.relinearise(self._steps(solver, answer))
-            last, answer = answer, self._improve(solver, answer, radius)
-            excess = float(self.dso.check(self._steps(solver, answer)).worst.max())
+            point = operating_point(self.network, *self._injections(solver, answer))
+            last, answer = answer, self._improve(solver, answer, point, radius)
+            over = max(excess(self.network, self.limits, *self._injections(solver, answer)))
             settled = abs(answer.merit - last.merit) <= settings.cost_change * max(1.0, abs(answer.merit))
-            if settled and excess <= settings.violation:
+            if settled and over <= settings.violation:
                 status = "optimal"
-            elif settled and self._breaks(answer).any() and self._hopeless():
+            elif settled and self._broken(answer, point).any() and self._hopeless(point):
                 status = "infeasible"
-            elif rounds > 3 and excess > max(0.5 * worst, settings.violation):
+            elif rounds > 3 and over > max(0.5 * worst, settings.violation):
                 radius = 0.5 * min(radius, float(np.abs(answer.moves - last.moves).max(initial=0.0)))
-            worst = excess
-        return self._result(solver, answer, status, rounds)
+            worst = over
+        return self._result(solver, answer, point, status, rounds)
 
-    def _solved(self, solver: Solver, near: Answer | None, radius: float) -> Answer:
-        answer = solver.solve(self._grid_rows(), near, radius)
-        if answer is None:
-            raise SolverError(f"the whole problem with {len(self.dso.rows)} grid rows was not solved; try another solver")
-        return answer
-
-    def _improve(self, solver: Solver, last: Answer, radius: float) -> Answer:
-        """The best plan of the linearised grid, within ``radius`` of the last one; rows are added until none is broken."""
-        rows = self.dso.rows
-        answer = self._solved(solver, last, radius)
+    def _improve(self, solver: Solver, last: Answer, point: Point, radius: float) -> Answer:
+        """The best plan of the linearised grid within ``radius`` of the last; rows are added until none is broken."""
+        self.rows.retire(last.mu > BINDING, self.settings.idle)
+        answer = solver.solve(self._grid_rows(point), last, radius)
         for _ in range(self.settings.row_rounds):
-            if not self.dso.add_violated(self._steps(solver, answer)):
+            if not self.rows.add_violated(point, *self._injections(solver, answer)):
                 break
-            answer = self._solved(solver, last, radius)
-        rows.nu = np.where(answer.mu > ACTIVE, answer.mu, 0.0)
-        rows.count_idle()
+            answer = solver.solve(self._grid_rows(point), last, radius)
         return answer
 
-    def _hopeless(self) -> bool:
+    def _hopeless(self, point: Point) -> bool:
         """Whether no plan meets the linearised rows, whatever it costs; a higher penalty is tried otherwise."""
-        answer = self._solved(self.solver(feasibility_only=True), None, np.inf)
-        if self._breaks(answer).any():
+        answer = self.solver(feasibility_only=True).solve(self._grid_rows(point), None, np.inf)
+        if self._broken(answer, point).any():
             return True
         self.penalty *= 100.0
         return False
 
-    def _steps(self, solver: Solver, answer: Answer) -> Array:
-        """Bus sums of an answer step by step, ``(K, 2 B)``."""
-        z = solver.bus_sums(answer).reshape(2 * self.n_buses, self.horizon.steps)
-        return np.ascontiguousarray(z.T)
+    def _injections(self, solver: Solver, answer: Answer) -> tuple[Array, Array]:
+        """Injections of an answer at all buses, ``(n_bus, K)`` [kW] and [kvar]."""
+        sums = solver.bus_sums(answer).reshape(2, len(self.buses), self.horizon.steps)
+        full = np.zeros((2, self.network.n, self.horizon.steps))
+        full[:, self.buses] = sums
+        return full[0], full[1]
 
-    def _grid_rows(self) -> GridRows:
-        """The working set over the bus sums, every row scaled to 1 at the bus that moves it most."""
-        rows, n_steps = self.dso.rows, self.horizon.steps
-        if not len(rows):
-            return GridRows((), sp.csr_matrix((0, len(self.block.z0))), np.zeros(0), np.zeros(0))
-        scale = self._scale()[:, None]
-        column = np.arange(2 * self.n_buses)[None, :] * n_steps + rows.step[:, None]
-        place = (np.repeat(np.arange(len(rows)), 2 * self.n_buses), column.ravel())
-        right = np.einsum("rj,rj->r", rows.gradient, self.dso.origin[rows.step]) - rows.value
+    def _gradient(self, point: Point) -> tuple[Array, Array, Array]:
+        """Value and gradient ``(M, 2 B)`` of the rows over the bus sums, and the steepest entry of each row."""
+        value, gp, gq = self.rows.linearised(point)
+        gradient = np.concatenate([gp[:, self.buses], gq[:, self.buses]], axis=1)
+        return value, gradient, np.abs(gradient).max(axis=1, initial=0.0)
+
+    def _grid_rows(self, point: Point | None) -> GridRows:
+        """The rows over the bus sums, each scaled to 1 at the bus that moves it most."""
+        n_sums, n_steps = len(self.block.z0), self.horizon.steps
+        if point is None or not len(self.rows):
+            return GridRows((), sp.csr_matrix((0, n_sums)), np.zeros(0), np.zeros(0))
+        value, gradient, scale = self._gradient(point)
+        step, gradient = self.rows.step, gradient / scale[:, None]
+        origin = np.concatenate([point.p[self.buses], point.q[self.buses]])
+        column = np.arange(2 * len(self.buses)) * n_steps + step[:, None]
+        entry = (np.repeat(np.arange(len(step)), gradient.shape[1]), column.ravel())
         return GridRows(
-            keys=_keys(rows),
-            G=sp.csr_matrix(((rows.gradient / scale).ravel(), place), shape=(len(rows), len(self.block.z0))),
-            h=right / scale[:, 0],
-            penalty=self.penalty * self.horizon.dt_h[rows.step],
+            keys=self.rows.keys(),
+            G=sp.csr_matrix((gradient.ravel(), entry), shape=(len(step), n_sums)),
+            h=np.einsum("rj,jr->r", gradient, origin[:, step]) - value / scale,
+            penalty=self.penalty * self.horizon.dt_h[step],
         )
 
-    def _scale(self) -> Array:
-        return np.abs(self.dso.rows.gradient).max(axis=1, initial=0.0)
-
-    def _breaks(self, answer: Answer) -> BoolArray:
+    def _broken(self, answer: Answer, point: Point) -> BoolArray:
         """Rows that the plan breaks by more than the tolerance."""
-        broken: BoolArray = answer.slack * self._scale() > 10.0 * self.settings.violation
+        broken: BoolArray = answer.slack * self._gradient(point)[2] > 10.0 * self.settings.violation
         return broken
 
-    def _binding(self, answer: Answer, picked: BoolArray) -> tuple[BindingRow, ...]:
-        rows, scale = self.dso.rows, self._scale()
+    def _binding(self, answer: Answer, point: Point, picked: BoolArray) -> tuple[BindingRow, ...]:
+        rows, scale = self.rows, self._gradient(point)[2]
         return tuple(
             BindingRow(
                 step=int(rows.step[r]),
@@ -238,42 +237,33 @@ class _Case:
             for r in np.flatnonzero(picked)
         )
 
-    def _price(self, answer: Answer) -> Array:
+    def _price(self, answer: Answer, point: Point) -> Array:
         """``lam = -A' mu / dt`` at every bus of the network, ``(2, n_bus, K)``."""
-        rows, dso = self.dso.rows, self.dso
-        price = np.zeros((2, len(self.network.buses), self.horizon.steps))
-        used = answer.mu > ACTIVE
-        if used.any() and dso.lin is not None:
-            step = rows.step[used]
-            row = self.limits.functional(dso.lin.v, step, rows.kind[used], rows.index[used], rows.direction[used])
-            weight = answer.mu[used] / self._scale()[used] / self.horizon.dt_h[step]
-            for part, gradient in enumerate(dso.lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b)):
-                np.add.at(price[part].T, step, -weight[:, None] * gradient)
+        price = np.zeros((2, self.network.n, self.horizon.steps))
+        _, *gradients = self.rows.linearised(point)
+        used = answer.mu > BINDING
+        step = self.rows.step[used]
+        weight = (answer.mu / self._gradient(point)[2])[used] / self.horizon.dt_h[step]
+        for part, gradient in zip(price, gradients, strict=True):
+            np.add.at(part.T, step, -weight[:, None] * gradient[used])
         return price
 
-    def _result(self, solver: Solver, answer: Answer, status: Status, rounds: int) -> CentralResult:
-        n, n_steps = len(self.bus), self.horizon.steps
-        y, costs = np.zeros((2, n, n_steps)), np.zeros(n)
-        plans: list[tuple[AssetPlan, ...]] = [()] * n
+    def _result(self, solver: Solver, answer: Answer, point: Point, status: Status, rounds: int) -> CentralResult:
+        y, costs = np.zeros((2, len(self.bus), self.horizon.steps)), np.zeros(len(self.bus))
+        plans: list[tuple[AssetPlan, ...]] = [()] * len(self.bus)
         for (i, one), x in zip(self.programs.items(), self.block.parts(answer.x), strict=True):
             y[:, i], costs[i], plans[i] = one.power(x), one.own_cost(x), one.plans(x)
         custom = list(self.models)
         y[:, custom], costs[custom] = answer.custom, answer.custom_cost
-        check = self.dso.check(self._steps(solver, answer)).worst
+        picked = self._broken(answer, point) if status == "infeasible" else answer.mu > BINDING
         return CentralResult(
             status=status,
             cost=float(costs.sum()),
             costs=costs,
             y=y,
-            price=self._price(answer),
+            price=self._price(answer, point),
             plans=tuple(plans),
-            rows=self._binding(answer, self._breaks(answer) if status == "infeasible" else answer.mu > ACTIVE),
-            violation=(float(check[0]), float(check[1])),
+            rows=self._binding(answer, point, picked),
+            violation=excess(self.network, self.limits, *self._injections(solver, answer)),
             relinearisations=rounds,
         )
-
-
-def _keys(rows: Rows) -> tuple[tuple[int, ...], ...]:
-    """What a row is about, to find it again in the next round; the angle tells cuts of one branch apart."""
-    angle = np.round(np.angle(rows.direction) * 1e4).astype(int)
-    return tuple(zip(rows.step.tolist(), rows.kind.tolist(), rows.index.tolist(), angle.tolist(), strict=True))

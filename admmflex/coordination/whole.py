@@ -2,8 +2,8 @@
 
     min  sum_i C_i(x_i) + penalty sum_r dt_r s_r    s.t.  x_i in X_i,   (G z(x) - h) / scale <= s,   s >= 0
 
-z(x) are the bus sums of the powers at the meters. The slack ``s`` keeps the program solvable at any operating point; its
-price is so high that it is zero unless no plan meets the row.
+z(x) are the bus sums of the powers at the meters. The slack ``s`` keeps the program solvable at any operating point;
+its price is so high that it is zero unless no plan meets the row.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import highspy
 import numpy as np
 import scipy.sparse as sp
 
+from admmflex.errors import Fault, InputError, SolverError
 from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.prosumers.program import Program
 
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
     from admmflex.response.custom import CvxpyModel
 
 Key = tuple[int, ...]
+BasisStatus = highspy.HighsBasisStatus
 MODEL_STATUS = highspy.HighsModelStatus
 BASIC, LOWER = highspy.HighsBasisStatus.kBasic, highspy.HighsBasisStatus.kLower
 
 
 @dataclass(frozen=True)
 class Block:
-    """Prosumers' programs side by side: the same fields as a program, and bus sums ``z = z0 + Z x``, bus by bus, p then q."""
+    """Prosumers' programs side by side, with the fields of a program, and bus sums ``z = z0 + Z x``: first p, then q.
+
+    ``moves`` marks the variables that reach a meter; ``first`` is where the variables of each prosumer begin.
+    """
 
     cost: Array
     constant: float
@@ -60,7 +65,7 @@ class Block:
         return Block(
             cost=_joined([program.cost for program in programs]),
             constant=float(sum(program.cost_constant for program in programs)),
-            A=sp.block_diag([program.A for program in programs], format="csr") if programs else sp.csr_matrix((0, 0)),
+            A=sp.csr_matrix(sp.block_diag([sp.csr_matrix((0, 0)), *(program.A for program in programs)])),
             low=_joined([program.low for program in programs]),
             high=_joined([program.high for program in programs]),
             x_min=_joined([program.x_min for program in programs]),
@@ -97,9 +102,10 @@ class GridRows:
 
 @dataclass(frozen=True)
 class Answer:
-    """``x`` of the block, powers ``(2, C, K)`` and costs ``(C,)`` of the cvxpy prosumers, slack and multiplier of each grid row.
+    """A plan: ``x`` of the block, powers ``(2, C, K)`` and costs ``(C,)`` of the cvxpy prosumers.
 
-    ``merit`` is the cost with the penalty; ``moves`` are the variables that reach a meter, for the trust region.
+    ``slack`` and multipliers ``mu`` belong to the grid rows; ``merit`` is the cost with the penalty; ``moves`` are the
+    variables that reach a meter, for the trust region.
     """
 
     x: Array
@@ -114,8 +120,13 @@ class Answer:
 class Solver(Protocol):
     """A way of solving the whole program."""
 
-    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer | None:
-        """The optimum, with powers within ``radius`` [kW, kvar] of ``near``; None when the solver gives up."""
+    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer:
+        """The optimum, with powers within ``radius`` [kW, kvar] of ``near``.
+
+        Raises:
+            InputError: prosumers that have no feasible plan, whatever the grid says.
+            SolverError: the solver gave up.
+        """
         ...
 
     def bus_sums(self, answer: Answer) -> Array:
@@ -128,7 +139,7 @@ class HighsSolver:
 
     def __init__(self, block: Block) -> None:
         self.block = block
-        self.status: dict[Key, tuple[object, object]] = {}
+        self.status: dict[Key, tuple[BasisStatus, BasisStatus]] = {}
         self.basis: highspy.HighsBasis | None = None
         self.highs = highspy.Highs()
         self.highs.setOptionValue("output_flag", False)
@@ -140,7 +151,7 @@ class HighsSolver:
         z: Array = self.block.z0 + self.block.Z @ answer.x
         return z
 
-    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer | None:
+    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer:
         block, n_rows, n_x = self.block, len(rows.keys), len(self.block.cost)
         x_min, x_max = block.x_min, block.x_max
         if near is not None and np.isfinite(radius):
@@ -164,7 +175,7 @@ class HighsSolver:
         self.highs.run()
         if self.highs.getModelStatus() != MODEL_STATUS.kOptimal:
             self.basis = None
-            return None
+            raise _refused(self.highs.modelStatusToString(self.highs.getModelStatus()))
         self._remember(rows)
         solution = self.highs.getSolution()
         values = np.array(solution.col_value)
@@ -222,16 +233,19 @@ class CvxpySolver:
         z: Array = self.block.z0 + self.block.Z @ answer.x + self.C @ answer.custom.ravel()
         return z
 
-    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer | None:
+    def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer:
         import cvxpy as cp
 
         slack = cp.Variable(len(rows.keys), nonneg=True)
         limits = rows.G @ self.z - slack <= rows.h
         trust = [cp.abs(self.moves - near.moves) <= radius] if near is not None and np.isfinite(radius) else []
         problem = cp.Problem(cp.Minimize(self.cost + rows.penalty @ slack), [*self.own, limits, *trust])
-        problem.solve(solver=self.name)
+        try:
+            problem.solve(solver=self.name)
+        except cp.SolverError as error:
+            raise SolverError(f"whole problem: {self.name} gave up") from error
         if problem.status != cp.OPTIMAL:
-            return None
+            raise _refused(problem.status)
         x = np.clip(self.x.value, self.block.x_min, self.block.x_max)
         shape = (2, len(self.models), self.block.n_steps)
         return Answer(
@@ -243,6 +257,14 @@ class CvxpySolver:
             merit=float(problem.value),
             moves=self.moves.value,
         )
+
+
+def _refused(status: str) -> Exception:
+    """What a status other than optimal means: the grid has its slack, so that only prosumers can be infeasible."""
+    if "infeasible" not in status.lower():
+        return SolverError(f"whole problem: {status}; try another solver")
+    allowed, remedy = "a feasible plan for every prosumer", "check the constraints of the prosumers one by one"
+    return InputError(Fault("prosumers", "no plan meets their own constraints", allowed, remedy))
 
 
 def _joined(parts: list[Array]) -> Array:

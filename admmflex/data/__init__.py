@@ -1,1 +1,1 @@
-"""From files to prosumers: YAML, time axes, tariffs, profiles and tables; every fault named before anything is solved."""
+"""From files to prosumers: YAML, time axes, tariffs, profiles, tables; all faults are named before a study starts."""

@@ -1,7 +1,7 @@
 """PV and batteries that are added to a share of the prosumers, drawn with the seed of the scenario.
 
-Every draw has its own stream and is made for all candidates, so that a larger share keeps the plants of a smaller one and
-adding batteries moves no plant.
+Every draw has its own stream and is made for all candidates, so that a larger share keeps the plants of a smaller one
+and adding batteries moves no plant.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLACES, _OWNERS, _PROFILES, _SIZES, _BATTERIES = range(5)
 
 @dataclass(frozen=True)
 class Draw:
-    """Where plants stand: ``owners`` positions of prosumers, ``kwp`` and ``profile`` of their plants, batteries or not."""
+    """P plants: positions of their owners (P,), sizes (P,), profiles, and which of the plants have a battery (B,)."""
 
     owners: IntArray
     kwp: Array

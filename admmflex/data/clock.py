@@ -1,9 +1,9 @@
-"""From local times to steps, and from steps to rows of a profile that runs on a fixed clock."""
+"""From local times to steps, and from steps to the rows of a profile."""
 
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -37,16 +37,16 @@ def local_time(text: str, tz: tzinfo, element: str) -> datetime:
     """
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
+        if time.tzinfo is not None:
+            return time.astimezone(tz)
+    except (ValueError, OverflowError) as error:
         raise InputError(
             Fault(element, f"start = {text!r}", "a date-time such as 2016-05-20 06:00", "correct start")
         ) from error
-    if time.tzinfo is not None:
-        return time.astimezone(tz)
     early, late = time.replace(tzinfo=tz, fold=0), time.replace(tzinfo=tz, fold=1)
     if early.utcoffset() == late.utcoffset():
         return early
-    skipped = early.astimezone(timezone.utc).astimezone(tz).replace(tzinfo=None) != time
+    skipped = early.astimezone(UTC).astimezone(tz).replace(tzinfo=None) != time
     what = "does not exist: the clock jumps over it" if skipped else "happens twice: the clock goes back"
     offset = f"{early.isoformat()} or {late.isoformat()}"
     raise InputError(
@@ -62,8 +62,9 @@ def make_horizon(spec: HorizonSpec) -> Horizon:
     Raises:
         InputError: unknown time zone, start that is not one instant, duration that is not a whole number of steps.
     """
-    tz = zone(spec.timezone, "horizon")
-    start = local_time(spec.start, tz, "horizon")
+    start = local_time(spec.start, zone(spec.timezone, "horizon"), "horizon")
+    if not 1900 <= start.year <= 2200:
+        raise InputError(Fault("horizon", f"start = {spec.start!r}", "a year from 1900 to 2200", "correct start"))
     if isinstance(spec.step_minutes, list):
         return Horizon(start, np.array(spec.step_minutes) / 60.0)
     steps = spec.steps
@@ -91,18 +92,12 @@ def _duration_minutes(text: str, start: datetime) -> float:
     return (end.timestamp() - start.timestamp()) / 60.0
 
 
-def fixed_offset(text: str) -> timezone:
-    """``+01:00`` as a time zone without daylight saving."""
-    sign = -1 if text[0] == "-" else 1
-    return timezone(sign * timedelta(hours=int(text[1:3]), minutes=int(text[4:6])))
-
-
 class ProfileAxis:
     """Rows of equal length that begin at a known instant: how a year of profiles is cut to the steps of a horizon.
 
     x[t] = 1/dt[t] * integral over step t of the profile, which is constant within a row
 
-    The energy of a step is right whatever its length and position; steps that coincide with rows take their value unchanged.
+    The energy of a step is right whatever its length and position; a step that is one row takes its value unchanged.
 
     Args:
         first: beginning of the first row, with a time zone.
@@ -116,6 +111,10 @@ class ProfileAxis:
     def __init__(self, first: datetime, rows: int, row_h: float = 0.25) -> None:
         self.first, self.rows, self.row_h = first, rows, row_h
 
+    def begin(self, row: int) -> datetime:
+        """Beginning of a row on the wall clock of the first one."""
+        return datetime.fromtimestamp(self.first.timestamp() + row * self.row_h * 3600.0, tz=self.first.tzinfo)
+
     def window(self, horizon: Horizon) -> Window:
         """The rows that a horizon meets, as averaging weights."""
         begin = (horizon.start.timestamp() - self.first.timestamp()) / 3600.0 / self.row_h
@@ -123,7 +122,7 @@ class ProfileAxis:
         whole = np.round(edges)
         edges = np.where(np.abs(edges - whole) < 1e-7, whole, edges)
         if edges[0] < 0 or edges[-1] > self.rows:
-            last = self.first + timedelta(hours=self.rows * self.row_h)
+            last = self.begin(self.rows)
             raise InputError(
                 Fault(
                     "horizon",
@@ -155,4 +154,4 @@ class Window:
             return part
         total = np.concatenate([[0.0], np.cumsum(part)])
         at = np.interp(self.edges - self.first, np.arange(len(total)), total)
-        return np.diff(at) / np.diff(self.edges)
+        return np.asarray(np.diff(at) / np.diff(self.edges))

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from admmflex.errors import Fault, InputError
+from admmflex.errors import Fault, InputError, require
 
 Location = tuple[str | int, ...]
 
@@ -75,31 +75,26 @@ def read(path: Path) -> Document:
 
 def parse(text: str, path: Path) -> Document:
     """Parse YAML text that came from ``path``."""
-    loader = _Loader(text)
+    lines: dict[Location, int] = {}
+    faults: list[Fault] = []
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
-        lines: dict[Location, int] = {}
-        faults: list[Fault] = []
         if node is not None:
             _walk(node, (), lines, faults)
-        if faults:
-            raise InputError(faults)
-        data = None if node is None else loader.construct_document(node)
+        data = None if node is None or faults else loader.construct_document(node)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
             Fault(f"scenario file '{path}'", f"not YAML: {_reason(error)}", "valid YAML", "correct the file there")
         ) from error
-    finally:
-        loader.dispose()
+    require(faults)
     return Document(path, text, data, lines)
 
 
 def _reason(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
-    return f"{problem} at line {mark.line + 1}, column {mark.column + 1}" if mark else problem
+    return f"{problem} at line {mark.line + 1}, column {mark.column + 1}" if mark else str(problem).replace("\n", " ")
 
 
 def _walk(node: yaml.Node, at: Location, lines: dict[Location, int], faults: list[Fault]) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from admmflex.data.clock import ProfileAxis, fixed_offset
+from admmflex.data.clock import ProfileAxis, zone
 from admmflex.data.profiles import Columns
 from admmflex.data.spec import HorizonSpec, NetworkSpec
 from admmflex.errors import Fault, InputError
@@ -78,27 +78,29 @@ def profile_columns(
 ) -> tuple[Columns, bool]:
     """The network's profiles over the steps, and whether each step is exactly one row.
 
-    SimBench labels its 35,136 quarters of an hour of 2016 without a time zone and without jumps. They are read as a clock
-    that never changes, ``profile_clock`` (Central European standard time unless the scenario says otherwise): the row of a
-    step is found by its instant, so that days with 92 or 100 quarters have the right energies.
+    SimBench labels the 35,136 quarters of an hour of 2016 with the wall clock of Central Europe: no label from 02:00 to
+    02:45 on 27 March, two of each on 30 October. The row of a step is found by its instant, so that days with 92 or 100
+    quarters have the right energies; the labels of all rows that are used are compared with the clock of
+    ``profile_timezone``.
 
     Raises:
-        InputError: labels that are not evenly spaced, a horizon outside them.
+        InputError: unknown time zone, labels that are not the wall clock there, a horizon outside the rows.
     """
     if profiles is None:
         return Columns(f"network {source!r}, which has none"), True
-    labels = [datetime.strptime(str(profiles.time[k]), _LABEL) for k in (0, 1, -1)]
-    step = labels[1] - labels[0]
-    if labels[0] + (len(profiles) - 1) * step != labels[2] or step.total_seconds() <= 0:
-        raise InputError(
-            Fault(
-                f"profiles of network {source!r}",
-                f"{len(profiles)} rows from {labels[0]} to {labels[2]}, the first {step} long",
-                "evenly spaced rows",
-                "use another network",
+    first, second = (datetime.strptime(str(label), _LABEL) for label in profiles.time[:2])
+    start = first.replace(tzinfo=zone(spec.profile_timezone, "horizon.profile_timezone"))
+    axis = ProfileAxis(start, len(profiles), (second - first).total_seconds() / 3600.0)
+    window = axis.window(horizon)
+    for row in range(window.first, window.last):
+        if str(profiles.time[row]) != (expected := axis.begin(row).strftime(_LABEL)):
+            raise InputError(
+                Fault(
+                    f"profiles of network {source!r}",
+                    f"row {row} has the label {str(profiles.time[row])!r}",
+                    f"{expected!r} on the wall clock of {spec.profile_timezone}",
+                    "correct horizon.profile_timezone",
+                )
             )
-        )
-    first = labels[0].replace(tzinfo=fixed_offset(spec.profile_clock))
-    window = ProfileAxis(first, len(profiles), step.total_seconds() / 3600.0).window(horizon)
     names = [str(name) for name in profiles.names]
     return Columns(f"network {source!r}", {name: window.cut(profiles[name]) for name in names}), window.aligned

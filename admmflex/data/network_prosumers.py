@@ -1,7 +1,7 @@
 """The loads, PV plants and storages of the network itself, with their profiles, as prosumers.
 
-A SimBench profile is a factor for the power of its element: ``NAME_pload`` and ``NAME_qload`` for a load, the column of its
-name for a plant or a storage. An element without a profile has constant power.
+A SimBench profile is a factor for the power of its element: ``NAME_pload`` and ``NAME_qload`` for a load, the column of
+its name for a plant or a storage. An element without a profile has constant power.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def from_network(
 ) -> list[Prosumer]:
     """One prosumer per bus with load or generation, or one per load.
 
-    With ``by: load`` the plants and storages of a bus belong to its first load; where there is none they are a prosumer of
-    their own. Elements out of service and elements at buses without supply are left out.
+    With ``by: load`` the plants and storages of a bus belong to its first load; where there is none they are a prosumer
+    of their own. Elements out of service and elements at buses without supply are left out.
 
     Args:
         supplied: pandapower buses that the network supplies.
@@ -57,7 +57,8 @@ def from_network(
     live = frozenset(supplied)
     used = [element for element in elements if element.in_service and element.bus in live]
     meters = _by_bus(used) if spec.by == "bus" else _by_load(used)
-    prosumers, faults = [], []
+    prosumers: list[Prosumer] = []
+    faults: list[Fault] = []
     for meter in meters:
         assets: list[Asset] = []
         for kind in (_loads, _plants, _storages):

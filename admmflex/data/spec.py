@@ -1,4 +1,4 @@
-"""The keys of a scenario file. Unknown keys are rejected; ranges of explicit assets are checked by the assets themselves."""
+"""The keys of a scenario file; the ranges of explicit assets are checked by the assets themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Profile = Annotated[
 class Section(BaseModel):
     """A section of a scenario: frozen, without room for unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class NetworkSpec(Section):
@@ -37,11 +37,11 @@ class HorizonSpec(Section):
     """Local start and the steps; a duration in days counts calendar days, so that a day may have 23 or 25 hours."""
 
     start: str
-    steps: Annotated[int, Field(gt=0)] | None = None
+    steps: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
     duration: Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*(min|h|d)$")] | None = None
     step_minutes: Positive | list[Positive] = 15.0
     timezone: str = "Europe/Berlin"
-    profile_clock: Annotated[str, Field(pattern=r"^[+-]([01]\d|2[0-3]):[0-5]\d$")] = "+01:00"
+    profile_timezone: str = "Europe/Berlin"
 
     @model_validator(mode="after")
     def _one_length(self) -> HorizonSpec:
@@ -170,7 +170,7 @@ class PvModel(Section):
 
 
 class BatteryModel(Section):
-    """How batteries behave; ``start``, ``floor`` and ``end`` are fractions of the capacity, ``end: null`` with a value."""
+    """How batteries behave; ``start``, ``floor``, ``end`` are shares of the capacity, ``end: null`` needs a value."""
 
     eta_c: Efficiency = 0.95
     eta_d: Efficiency = 0.95
@@ -262,8 +262,8 @@ class CoordinationSpec(Section):
     relaxation: Annotated[float, Field(gt=0.0, lt=2.0)] = 1.6
     balancing: bool = True
     mixing: bool = True
-    relinearise_every: Annotated[int, Field(gt=0)] = 5
-    max_iterations: Annotated[int, Field(gt=0)] = 100
+    relinearise_every: Annotated[int, Field(gt=0)] = 1
+    max_iterations: Annotated[int, Field(gt=0)] = 200
     cost_tolerance: Positive = 2e-4
     voltage_tolerance_pu: Positive = 1e-4
     loading_tolerance_percent: Positive = 0.1

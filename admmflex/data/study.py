@@ -11,8 +11,8 @@ from typing import TypeVar
 from admmflex.data import adoption, elements, explicit, network_prosumers, tables, tariff
 from admmflex.data.clock import make_horizon
 from admmflex.data.network_prosumers import Source
-from admmflex.data.profiles import Columns
-from admmflex.data.spec import CoordinationSpec, LimitsSpec, ScenarioSpec, SimbenchSpec
+from admmflex.data.profiles import Columns, Resolver
+from admmflex.data.spec import CoordinationSpec, LimitsSpec, ProsumerSpec, ScenarioSpec, SimbenchSpec, TablesSpec
 from admmflex.data.validation import prosumer_rows
 from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, Horizon
@@ -21,6 +21,7 @@ from grid import Case, Limits, Network
 
 T = TypeVar("T")
 _ONLY_LOADS = SimbenchSpec.model_validate({"by": "load", "pv": {"use": False}, "storages": {"use": "idle"}})
+_NO_TABLE = Columns("tables.profiles, which is not given")
 _SHOWN = 3
 
 
@@ -81,7 +82,7 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     network = collect(lambda: None if case is None else _limited(case.network, spec.limits))
     require(merged(collect.faults))
     if network is None or horizon is None:
-        raise AssertionError("a part is missing without a fault")
+        raise InputError(merged(collect.faults))
     limits = Limits.of(
         network,
         transformer=spec.limits.transformer,
@@ -109,33 +110,42 @@ def _limited(network: Network, limits: LimitsSpec) -> Network:
 def _prosumers(
     spec: ScenarioSpec, folder: Path, case: Case | None, horizon: Horizon, collect: _Collector
 ) -> tuple[list[Prosumer], list[str]]:
-    """Prosumers of all sources: network, adoption, list, table."""
+    """Prosumers of all sources: network, adoption, list, table; and notes."""
     notes: list[str] = []
     own = spec.prosumers
-    price = collect(lambda: tariff.prices(spec.tariff, horizon))
-    imp, exp = price or tariff.free(horizon)
+    price = collect(lambda: tariff.prices(spec.tariff, horizon)) or tariff.free(horizon)
     prosumers: list[Prosumer] = []
     if case is not None and (own.simbench is not None or own.adoption is not None):
-        prosumers = collect(lambda: _from_network(spec, case, horizon, (imp, exp), notes)) or []
-    given = list(own.listed)
-    columns: Columns | None = Columns("tables.profiles, which is not given")
+        prosumers = collect(lambda: _from_network(spec, case, horizon, price, notes)) or []
+    entries = [*own.listed]
+    columns: Columns | None = _NO_TABLE
     if own.tables is not None:
-        table = own.tables
-        if table.profiles is not None:
-            path = folder / table.profiles
-            columns = collect(lambda: tables.profile_columns(path, table, horizon))
-        if table.prosumers is not None:
-            rows = folder / table.prosumers
-            found = collect(lambda: prosumer_rows(tables.prosumer_rows(rows), rows))
-            given += found[0] if found else []
-            collect.faults += found[1] if found else []
-    if columns is not None:
-        source = Source(columns, horizon, imp, exp)
-        made = [collect(lambda entry=entry: explicit.prosumer(entry, source)) for entry in given]  # type: ignore[misc]
-        prosumers = prosumers + [prosumer for prosumer in made if prosumer is not None]
+        rows, columns = _tables(own.tables, folder, horizon, collect)
+        entries += rows
+    profile = Resolver(columns, horizon)
+    prosumers = prosumers + [explicit.prosumer(entry, profile, price) for entry in entries]
+    collect.faults += profile.faults
     if not prosumers and not collect.faults:
         collect.faults.append(Fault("prosumers", "none", "at least one", "use a network with loads, or list prosumers"))
     return prosumers, notes
+
+
+def _tables(
+    spec: TablesSpec, folder: Path, horizon: Horizon, collect: _Collector
+) -> tuple[list[ProsumerSpec], Columns | None]:
+    """Entries of the prosumer table, and the profiles; None for profiles at fault."""
+    entries: list[ProsumerSpec] = []
+    columns: Columns | None = _NO_TABLE
+    if spec.profiles is not None:
+        profiles = folder / spec.profiles
+        columns = collect(lambda: tables.profile_columns(profiles, spec, horizon))
+    if spec.prosumers is not None:
+        path = folder / spec.prosumers
+        found = collect(lambda: prosumer_rows(tables.prosumer_rows(path), path))
+        if found is not None:
+            entries, faults = found
+            collect.faults += faults
+    return entries, columns
 
 
 def _from_network(

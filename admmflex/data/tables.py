@@ -3,8 +3,8 @@
 Prosumers: one row each; the columns are the keys of an explicit prosumer, with a dot between section and key
 (``name, bus, load.p_kw, pv.kwp, pv.profile, battery.e_max_kwh, ...``); an empty cell is a key that is not given.
 
-Profiles: a column ``time`` with the beginning of each row, and one column per profile. Rows must be sorted, without gaps and
-duplicates, and cover the horizon with its own step; ``resample: mean`` averages finer rows, weighted by time.
+Profiles: a column ``time`` with the beginning of each row in ISO 8601, and one column per profile. Rows must be sorted,
+without gaps and duplicates, and cover the horizon with its own step; ``resample: mean`` averages rows of other lengths.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _read(path: Path, *, text: bool) -> pd.DataFrame:
 
 
 def prosumer_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a prosumer table as nested keys; cells stay text and are read by the same rules as the scenario."""
+    """The rows of a prosumer table as nested keys; cells that look like numbers are numbers, except in names."""
     table = _read(path, text=True)
     doubled = sorted({str(name) for name in table.columns if str(name).rpartition(".")[2].isdigit()})
     require(
@@ -70,32 +70,30 @@ def prosumer_rows(path: Path) -> list[dict[str, Any]]:
             place = row
             for section in sections:
                 place = place.setdefault(section, {})
-            place[key] = _scalar(cell)
+            place[key] = str(cell).strip() if key == "name" else _value(cell)
         result.append(row)
     return result
 
 
-def _scalar(cell: Any) -> Any:
-    """A cell as text, number or truth value."""
+def _value(cell: Any) -> Any:
+    """A cell as number, truth value or text."""
     if not isinstance(cell, str):
-        return cell.item() if isinstance(cell, np.generic) else cell
+        return cell
     word = cell.strip()
     if word.lower() in ("true", "false"):
         return word.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
+    try:
+        return float(word)
+    except ValueError:
+        return word
 
 
 def profile_columns(path: Path, spec: TablesSpec, horizon: Horizon) -> Columns:
     """The profiles of a table over the steps of the horizon.
 
     Raises:
-        InputError: no column ``time``; timestamps that are not times, missing, doubled, unsorted or that do not exist; rows
-            that do not cover the horizon or have another step; columns that are not numbers. All of them.
+        InputError: no column ``time``; timestamps that are not times, missing, doubled, unsorted or that do not exist;
+            rows that do not cover the horizon or have another step; columns that are not numbers.
     """
     table = _read(path, text=False)
     element = f"table '{path.name}'"
@@ -122,7 +120,7 @@ def profile_columns(path: Path, spec: TablesSpec, horizon: Horizon) -> Columns:
 def _edges(horizon: Horizon) -> NDArray[np.int64]:
     """Edges of the steps in seconds since 1970, ``(K + 1,)``."""
     first = (horizon.times_utc[0] - _EPOCH).astype(np.int64)
-    return first + np.round(np.concatenate([[0.0], np.cumsum(horizon.dt_h)]) * 3600).astype(np.int64)
+    return np.asarray(first + np.round(np.concatenate([[0.0], np.cumsum(horizon.dt_h)]) * 3600).astype(np.int64))
 
 
 def _clock(second: int, local: tzinfo | None) -> str:
@@ -132,32 +130,19 @@ def _clock(second: int, local: tzinfo | None) -> str:
 def _instants(times: pd.Series[Any], local: tzinfo | None, element: str) -> NDArray[np.int64]:
     """Timestamps as seconds since 1970.
 
-    Times with an offset are instants. Without one they are wall-clock times in ``local``; the hour that the autumn change
-    repeats must then stand twice, and its second pass is the one that follows in the table.
+    Times with an offset are instants. Without one they are wall-clock times in ``local``; the hour that the autumn
+    change repeats must then stand twice, and its second pass is the one that comes later in the table.
     """
-    import pandas as pd
 
-    if times.isna().any():
-        rows = np.flatnonzero(times.isna().to_numpy())
-        raise InputError(
-            Fault(
-                element,
-                f"{len(rows)} timestamps missing, the first in row {rows[0] + 1}",
-                "a time in every row",
-                "fill in",
-            )
-        )
-    try:
-        stamps = pd.to_datetime(times)
-    except (ValueError, TypeError):
-        stamps = None
-    if stamps is None or not pd.api.types.is_datetime64_any_dtype(stamps.dtype):
-        stamps = _mixed(times, element)
-    index = pd.DatetimeIndex(stamps)
+    blank = times.isna().to_numpy()
+    if blank.any():
+        found = f"{int(blank.sum())} timestamps missing, the first in row {int(blank.argmax()) + 1}"
+        raise InputError(Fault(element, found, "a time in every row", "fill them in"))
+    index = _parsed(times, element)
     if index.tz is None:
         try:
             index = index.tz_localize(local, ambiguous="infer" if len(index) > 1 else "raise", nonexistent="raise")
-        except Exception as error:  # pandas raises its zone library's own classes here
+        except Exception as error:  # pandas raises classes of its zone library here
             raise InputError(
                 Fault(
                     element,
@@ -166,26 +151,32 @@ def _instants(times: pd.Series[Any], local: tzinfo | None, element: str) -> NDAr
                     "write offsets such as 2016-10-30T02:30+02:00, or set tables.timezone",
                 )
             ) from error
-    return ((index.tz_convert("UTC").tz_localize(None).to_numpy() - _EPOCH) / np.timedelta64(1, "s")).astype(np.int64)
+    return np.asarray(
+        (index.tz_convert("UTC").tz_localize(None).to_numpy() - _EPOCH) // np.timedelta64(1, "s"), np.int64
+    )
 
 
-def _mixed(times: pd.Series[Any], element: str) -> Any:
-    """Texts with different offsets, as a day with a change of the clock has them."""
+def _parsed(times: pd.Series[Any], element: str) -> pd.DatetimeIndex:
+    """Times as pandas holds them; texts must be ISO 8601, because 05.06.2016 means two different days."""
     import pandas as pd
 
-    parsed = pd.to_datetime(times, utc=True, errors="coerce", format="ISO8601")
-    if parsed.isna().any():
-        row = int(parsed.isna().to_numpy().argmax())
-        count = int(parsed.isna().sum())
-        raise InputError(
-            Fault(
-                element,
-                f"{count} values of 'time' are no times, the first {times.iloc[row]!r} in row {row + 1}",
-                "ISO 8601 such as 2016-05-20T06:00 or 2016-05-20T06:00+02:00",
-                "correct the column",
-            )
-        )
-    return parsed
+    if pd.api.types.is_datetime64_any_dtype(times.dtype):
+        return pd.DatetimeIndex(times)
+    text = times.astype(str).str.strip()
+    with_offset = text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True)
+    parsed = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
+    bad = (parsed.isna() | ~text.str.match(r"\d{4}-\d\d-\d\d")).to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        found = f"{int(bad.sum())} values of 'time' are no times, the first {times.iloc[row]!r} in row {row + 1}"
+        allowed = "ISO 8601 such as 2016-05-20T06:00 or 2016-05-20T06:00+02:00"
+        raise InputError(Fault(element, found, allowed, "correct the column"))
+    if with_offset.any() and not with_offset.all():
+        row = int((~with_offset).to_numpy().argmax())
+        found = f"time {times.iloc[row]!r} in row {row + 1} has no offset, others have one"
+        raise InputError(Fault(element, found, "all with an offset, or none", "correct the column"))
+    index = pd.DatetimeIndex(parsed)
+    return index if with_offset.all() else index.tz_localize(None)
 
 
 def _check_order(seconds: NDArray[np.int64], local: tzinfo | None, element: str) -> None:

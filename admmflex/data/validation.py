@@ -93,9 +93,7 @@ def _place(detail: ErrorDetails, data: Any) -> Location:
     """The part of a location that exists in the data; pydantic adds the names of union branches to it."""
     place: list[str | int] = []
     for part in detail["loc"]:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data):
+        if _has(data, part):
             data = data[part]
         elif detail["type"] == "missing" and isinstance(data, dict):
             return (*place, part)
@@ -105,20 +103,39 @@ def _place(detail: ErrorDetails, data: Any) -> Location:
     return tuple(place)
 
 
+def _has(data: Any, part: str | int) -> bool:
+    if isinstance(data, dict):
+        return part in data
+    return isinstance(data, list) and isinstance(part, int) and part < len(data)
+
+
 def _without(data: Any, details: list[ErrorDetails]) -> Any:
-    """The data without the faulty entries; an entry of a list that lacks a key goes as a whole."""
+    """The data without the faulty entries.
+
+    A missing key outside of a list cannot be mended; the rest then has no form and is not looked at.
+    """
     rest = copy.deepcopy(data)
     for detail in details:
-        place = list(_place(detail, data))
-        if detail["type"] != "extra_forbidden":
-            numbered = [depth for depth, part in enumerate(place) if isinstance(part, int)]
-            place = place[: numbered[-1] + 1] if numbered else place
+        place = _entry(_place(detail, data), detail["type"], data)
         parent = rest
         for part in place[:-1]:
-            parent = _GONE if parent is _GONE else parent[part]
-        if place and parent is not _GONE and detail["type"] != "missing" or (place and isinstance(place[-1], int)):
+            parent = parent[part]
+            if parent is _GONE:
+                break
+        if place and parent is not _GONE:
             parent[place[-1]] = _GONE
     return _swept(rest)
+
+
+def _entry(place: Location, kind: str, data: Any) -> Location:
+    """What to leave out for one complaint: an unknown key, a section in a list, a list of numbers, or a value."""
+    if kind == "extra_forbidden":
+        return place
+    for depth, part in enumerate(place):
+        if isinstance(data, list):
+            return place[: depth + 1] if isinstance(data[int(part)], dict) else place[:depth]
+        data = data[part] if _has(data, part) else None
+    return () if kind == "missing" else place
 
 
 def _swept(data: Any) -> Any:

@@ -92,7 +92,7 @@ class Dso:
                 break
             self.origin[~flow.converged] *= 0.5
             flow = self.power_flow(self.origin, "operating point")
-        self.lin = linearise(self.network, flow.v)
+        self.lin = linearise(self.network, flow.v, *self.spread(self.origin))
         self.rows.refresh(self.lin)
 
     def deviation(self, x: Array) -> ComplexArray:

@@ -1,4 +1,4 @@
-"""Many prosumers as arrays: which of them are a chain (fixed part, free generation, at most one storage), and their data."""
+"""Many prosumers as arrays: which are a chain (fixed part, free generation, at most one storage), and their data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from admmflex.assets.flow import Flow
 from admmflex.horizon import Array, Horizon, IntArray
+from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
 
 
@@ -51,6 +52,10 @@ class Profiles:
             self._rows.append(row)
         return place
 
+    def row(self, place: int) -> Array:
+        """The profile at a place."""
+        return self._rows[place]
+
     def table(self) -> Array:
         """(M, K) all rows, in the order of their places."""
         return np.array(self._rows).reshape(-1, self._steps)
@@ -86,6 +91,7 @@ class ChainHomes:
         e_start, end_value: (n,) [kWh], [EUR/kWh].
         gen_q_cost, store_q_cost: (n,) [EUR/kvarh].
         gen_edges, store_edges: reactive limits that depend on the power.
+        prosumers, horizon: where the homes come from; without them the assets of a home cannot be told apart.
     """
 
     rows: IntArray
@@ -98,6 +104,8 @@ class ChainHomes:
     store_q_cost: Array
     gen_edges: Edges
     store_edges: Edges
+    prosumers: tuple[Prosumer, ...] = ()
+    horizon: Horizon | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -126,21 +134,27 @@ class _Parts:
     storage: Flow | None
 
 
-def split(prosumers: Sequence[Prosumer], horizon: Horizon, position_of_bus: Mapping[int, int]) -> Groups:
+def split(
+    prosumers: Sequence[Prosumer],
+    horizon: Horizon,
+    position_of_bus: Mapping[int, int],
+    rows: Sequence[int] | None = None,
+) -> Groups:
     """Sort prosumers into homes that the chain answers exactly and others.
 
-    A home is a chain when it has at most one storage, otherwise only free generation (no cost, no consumption of its own)
-    and fixed parts, and reactive power that is separable or limited by one inverter polygon per role with equal costs.
+    A home is a chain when it has at most one storage, otherwise only fixed parts and free generation (no cost, nothing
+    taken), and reactive power that is separable or limited by one inverter polygon per role with equal costs.
 
     Args:
         prosumers: without faults.
         horizon: K steps.
         position_of_bus: position in the network of every bus index.
+        rows: position of every prosumer in the rank's list; 0, 1, ... when not given.
     """
-    builder = _Builder(horizon.steps)
+    builder = _Builder(horizon)
     others = []
-    for row, prosumer in enumerate(prosumers):
-        parts = _parts([asset.flow(horizon) for asset in prosumer.assets], horizon.steps)
+    for row, prosumer in zip(range(len(prosumers)) if rows is None else rows, prosumers, strict=True):
+        parts = _parts([asset.flow(horizon) for asset in prosumer.assets])
         if parts is None:
             others.append(row)
         else:
@@ -148,26 +162,27 @@ def split(prosumers: Sequence[Prosumer], horizon: Horizon, position_of_bus: Mapp
     return Groups(builder.homes(), others)
 
 
-def _parts(flows: Sequence[Flow], steps: int) -> _Parts | None:
+def _parts(flows: Sequence[Flow]) -> _Parts | None:
     """Roles of the flows, or None when they do not form a chain."""
     storages = [flow for flow in flows if flow.store is not None]
-    generators = [flow for flow in flows if flow.store is None and (flow.give_max.any() or flow.q_max.any())]
+    generators = [flow for flow in flows if is_generator(flow)]
     if len(storages) > 1 or any(flow.store is None and flow.take_max.any() for flow in flows):
         return None
     if any(flow.give_cost[flow.give_max > 0].any() for flow in generators):
         return None
     storage = storages[0] if storages else None
+    generator = _merge(generators) if generators else None
+    if (generators and generator is None) or not _separable_or_equal(generator, storage):
+        return None
     if storage is not None and not _lossy(storage):
         return None
-    generator = _merge(generators) if generators else None
-    if generators and generator is None:
-        return None
-    if not _separable_or_equal(generator, storage):
-        return None
-    fixed_p, fixed_q = np.zeros(steps), np.zeros(steps)
-    for flow in flows:
-        fixed_p, fixed_q = fixed_p + flow.fixed_p, fixed_q + flow.fixed_q
-    return _Parts(fixed_p, fixed_q, generator, storage)
+    fixed = np.sum([[flow.fixed_p, flow.fixed_q] for flow in flows], axis=0)
+    return _Parts(fixed[0], fixed[1], generator, storage)
+
+
+def is_generator(flow: Flow) -> bool:
+    """Whether a flow is part of the generator of its home: no state, but something to decide."""
+    return flow.store is None and bool(flow.give_max.any() or flow.q_max.any())
 
 
 def _lossy(storage: Flow) -> bool:
@@ -196,16 +211,49 @@ def _merge(generators: Sequence[Flow]) -> Flow | None:
 
 
 def _separable_or_equal(generator: Flow | None, storage: Flow | None) -> bool:
-    """Whether the reactive limits are boxes, or polygons that do not change in time with one cost for both inverters."""
+    """Whether the reactive limits are boxes, or polygons constant in time with one cost for both inverters."""
     flows = [flow for flow in (generator, storage) if flow is not None]
     edged = [flow for flow in flows if len(flow.edge_c) and flow.q_max.any()]
     if any((flow.edge_c < 0.0).any() for flow in flows):
         return False
-    if not edged:
-        return True
-    reactive = [flow for flow in flows if flow.q_max.any()]
-    constant = all(np.all(flow.q_max == flow.q_max[0]) for flow in reactive)
-    return constant and len({flow.q_cost for flow in reactive}) == 1
+    costs = {flow.q_cost for flow in flows if flow.q_max.any()}
+    return not edged or (len(costs) == 1 and all(_box_is_spare(flow) or np.ptp(flow.q_max) == 0.0 for flow in edged))
+
+
+def _box_is_spare(flow: Flow) -> bool:
+    """Whether the edges alone keep the reactive power below ``q_max``, at every power that can be reached."""
+    take, give = _reach(flow)
+    ends = np.stack([-take, give])
+    crossings = [
+        np.clip((c2 - c1) / (s1 - s2), -take, give)
+        for c1, s1 in zip(flow.edge_c, flow.edge_s, strict=True)
+        for c2, s2 in zip(flow.edge_c, flow.edge_s, strict=True)
+        if s1 > s2
+    ]
+    at = np.concatenate([ends, np.array(crossings).reshape(-1, len(take))])
+    envelope = np.min(flow.edge_c[:, None, None] + flow.edge_s[:, None, None] * at, axis=0)
+    return bool(np.all(envelope <= flow.q_max * (1.0 + 1e-12)))
+
+
+def asset_plans(flows: Sequence[Flow], state: Mapping[str, Array]) -> tuple[AssetPlan, ...]:
+    """What each asset of a home does, from the trajectories ``(K,)`` of its roles; generators share by their limits."""
+    generators = [flow for flow in flows if is_generator(flow)]
+    plans = []
+    for flow in flows:
+        p, q, energy = flow.fixed_p, flow.fixed_q, None
+        if flow.store is not None:
+            p, q, energy = p + state["give"] - state["take"], q + state["store_q"], state["energy"].copy()
+        elif is_generator(flow):
+            p = p + state["gen"] * _part(flow.give_max, [other.give_max for other in generators])
+            q = q + state["gen_q"] * _part(flow.q_max, [other.q_max for other in generators])
+        plans.append(AssetPlan(p=p, q=q, energy=energy))
+    return tuple(plans)
+
+
+def _part(one: Array, all_of_them: Sequence[Array]) -> Array:
+    total = np.sum(all_of_them, axis=0)
+    part: Array = np.divide(one, total, out=np.zeros_like(total), where=total > 0.0)
+    return part
 
 
 def _reach(flow: Flow) -> tuple[Array, Array]:
@@ -225,9 +273,9 @@ def _polyline(flow: Flow | None) -> tuple[Array, Array]:
         return np.zeros(0), np.zeros(0)
     take, give = _reach(flow)
     low, high = -float(take.max()), float(give.max())
-    c, s = np.append(flow.edge_c, flow.q_max[0]), np.append(flow.edge_s, 0.0)
-    if np.isinf(c[-1]):
-        c, s = c[:-1], s[:-1]
+    c, s = flow.edge_c, flow.edge_s
+    if not _box_is_spare(flow):
+        c, s = np.append(c, flow.q_max[0]), np.append(s, 0.0)
     power, at = [low], low
     while at < high:
         value = c + s * at
@@ -245,16 +293,19 @@ def _polyline(flow: Flow | None) -> tuple[Array, Array]:
 class _Builder:
     """Collects homes, then turns them into arrays."""
 
-    def __init__(self, steps: int) -> None:
-        self._profiles = Profiles(steps)
-        self._steps = steps
+    def __init__(self, horizon: Horizon) -> None:
+        self._profiles = Profiles(horizon.steps)
+        self._steps = horizon.steps
+        self._horizon = horizon
         self._index: list[list[int]] = []
         self._place: list[tuple[int, int]] = []
         self._scalars: list[tuple[float, float, float, float]] = []
         self._edges: tuple[list[tuple[Array, Array]], list[tuple[Array, Array]]] = ([], [])
+        self._prosumers: list[Prosumer] = []
 
     def add(self, row: int, bus: int, prosumer: Prosumer, parts: _Parts) -> None:
         """Append one home."""
+        self._prosumers.append(prosumer)
         generator, storage = parts.generator, parts.storage
         zero, one = np.zeros(self._steps), np.ones(self._steps)
         store = storage.store if storage is not None else None
@@ -308,6 +359,8 @@ class _Builder:
             store_q_cost=scalar[:, 3].copy(),
             gen_edges=_pad(self._edges[0]),
             store_edges=_pad(self._edges[1]),
+            prosumers=tuple(self._prosumers),
+            horizon=self._horizon,
         )
 
 

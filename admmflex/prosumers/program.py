@@ -183,8 +183,9 @@ def program(prosumer: Prosumer, horizon: Horizon) -> Program:
     p0 = np.sum([flow.fixed_p for flow in flows], axis=0)
     q0 = np.sum([flow.fixed_q for flow in flows], axis=0)
     lowest = p0 - np.sum([flow.take_max for flow in flows], axis=0)
+    highest = p0 + np.sum([flow.give_max for flow in flows], axis=0)
     imp, exp = prosumer.import_price, prosumer.export_price
-    buy = rows.add_columns(0.0, np.maximum(-lowest, 0.0), dt * (imp - exp))
+    buy = rows.add_columns(np.maximum(-highest, 0.0), np.maximum(-lowest, 0.0), dt * (imp - exp))
     signed = [(start, sign) for cols in columns for start, sign in ((cols.give, 1.0), (cols.take, -1.0))]
     rows.add_rows([*signed, (buy, 1.0)], -p0, np.inf)
     for start, sign in signed:

@@ -1,0 +1,1 @@
+"""Figures and pages; reads results only."""

@@ -114,12 +114,11 @@ def _insert(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, last)
 
 @nb.njit(cache=True, error_model="numpy")
 def forward(first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, x, jump, slope, cut_low, cut_high):
-    """Forward sweep; fills the multipliers of the cuts, returns the energy by which a bound cannot be met."""
+    """Forward sweep; fills the multipliers of the cuts. A bound that is out of reach is taken as reached."""
     head = x.shape[0] // 2
     tail = head
     left = 0.0
     right = 0.0
-    short = 0.0
     for t in range(lo.shape[0]):
         left += w_low[t]
         right += w_high[t]
@@ -130,11 +129,9 @@ def forward(first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, x, j
             last = max(x[tail - 1] if tail > head else -np.inf, stage_x[end - 1] if end > begin else -np.inf)
             least = min(x[head] if tail > head else np.inf, stage_x[begin] if end > begin else np.inf)
             if right <= lo[t]:
-                short = max(short, lo[t] - right)
                 cut_low[t] = last
                 left = lo[t]
             else:
-                short = max(short, left - hi[t])
                 cut_high[t] = least
                 left = hi[t]
             right = left
@@ -145,7 +142,6 @@ def forward(first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, x, j
             head, begin, cut_low[t] = _cut_left(
                 x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end, left, lo[t]
             )
-            tail = max(tail, head + 1)
             left = lo[t]
         if right > hi[t]:
             tail, end, cut_high[t] = _cut_right(
@@ -153,7 +149,6 @@ def forward(first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, x, j
             )
             right = hi[t]
         head, tail = _insert(x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end)
-    return short
 
 
 @nb.njit(cache=True, error_model="numpy", inline="always")

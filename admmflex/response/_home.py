@@ -10,12 +10,13 @@ import numpy as np
 from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.response._chain import backward, forward
 from admmflex.response._reactive import curtail, edge_value, reactive_polyline
+from admmflex.response._segments import burns, meetings, solve_segments, stage_data
 from admmflex.response._stage import breakpoints, general_side, home_kinks, plain_side, restrict, top_level
 
 LOAD_P, LOAD_Q, AVAIL, IMPORT, EXPORT, TAKE_MAX, GIVE_MAX = 0, 1, 2, 3, 4, 5, 6
 C_GIVE, M_GIVE, G_GIVE, C_TAKE, M_TAKE, G_TAKE, KAPPA, BURN = 7, 8, 9, 10, 11, 12, 13, 14
-LO, HI, REF, SCALE, GEN_Q, STORE_Q = 15, 16, 17, 18, 19, 20
-ROWS = 21
+LO, HI, REF, SCALE, GEN_Q, STORE_Q, I_GIVE, I_TAKE = 15, 16, 17, 18, 19, 20, 21, 22
+ROWS = 23
 
 
 class Data(NamedTuple):
@@ -40,6 +41,9 @@ class Data(NamedTuple):
     store_power: Array
     store_value: Array
     wear: IntArray
+    cheapest: Array
+    steady: BoolArray
+    jump: Array
 
 
 class Answers(NamedTuple):
@@ -52,8 +56,9 @@ class Answers(NamedTuple):
     gen_q: Array
     store_q: Array
     mu: Array
-    short: Array
     coupled: BoolArray
+    swept: BoolArray
+    meets: IntArray
 
 
 class Work(NamedTuple):
@@ -67,6 +72,7 @@ class Work(NamedTuple):
     polygon: Array
     curve: Array
     steps: Array
+    stage: Array
 
 
 @nb.njit(cache=True, error_model="numpy", inline="always")
@@ -79,40 +85,69 @@ def _share(level, rho, cheap_cost, dear_cost, cheap_max, dear_max):
     return cheap_max if level > cheap_cost else 0.0, dear_max if level > dear_cost else 0.0
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _reactive(i, t, zq, lam_q, rho, data, gen_max, store_max, ans, out):
-    """Set the reactive powers of one step within gen_max and store_max."""
-    load = data.table[data.index[i, LOAD_Q], t]
-    level = rho * (zq + load) + lam_q
-    sign = 1.0 if level >= 0.0 else -1.0
+@nb.njit(cache=True, error_model="numpy")
+def _reactive(i, price, target, rho, gen_max, store_max, data, ans, out):
+    """Set the reactive powers of home i within gen_max and store_max (K,)."""
+    row = data.rows[i]
+    load, lam, z = data.table[data.index[i, LOAD_Q]], price[1, data.bus[i]], target[1, row]
+    q, gen_q, store_q = out[1, row], ans.gen_q[i], ans.store_q[i]
     gen_cost, store_cost = data.gen_cost[i], data.store_cost[i]
-    if gen_cost <= store_cost:
-        gen, store = _share(abs(level), rho, gen_cost, store_cost, gen_max, store_max)
-    else:
-        store, gen = _share(abs(level), rho, store_cost, gen_cost, store_max, gen_max)
-    ans.gen_q[i, t] = sign * gen
-    ans.store_q[i, t] = sign * store
-    out[1, data.rows[i], t] = sign * (gen + store) - load
-    return gen, store
+    for t in range(load.shape[0]):
+        level = rho * (z[t] + load[t]) + lam[t]
+        if gen_cost <= store_cost:
+            gen, store = _share(abs(level), rho, gen_cost, store_cost, gen_max[t], store_max[t])
+        else:
+            store, gen = _share(abs(level), rho, store_cost, gen_cost, store_max[t], gen_max[t])
+        sign = 1.0 if level >= 0.0 else -1.0
+        gen_q[t] = sign * gen
+        store_q[t] = sign * store
+        q[t] = sign * (gen + store) - load[t]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _couple(i, price, target, rho, coupled, data, ans, work, out):
+    """Limits of the reactive powers of home i at its powers, after curtailing for them if asked; whether the wish fits."""
+    table, index, row = data.table, data.index, data.rows[i]
+    load, avail, load_q = table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, LOAD_Q]]
+    bought, sold, gen_box, store_box = (
+        table[index[i, IMPORT]], table[index[i, EXPORT]], table[index[i, GEN_Q]], table[index[i, STORE_Q]]
+    )  # fmt: skip
+    gx, gy, ng = data.gen_power[i], data.gen_value[i], data.gen_knots[i]
+    sx, sy, ns = data.store_power[i], data.store_value[i], data.store_knots[i]
+    gen_max, store_max, gen = work.steps[8], work.steps[9], ans.gen[i]
+    fits = True
+    for t in range(load.shape[0]):
+        b = ans.give[i, t] - ans.take[i, t]
+        level = abs(rho * (target[1, row, t] + load_q[t]) + price[1, data.bus[i], t]) - data.cheapest[i]
+        store_max[t] = edge_value(b, sx, sy, ns, store_box[t])
+        if coupled:
+            lean = price[0, data.bus[i], t] + rho * target[0, row, t]
+            gen[t] = curtail(
+                b - load[t], avail[t], -bought[t] - lean, -sold[t] - lean, rho, level - rho * store_max[t],
+                gx, gy, ng, gen_box[t],
+            )[0]  # fmt: skip
+            out[0, row, t] = b - load[t] + gen[t]
+        gen_max[t] = edge_value(gen[t], gx, gy, ng, gen_box[t])
+        fits &= level <= max(0.0, rho * (gen_max[t] + store_max[t]))
+    return fits
 
 
 @nb.njit(cache=True, error_model="numpy")
 def _coupled_polyline(i, t, below, above, price, target, rho, data, work):
     """Polyline of a step where the reactive power wanted may exceed what an inverter polygon leaves; 0 vertices if it cannot."""
     index, table = data.index, data.table
-    row, bus = data.rows[i], data.bus[i]
-    avail = table[index[i, AVAIL], t]
+    avail, load_q = table[index[i, AVAIL], t], table[index[i, LOAD_Q], t]
     take, give = table[index[i, TAKE_MAX], t], table[index[i, GIVE_MAX], t]
-    gen_cap, store_cap = table[index[i, GEN_Q], t], table[index[i, STORE_Q], t]
-    ng, ns = data.gen_knots[i], data.store_knots[i]
-    level = abs(rho * (target[1, row, t] + table[index[i, LOAD_Q], t]) + price[1, bus, t]) - data.gen_cost[i]
-    gx, gy, sx, sy = data.gen_power[i], data.gen_value[i], data.store_power[i], data.store_value[i]
-    least = min(edge_value(0.0, gx, gy, ng, gen_cap), edge_value(avail, gx, gy, ng, gen_cap))
-    least += min(edge_value(-take, sx, sy, ns, store_cap), edge_value(give, sx, sy, ns, store_cap))
+    gen_box, store_box = table[index[i, GEN_Q], t], table[index[i, STORE_Q], t]
+    gx, gy, ng = data.gen_power[i], data.gen_value[i], data.gen_knots[i]
+    sx, sy, ns = data.store_power[i], data.store_value[i], data.store_knots[i]
+    level = abs(rho * (target[1, data.rows[i], t] + load_q) + price[1, data.bus[i], t]) - data.cheapest[i]
+    least = min(edge_value(0.0, gx, gy, ng, gen_box), edge_value(avail, gx, gy, ng, gen_box))
+    least += min(edge_value(-take, sx, sy, ns, store_box), edge_value(give, sx, sy, ns, store_box))
     if level <= rho * least:
         return 0
     return reactive_polyline(
-        table[index[i, LOAD_P], t], avail, below, above, rho, level, gx, gy, ng, gen_cap, sx, sy, ns, store_cap,
+        table[index[i, LOAD_P], t], avail, below, above, rho, level, gx, gy, ng, gen_box, sx, sy, ns, store_box,
         take, give, work.polygon[0], work.polygon[1],
     )  # fmt: skip
 
@@ -121,56 +156,62 @@ def _coupled_polyline(i, t, below, above, price, target, rho, data, work):
 def _stages(i, price, target, rho, coupled, data, work):
     """Build the points of every stage of home i."""
     table, index = data.table, data.index
-    row, bus = data.rows[i], data.bus[i]
-    first, kept = work.first, work.kept
+    lam, z = price[0, data.bus[i]], target[0, data.rows[i]]
+    load, avail, bought, sold = (
+        table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]]
+    )  # fmt: skip
+    give_max, c_give, m_give, g_give = (
+        table[index[i, GIVE_MAX]], table[index[i, C_GIVE]], table[index[i, M_GIVE]], table[index[i, G_GIVE]]
+    )  # fmt: skip
+    take_max, c_take, m_take, g_take = (
+        table[index[i, TAKE_MAX]], table[index[i, C_TAKE]], table[index[i, M_TAKE]], table[index[i, G_TAKE]]
+    )  # fmt: skip
+    kappa = table[index[i, KAPPA]]
+    first, kept, w_low, w_high = work.first, work.kept, work.steps[0], work.steps[1]
     x, jump, slope = work.points[0], work.points[1], work.points[2]
-    vertex_mu, vertex_w, vertex_b = work.vertices[0], work.vertices[1], work.vertices[2]
-    kink_b, kink_d, poly_b, poly_d = work.polygon[2], work.polygon[3], work.polygon[0], work.polygon[1]
-    w_low, w_high = work.steps[0], work.steps[1]
+    mu, w, net = work.vertices[0], work.vertices[1], work.vertices[2]
+    poly_b, poly_d, kink_b, kink_d = work.polygon[0], work.polygon[1], work.polygon[2], work.polygon[3]
     at = 0
     stored = 0
-    first[0] = 0
-    kept[0] = 0
-    for t in range(data.dt.shape[0]):
-        lean = price[0, bus, t] + rho * target[0, row, t]
-        below = -table[index[i, IMPORT], t] - lean
-        above = -table[index[i, EXPORT], t] - lean
-        take, give = table[index[i, TAKE_MAX], t], table[index[i, GIVE_MAX], t]
-        cd, md, gd = table[index[i, C_GIVE], t], table[index[i, M_GIVE], t], table[index[i, G_GIVE], t]
-        cc, mc, gc = table[index[i, C_TAKE], t], table[index[i, M_TAKE], t], table[index[i, G_TAKE], t]
-        kappa = table[index[i, KAPPA], t]
+    for t in range(load.shape[0]):
+        first[t] = at
+        kept[t] = stored
+        w_low[t] = 0.0
+        w_high[t] = 0.0
+        give, take = give_max[t], take_max[t]
+        if give <= 0.0 and take <= 0.0:
+            continue
+        lean = lam[t] + rho * z[t]
+        below = -bought[t] - lean
+        above = -sold[t] - lean
+        n = _coupled_polyline(i, t, below, above, price, target, rho, data, work) if coupled else 0
+        if n == 0:
+            home_kinks(load[t], avail[t], below, above, rho, kink_b, kink_d)
+            if top_level(give, rho, kink_b, kink_d) > kappa[t]:
+                n = restrict(give, -take, rho, kink_b, kink_d, poly_b, poly_d)
         k = 0
-        if take + give <= 0.0:
-            w_low[t] = 0.0
-            w_high[t] = 0.0
+        if n == 0:
+            if give > 0.0:
+                k = plain_side(give, 0.0, c_give[t], m_give[t], g_give[t], rho, kink_b, kink_d, mu, w, k)
+            if take > 0.0:
+                k = plain_side(0.0, -take, c_take[t], m_take[t], g_take[t], rho, kink_b, kink_d, mu, w, k)
         else:
-            n = _coupled_polyline(i, t, below, above, price, target, rho, data, work) if coupled else 0
-            if n == 0:
-                home_kinks(table[index[i, LOAD_P], t], table[index[i, AVAIL], t], below, above, rho, kink_b, kink_d)
-                if top_level(give, rho, kink_b, kink_d) > kappa:
-                    n = restrict(give, -take, rho, kink_b, kink_d, poly_b, poly_d)
-            if n == 0:
-                if give > 0.0:
-                    k = plain_side(give, 0.0, cd, md, gd, rho, kink_b, kink_d, vertex_mu, vertex_w, k)
-                if take > 0.0:
-                    k = plain_side(0.0, -take, cc, mc, gc, rho, kink_b, kink_d, vertex_mu, vertex_w, k)
-            else:
-                k = general_side(
-                    n, poly_b, poly_d, give, take, cd, md, gd, cc, mc, gc, kappa, vertex_mu, vertex_w, vertex_b
-                )
-                if poly_d[0] > kappa:
-                    for j in range(k):
-                        work.curve[0, stored + j] = vertex_w[j]
-                        work.curve[1, stored + j] = vertex_b[j]
-                    stored += k
-            w_low[t] = vertex_w[0]
-            w_high[t] = max(vertex_w[0], vertex_w[k - 1])
-            at = breakpoints(k, vertex_mu, vertex_w, x, jump, slope, at)
-        first[t + 1] = at
-        kept[t + 1] = stored
+            k = general_side(
+                n, poly_b, poly_d, give, take, c_give[t], m_give[t], g_give[t], c_take[t], m_take[t], g_take[t],
+                kappa[t], mu, w, net,
+            )  # fmt: skip
+            if poly_d[0] > kappa[t]:
+                work.curve[0, stored : stored + k] = w[:k]
+                work.curve[1, stored : stored + k] = net[:k]
+                stored += k
+        w_low[t] = w[0]
+        w_high[t] = max(w[0], w[k - 1])
+        at = breakpoints(k, mu, w, x, jump, slope, at)
+    first[load.shape[0]] = at
+    kept[load.shape[0]] = stored
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
+@nb.njit(cache=True, error_model="numpy")
 def _burnt(w, first, last, curve, give_gain, take_gain, burn_gain):
     """Net power and power burnt of a stage whose curve was kept, at energy w."""
     k = first
@@ -185,82 +226,101 @@ def _burnt(w, first, last, curve, give_gain, take_gain, burn_gain):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _assets(i, price, target, rho, coupled, data, ans, work, out):
-    """What the assets of home i do at the moves found; returns whether the reactive powers fit the polygons."""
+def _powers(i, price, target, rho, data, ans, work, out):
+    """Powers and energies of the assets of home i at the moves found."""
     table, index = data.table, data.index
-    row, bus = data.rows[i], data.bus[i]
+    lam, z, p = price[0, data.bus[i]], target[0, data.rows[i]], out[0, data.rows[i]]
+    load, avail, bought, sold = (
+        table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]]
+    )  # fmt: skip
+    g_give, g_take, burn = table[index[i, G_GIVE]], table[index[i, G_TAKE]], table[index[i, BURN]]
+    give_max, take_max = table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]]
+    ref, scale = table[index[i, REF]], table[index[i, SCALE]]
+    gen, give, take, energy = ans.gen[i], ans.give[i], ans.take[i], ans.energy[i]
     move, kept = work.steps[4], work.kept
-    edged = data.gen_knots[i] + data.store_knots[i] > 0
-    fits = True
+    inverse = 1.0 / rho if rho > 0.0 else np.inf
     x = 0.0
-    for t in range(data.dt.shape[0]):
+    for t in range(load.shape[0]):
         w = move[t]
         x += w
-        ans.energy[i, t] = table[index[i, REF], t] + table[index[i, SCALE], t] * x
-        gd, gc = table[index[i, G_GIVE], t], table[index[i, G_TAKE], t]
+        energy[t] = ref[t] + scale[t] * x
         burnt = 0.0
         if kept[t + 1] > kept[t]:
-            b, burnt = _burnt(w, kept[t], kept[t + 1], work.curve, gd, gc, table[index[i, BURN], t])
+            b, burnt = _burnt(w, kept[t], kept[t + 1], work.curve, g_give[t], g_take[t], burn[t])
         elif w < 0.0:
-            b = min(-w / gd, table[index[i, GIVE_MAX], t])
-        elif w > 0.0:
-            b = max(-w / gc, -table[index[i, TAKE_MAX], t])
+            b = min(-w / g_give[t], give_max[t])
         else:
-            b = 0.0
-        ans.give[i, t] = max(b, 0.0) + burnt
-        ans.take[i, t] = max(-b, 0.0) + burnt
-        load, avail = table[index[i, LOAD_P], t], table[index[i, AVAIL], t]
-        gen_max, store_max = table[index[i, GEN_Q], t], table[index[i, STORE_Q], t]
-        lean = price[0, bus, t] + rho * target[0, row, t]
-        below = -table[index[i, IMPORT], t] - lean
-        above = -table[index[i, EXPORT], t] - lean
-        if edged:
-            ng = data.gen_knots[i]
-            gx, gy = data.gen_power[i], data.gen_value[i]
-            store_max = edge_value(b, data.store_power[i], data.store_value[i], data.store_knots[i], store_max)
-        y = 0.0
-        if edged and coupled:
-            level = abs(rho * (target[1, row, t] + table[index[i, LOAD_Q], t]) + price[1, bus, t]) - data.gen_cost[i]
-            y = curtail(b - load, avail, below, above, rho, level - rho * store_max, gx, gy, ng, gen_max)[0]
-        else:
-            if above < 0.0:
-                best = -above / rho if rho > 0.0 else np.inf
-            elif below > 0.0:
-                best = -below / rho if rho > 0.0 else -np.inf
-            else:
-                best = 0.0
-            y = min(max(best - (b - load), 0.0), avail)
-        ans.gen[i, t] = y
-        out[0, row, t] = b - load + y
-        if edged:
-            gen_max = edge_value(y, gx, gy, ng, gen_max)
-        gen, store = _reactive(i, t, target[1, row, t], price[1, bus, t], rho, data, gen_max, store_max, ans, out)
-        if edged and not coupled:
-            wanted = abs(rho * (target[1, row, t] + table[index[i, LOAD_Q], t]) + price[1, bus, t]) - data.gen_cost[i]
-            fits &= wanted <= max(0.0, rho * (gen_max + store_max))
-    return fits
+            b = max(-w / g_take[t], -take_max[t])
+        give[t] = max(b, 0.0) + burnt
+        take[t] = max(-b, 0.0) + burnt
+        lean = lam[t] + rho * z[t]
+        best = 0.0
+        if sold[t] + lean > 0.0:
+            best = (sold[t] + lean) * inverse
+        elif bought[t] + lean < 0.0:
+            best = (bought[t] + lean) * inverse
+        rest = b - load[t]
+        gen[t] = min(max(best - rest, 0.0), avail[t])
+        p[t] = rest + gen[t]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _quick(i, price, target, rho, data, ans, work):
+    """Try the segments of the last answer; whether they lead to a proven optimum."""
+    if rho <= 0.0 or not data.steady[i]:
+        return False
+    table, index = data.table, data.index
+    rows = (
+        table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]],
+        table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]],
+        table[index[i, C_GIVE]], table[index[i, I_GIVE]], table[index[i, G_GIVE]],
+        table[index[i, C_TAKE]], table[index[i, I_TAKE]], table[index[i, G_TAKE]],
+    )  # fmt: skip
+    lam, z = price[0, data.bus[i]], target[0, data.rows[i]]
+    stage_data(lam, z, rho, rows, work.stage)
+    work.kept[:] = 0
+    found = solve_segments(
+        table[index[i, LO]], table[index[i, HI]], data.end_value[i], ans.meets[i], ans.mu[i], 1.0 / rho, work.stage,
+        data.jump[i, 0], data.jump[i, 1], work.steps[4], work.steps[5],
+    )  # fmt: skip
+    return found and not burns(ans.mu[i], rho, work.stage, table[index[i, KAPPA]])
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _sweep(i, price, target, rho, coupled, data, ans, work):
+    """Moves and multipliers of home i by the chain."""
+    x, jump, slope, steps = work.points[0], work.points[1], work.points[2], work.steps
+    sorted_x, sorted_jump, sorted_slope = work.sorted[0], work.sorted[1], work.sorted[2]
+    lo, hi = data.table[data.index[i, LO]], data.table[data.index[i, HI]]
+    _stages(i, price, target, rho, coupled, data, work)
+    forward(
+        work.first, steps[0], steps[1], x, jump, slope, lo, hi, sorted_x, sorted_jump, sorted_slope, steps[2], steps[3]
+    )
+    backward(
+        data.end_value[i], work.first, steps[0], steps[1], x, jump, slope, lo, hi, steps[2], steps[3],
+        ans.mu[i], steps[4], steps[5], steps[6], steps[7],
+    )  # fmt: skip
+    meetings(lo, hi, data.end_value[i], ans.mu[i], ans.meets[i])
 
 
 @nb.njit(cache=True, error_model="numpy")
 def solve(price, target, rho, data, ans, work, out):
-    """Answer for all homes; a home with polygons is first tried without them, which is exact when its answer fits them."""
-    steps = work.steps
+    """Answer for all homes; a home with polygons is first tried without them, which is exact when its answer fits."""
     for i in range(data.rows.shape[0]):
-        for attempt in range(2):
-            coupled = attempt == 1
-            _stages(i, price, target, rho, coupled, data, work)
-            lo, hi = data.table[data.index[i, LO]], data.table[data.index[i, HI]]
-            ans.short[i] = forward(
-                work.first, steps[0], steps[1], work.points[0], work.points[1], work.points[2], lo, hi,
-                work.sorted[0], work.sorted[1], work.sorted[2], steps[2], steps[3],
-            )  # fmt: skip
-            backward(
-                data.end_value[i], work.first, steps[0], steps[1], work.points[0], work.points[1], work.points[2],
-                lo, hi, steps[2], steps[3], ans.mu[i], steps[4], steps[5], steps[6], steps[7],
-            )  # fmt: skip
+        edged = data.gen_knots[i] + data.store_knots[i] > 0
+        coupled, done = False, False
+        while not done:
+            ans.swept[i] = coupled or not _quick(i, price, target, rho, data, ans, work)
+            if ans.swept[i]:
+                _sweep(i, price, target, rho, coupled, data, ans, work)
+            _powers(i, price, target, rho, data, ans, work, out)
             ans.coupled[i] = coupled
-            if _assets(i, price, target, rho, coupled, data, ans, work, out):
-                break
+            done = not edged or _couple(i, price, target, rho, coupled, data, ans, work, out) or coupled
+            coupled = True
+        gen_max, store_max = data.table[data.index[i, GEN_Q]], data.table[data.index[i, STORE_Q]]
+        if edged:
+            gen_max, store_max = work.steps[8], work.steps[9]
+        _reactive(i, price, target, rho, gen_max, store_max, data, ans, out)
 
 
 @nb.njit(cache=True, error_model="numpy")

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from admmflex.horizon import Array, BoolArray, IntArray
-from admmflex.prosumers.fleet import ChainHomes, Field, Profiles
+from admmflex.prosumers.fleet import ChainHomes, Edges, Field, Profiles, asset_plans
+from admmflex.prosumers.program import AssetPlan
 from admmflex.response import _home
 from admmflex.response._home import Answers, Data, Work
+from admmflex.response.certificate import Question, lower_bound
 
 
 class ChainResponse:
     """Answers for all chain homes of a rank (see ``signal.Response``); exact, also for rho = 0.
 
-    The stage cost in the stored energy is convex and piecewise quadratic, so the state as a function of its multiplier is a
-    monotone polyline: add the stage, cut at the bounds, go back along the multiplier. Reactive power separates unless an
-    inverter polygon binds; then it is minimised within the stage. All memory is allocated here, none per answer.
+    The stage cost in the stored energy is convex and piecewise quadratic, so the state as a function of its multiplier
+    is a monotone polyline: add the stage, cut at the bounds, go back along the multiplier. Reactive power separates
+    unless an inverter polygon binds; then it is minimised within the stage. Nothing is allocated per answer.
 
-    Charging and discharging at once is allowed, as in the common form of a flow; it is optimal only where consumption is paid
-    for, and ``burn()`` tells how much.
+    Charging and discharging at once is allowed, as in the common form of a flow; it is optimal only where consumption
+    is paid for, and ``burn()`` tells how much.
 
     Source: section 2 of the formulation.
     """
@@ -32,20 +34,23 @@ class ChainResponse:
         self._data = _prepare(homes, self._dt)
         n, steps = len(homes), len(self._dt)
         inner = [np.zeros((n, steps)) for _ in range(7)]
-        self._answers = Answers(*inner, short=np.zeros(n), coupled=np.zeros(n, bool))
+        flags = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        self._answers = Answers(*inner, *flags, np.zeros((n, steps), np.int64))
+        self._shortfall = _shortfall(homes, self._dt)
         self._work = _scratch(homes, steps)
         self._cost = np.zeros(n)
-        self._p = np.zeros((n, steps))
+        self._y = np.zeros((2, n, steps))
         self._signal: tuple[Array, Array, float] | None = None
 
     def answer(self, price: Array, target: Array, rho: float, out: Array) -> None:
         """See ``Response.answer``; the arrays must be C-contiguous."""
         _home.solve(price, target, float(rho), self._data, self._answers, self._work, out)
-        np.take(out[0], self.rows, axis=0, out=self._p)
+        np.take(out, self.rows, axis=1, out=self._y)
+        self._signal = price, target, float(rho)
 
     def cost(self) -> Array:
         """Own cost of the last answer ``(n,)`` [EUR]."""
-        return self.evaluate_cost(self._p, self.state())
+        return self.evaluate_cost(self._y[0], self.state())
 
     def state(self) -> dict[str, Array]:
         """Powers [kW, kvar] and energies [kWh] of the assets, ``(n, K)`` each; valid until the next answer."""
@@ -61,6 +66,26 @@ class ChainResponse:
         _home.own_cost(np.ascontiguousarray(p), *trajectories, self._data, out)
         return out
 
+    def certificate(self) -> Array:
+        """Objective of the last answer minus a proven lower bound, ``(n,)`` [EUR]; the signal's arrays must be unchanged."""
+        if self._signal is None:
+            return np.zeros(len(self.homes))
+        price, target, rho = self._signal
+        asked = Question(self.homes, self._dt, price[:, self.homes.bus], target[:, self.rows], rho)
+        scale = self._data.table[self._data.index[:, _home.SCALE]]
+        bound = lower_bound(asked, self._answers.mu / scale, self._y)
+        return asked.objective(self._y, self.cost()) - bound
+
+    def plans(self) -> list[tuple[AssetPlan, ...]]:
+        """What the assets of every home do in the last answer, in the order of ``homes.prosumers``."""
+        horizon, state = self.homes.horizon, self.state()
+        if horizon is None:
+            raise ValueError("homes that were not built from prosumers have no assets to plan for")
+        return [
+            asset_plans([asset.flow(horizon) for asset in prosumer.assets], {name: a[i] for name, a in state.items()})
+            for i, prosumer in enumerate(self.homes.prosumers)
+        ]
+
     def burn(self) -> Array:
         """Energy charged and discharged at the same time in the last answer ``(n,)`` [kWh]."""
         burnt: Array = np.minimum(self._answers.give, self._answers.take) @ self._dt
@@ -68,8 +93,8 @@ class ChainResponse:
 
     @property
     def shortfall(self) -> Array:
-        """Energy by which a home cannot keep its storage within its bounds, ``(n,)`` [kWh]; it does not depend on prices."""
-        return self._answers.short
+        """Energy by which a home cannot keep its storage within its band, ``(n,)`` [kWh]; prices do not matter."""
+        return self._shortfall
 
     @property
     def coupled(self) -> BoolArray:
@@ -82,7 +107,8 @@ def _prepare(homes: ChainHomes, dt: Array) -> Data:
     profiles = Profiles(len(dt))
     index = np.empty((len(homes), _home.ROWS), np.int64)
     wear = np.empty((len(homes), 2), np.int64)
-    end_value = np.empty(len(homes))
+    end_value, jump = np.empty(len(homes)), np.zeros((len(homes), 2))
+    steady = np.zeros(len(homes), np.bool_)
     known: dict[tuple[float, ...], tuple[list[int], float]] = {}
     for i in range(len(homes)):
         row = {field: homes.table[homes.index[i, field]] for field in Field}
@@ -94,17 +120,31 @@ def _prepare(homes: ChainHomes, dt: Array) -> Data:
         places, scale = known[key]
         end_value[i] = homes.end_value[i] * scale
         caps = _caps(homes, i, row)
-        index[i] = [*(profiles.add(row[field]) for field in plain), *places, *(profiles.add(cap) for cap in caps)]
+        stages = [profiles.row(place) for place in places]
+        inverse = [profiles.add(1.0 / stages[k]) for k in (1, 4)]
+        index[i] = [*(profiles.add(row[field]) for field in plain), *places, *(profiles.add(cap) for cap in caps), *inverse]
+        steady[i], jump[i] = _steady(row, stages)
         wear[i] = [profiles.add(row[Field.TAKE_COST]), profiles.add(row[Field.GIVE_COST])]
     gen, store = homes.gen_edges, homes.store_edges
     return Data(
-        self_contiguous(dt), profiles.table(), index, homes.rows, homes.bus, end_value, homes.gen_q_cost, homes.store_q_cost,
-        gen.knots, gen.power, gen.value, store.knots, store.power, store.value, wear,
+        dt, profiles.table(), index, homes.rows, homes.bus, end_value, homes.gen_q_cost, homes.store_q_cost,
+        gen.knots, gen.power, gen.value, store.knots, store.power, store.value, wear, _cheapest(homes),
+        steady, jump,
     )  # fmt: skip
 
 
-def self_contiguous(a: Array) -> Array:
-    return np.ascontiguousarray(a)
+def _shortfall(homes: ChainHomes, dt: Array) -> Array:
+    """Largest energy ``(n,)`` [kWh] by which the reachable energies of a home miss its band at the end of a step."""
+    least = -dt * homes.profile(Field.GIVE_MAX) / homes.profile(Field.ETA_GIVE)
+    most = dt * homes.profile(Field.TAKE_MAX) * homes.profile(Field.ETA_TAKE)
+    keep, gain = homes.profile(Field.KEEP), homes.profile(Field.GAIN)
+    e_min, e_max = homes.profile(Field.E_MIN), homes.profile(Field.E_MAX)
+    low, high, short = homes.e_start.copy(), homes.e_start.copy(), np.zeros(len(homes))
+    for t in range(len(dt)):
+        low, high = keep[:, t] * low + least[:, t] + gain[:, t], keep[:, t] * high + most[:, t] + gain[:, t]
+        short = np.maximum(short, np.maximum(e_min[:, t] - high, low - e_max[:, t]))
+        low, high = np.clip(low, e_min[:, t], e_max[:, t]), np.clip(high, e_min[:, t], e_max[:, t])
+    return np.where(short > 1e-9, short, 0.0)
 
 
 def _stage_rows(row: Mapping[Field, Array], dt: Array, e_start: float) -> tuple[list[Array], float]:
@@ -138,21 +178,36 @@ def _stage_rows(row: Mapping[Field, Array], dt: Array, e_start: float) -> tuple[
     return stages, float(kept)
 
 
+def _steady(row: Mapping[Field, Array], stages: Sequence[Array]) -> tuple[bool, tuple[float, float]]:
+    """Whether curtailment is marginal at one multiplier all day, when giving and when taking; the two multipliers."""
+    sunny = row[Field.AVAIL] > 0.0
+    give, take = stages[0][sunny & (row[Field.GIVE_MAX] > 0.0)], stages[3][sunny & (row[Field.TAKE_MAX] > 0.0)]
+    steady = all(len(side) == 0 or float(np.ptp(side)) == 0.0 for side in (give, take))
+    return steady, (float(give[0]) if len(give) else np.inf, float(take[0]) if len(take) else np.inf)
+
+
 def _caps(homes: ChainHomes, i: int, row: Mapping[Field, Array]) -> tuple[Array, Array]:
     """Largest reactive power of the generator and the storage over all powers they can reach, ``(K,)`` each."""
-    gen = _peak(row[Field.GEN_Q_MAX], homes.gen_edges.knots[i], homes.gen_edges.power[i], homes.gen_edges.value[i],
-                np.zeros_like(row[Field.AVAIL]), row[Field.AVAIL])
-    store = _peak(row[Field.STORE_Q_MAX], homes.store_edges.knots[i], homes.store_edges.power[i],
-                  homes.store_edges.value[i], -row[Field.TAKE_MAX], row[Field.GIVE_MAX])
+    none = np.zeros_like(row[Field.AVAIL])
+    gen = _peak(row[Field.GEN_Q_MAX], homes.gen_edges, i, none, row[Field.AVAIL])
+    store = _peak(row[Field.STORE_Q_MAX], homes.store_edges, i, -row[Field.TAKE_MAX], row[Field.GIVE_MAX])
     return gen, store
 
 
-def _peak(box: Array, knots: int, power: Array, value: Array, low: Array, high: Array) -> Array:
+def _peak(box: Array, edges: Edges, i: int, low: Array, high: Array) -> Array:
     """Largest value of a concave polyline between low and high; the box where there is none."""
-    if knots == 0:
+    k = edges.knots[i]
+    if k == 0:
         return box
-    at = np.clip(power[int(np.argmax(value[:knots]))], low, high)
-    return np.interp(at, power[:knots], value[:knots])
+    power, value = edges.power[i, :k], edges.value[i, :k]
+    peak: Array = np.interp(np.clip(power[int(np.argmax(value))], low, high), power, value)
+    return peak
+
+
+def _cheapest(homes: ChainHomes) -> Array:
+    """Cost of reactive power of homes with polygons, where both inverters have one cost ``(n,)`` [EUR/kvarh]."""
+    has_gen = homes.profile(Field.GEN_Q_MAX).any(axis=1)
+    return np.where(has_gen, homes.gen_q_cost, homes.store_q_cost)
 
 
 def _scratch(homes: ChainHomes, steps: int) -> Work:
@@ -168,5 +223,6 @@ def _scratch(homes: ChainHomes, steps: int) -> Work:
         vertices=np.zeros((3, vertices)),
         polygon=np.zeros((4, poly)),
         curve=np.zeros((2, steps * vertices)),
-        steps=np.zeros((8, steps)),
+        steps=np.zeros((10, steps)),
+        stage=np.zeros((12, steps)),
     )

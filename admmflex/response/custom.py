@@ -1,14 +1,14 @@
 """Prosumers that a user writes in cvxpy: any convex cost and constraints, answered by a general solver.
 
-Slower than the built-in assets by two to three orders of magnitude (a few milliseconds for each answer), and as general as
-convex programming: cones, norms, logarithms, any number of states.
+Slower than the built-in assets by two orders of magnitude (milliseconds for each answer), and as general as convex
+programming: cones, norms, logarithms, any number of states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,10 +38,12 @@ class CvxpyModel:
     constraints: Sequence[cp.Constraint]
 
 
+@runtime_checkable
 class CvxpyProsumer(Protocol):
     """What a user writes: a class with these members.
 
-    ``bus`` is an index of the pandapower network; ``import_price`` and ``export_price`` are ``(K,)`` [EUR/kWh], import >= export.
+    ``bus`` is an index of the pandapower network; ``import_price`` and ``export_price`` are ``(K,)`` [EUR/kWh];
+    import is at least export in every step.
     """
 
     @property
@@ -216,7 +218,7 @@ class CustomResponse:
             one.answer(none, none, 1.0)
 
     def answer(self, price: Array, target: Array, rho: float, out: Array) -> None:
-        """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; writes the rows of ``out (2, n, K)`` that are its own."""
+        """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; writes its own rows of ``out (2, n, K)``."""
         for one, row, bus in zip(self.asked, self.rows, self.buses, strict=True):
             out[:, row] = one.answer(price[:, bus], target[:, row], rho)
 
@@ -235,4 +237,3 @@ class CustomResponse:
     def evaluate_cost(self, p: Array, state: Mapping[str, Array]) -> Array:
         """Own cost [EUR] at (combinations of) earlier states; the powers ``p`` follow from them."""
         return np.array([one.cost_at(row) for one, row in zip(self.asked, state["values"], strict=True)])
-

@@ -1,0 +1,232 @@
+"""A faster way through the chain for most homes: find where the energy meets its bounds, one multiplier between (numba).
+
+Between two meetings the multiplier is constant, and the energy moved is a monotone, piecewise linear function of it, summed
+without branches over the steps; Newton's method finds its root. Where the energy then leaves its band most, it is set to the
+bound and the segment is divided (for separable convex costs with nested bounds the most violated bound is tight); meetings
+whose multipliers step the wrong way are dropped. The meetings of the last answer are tried first.
+
+The result is checked by the conditions of optimality; whatever does not pass is left to the chain, which needs no luck.
+Source: van der Klauw, Gerards, Hurink, Resource allocation problems in decentralized energy management, OR Spectrum 2017.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+ABOVE, BELOW, LOAD, AVAIL, GIVE, TAKE, C_GIVE, I_GIVE, G_GIVE, C_TAKE, I_TAKE, G_TAKE = range(12)
+"""Rows of the stage data: levels and limits, and for each side mu = C - Phi'/I, w = -G b."""
+
+NEWTON = 40
+PASSES = 8
+EXACT = 1e-12
+"""Energy [kWh] by which a segment may miss its end."""
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
+def _moved(m, start, end, inverse, stage):
+    """Energy moved in the steps start...end at multiplier m (from the left of a jump), and its slope."""
+    total = 0.0
+    steep = 0.0
+    for t in range(np.uint64(start), np.uint64(end)):
+        above, below = stage[ABOVE, t], stage[BELOW, t]
+        d = (stage[C_GIVE, t] - m) * stage[I_GIVE, t]
+        free = stage[LOAD, t] + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse
+        free -= stage[AVAIL, t] if d < 0.0 else 0.0
+        limit = stage[GIVE, t]
+        total -= stage[G_GIVE, t] * min(max(free, 0.0), limit)
+        bends = (free > 0.0) & (free < limit) & ((d > above) | (d < below))
+        steep += stage[G_GIVE, t] * stage[I_GIVE, t] if bends else 0.0
+        d = (stage[C_TAKE, t] - m) * stage[I_TAKE, t]
+        free = stage[LOAD, t] + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse
+        free -= stage[AVAIL, t] if d < 0.0 else 0.0
+        limit = -stage[TAKE, t]
+        total -= stage[G_TAKE, t] * max(min(free, 0.0), limit)
+        bends = (free < 0.0) & (free > limit) & ((d > above) | (d < below))
+        steep += stage[G_TAKE, t] * stage[I_TAKE, t] if bends else 0.0
+    return total, steep * inverse
+
+
+@nb.njit(cache=True, error_model="numpy", inline="always")
+def _side(d, above, below, inverse, load, avail, low, high):
+    """Storage power where Phi' = d, curtailing nothing at d = 0 and all of it."""
+    free = load + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse
+    early = free - avail if d < 0.0 else free
+    late = free - avail if d <= 0.0 else free
+    return min(max(early, low), high), min(max(late, low), high)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _moves(m, start, end, inverse, stage, least, most):
+    """Intervals of the moves at multiplier m; returns the sums of their ends."""
+    low = 0.0
+    high = 0.0
+    for t in range(np.uint64(start), np.uint64(end)):
+        above, below, load, avail = stage[ABOVE, t], stage[BELOW, t], stage[LOAD, t], stage[AVAIL, t]
+        d = (stage[C_GIVE, t] - m) * stage[I_GIVE, t]
+        early, late = _side(d, above, below, inverse, load, avail, 0.0, stage[GIVE, t])
+        least[t], most[t] = -stage[G_GIVE, t] * early, -stage[G_GIVE, t] * late
+        d = (stage[C_TAKE, t] - m) * stage[I_TAKE, t]
+        early, late = _side(d, above, below, inverse, load, avail, -stage[TAKE, t], 0.0)
+        least[t] -= stage[G_TAKE, t] * early
+        most[t] -= stage[G_TAKE, t] * late
+        low += least[t]
+        high += most[t]
+    return low, high
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _root(target, m, start, end, inverse, stage, jump_give, jump_take):
+    """Multiplier at which the steps start...end move the energy ``target``; NaN when it is not found."""
+    low = -np.inf
+    high = np.inf
+    stride = 0.02
+    for _ in range(NEWTON):
+        moved, steep = _moved(m, start, end, inverse, stage)
+        gap = target - moved
+        if abs(gap) <= EXACT:
+            return m
+        if gap > 0.0:
+            low = m
+        else:
+            high = m
+        following = m + gap / steep if steep > 0.0 else (np.inf if gap > 0.0 else -np.inf)
+        if not low < following < high:
+            if low > -np.inf and high < np.inf:
+                following = 0.5 * (low + high)
+            else:
+                following = m + stride if gap > 0.0 else m - stride
+                stride *= 4.0
+        crossed = np.nan
+        for jump in (jump_give, jump_take):
+            if min(m, following) <= jump <= max(m, following) and low <= jump <= high:
+                crossed = jump
+        if crossed == crossed:
+            before, _ = _moved(crossed, start, end, inverse, stage)
+            after, _ = _moved(np.nextafter(crossed, np.inf), start, end, inverse, stage)
+            if before <= target <= after:
+                return crossed
+            if target > after:
+                low = max(low, crossed)
+            else:
+                high = min(high, crossed)
+            if not low < following < high:
+                following = np.nextafter(crossed, np.inf) if target > after else np.nextafter(crossed, -np.inf)
+        if not abs(following) < 1e6 or following == m:
+            return np.nan
+        m = following
+    return np.nan
+
+
+@nb.njit(cache=True, error_model="numpy")
+def stage_data(price, target, rho, rows, stage):
+    """Fill the stage data of a home from its ``rows`` of profiles.
+
+    rows: load, avail, import, export, give, take, C, I, G of giving, C, I, G of taking, (K,) each.
+    """
+    load, avail, bought, sold, give, take, c_give, i_give, g_give, c_take, i_take, g_take = rows
+    for t in range(load.shape[0]):
+        lean = price[t] + rho * target[t]
+        above = -sold[t] - lean
+        below = -bought[t] - lean
+        stage[ABOVE, t] = above
+        stage[BELOW, t] = below
+        stage[LOAD, t] = load[t]
+        stage[AVAIL, t] = avail[t]
+        stage[GIVE, t] = give[t]
+        stage[TAKE, t] = take[t]
+        stage[C_GIVE, t] = c_give[t]
+        stage[I_GIVE, t] = i_give[t]
+        stage[G_GIVE, t] = g_give[t]
+        stage[C_TAKE, t] = c_take[t]
+        stage[I_TAKE, t] = i_take[t]
+        stage[G_TAKE, t] = g_take[t]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def burns(mu, rho, stage, kappa):
+    """Whether charging and discharging at once would pay in some step at its multiplier."""
+    found = False
+    for t in range(mu.shape[0]):
+        top = stage[GIVE, t] - stage[LOAD, t]
+        dear = (stage[ABOVE, t] if top > 0.0 else stage[BELOW, t]) + rho * top > kappa[t]
+        found |= dear & ((stage[C_GIVE, t] - mu[t]) * stage[I_GIVE, t] >= kappa[t])
+    return found
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _worst(x, start, end, move, lo, hi):
+    """Step at which the energy, x before ``start``, leaves its band most: (step, 1 above or -1 below); (-1, 0) for none."""
+    at = -1
+    side = 0
+    worst = 1e-10
+    for t in range(start, end):
+        x += move[t]
+        if x - hi[t] > worst:
+            worst, at, side = x - hi[t], t, 1
+        if lo[t] - x > worst:
+            worst, at, side = lo[t] - x, t, -1
+    return at, side
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _sweep(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump_take, move, most):
+    """Solve every segment between the meetings, adding meetings where the energy leaves its band; False when stuck."""
+    steps = lo.shape[0]
+    start = 0
+    x = 0.0
+    while start < steps:
+        last = start
+        while last < steps - 1 and meets[last] == 0:
+            last += 1
+        end = last + 1
+        fixed = meets[last] != 0
+        m = end_value
+        goal = 0.0
+        if fixed:
+            goal = (hi[last] if meets[last] > 0 else lo[last]) - x
+            m = _root(goal, mu[last], start, end, inverse, stage, jump_give, jump_take)
+            if m != m:
+                return False
+        low, high = _moves(m, start, end, inverse, stage, move, most)
+        if high > low:
+            if not fixed:
+                return False
+            part = min(max((goal - low) / (high - low), 0.0), 1.0)
+            for t in range(start, end):
+                move[t] += part * (most[t] - move[t])
+        mu[start:end] = m
+        at, side = _worst(x, start, last if fixed else end, move, lo, hi)
+        if at >= 0:
+            meets[at] = side
+            continue
+        x += goal
+        start = end
+    return True
+
+
+@nb.njit(cache=True, error_model="numpy")
+def solve_segments(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump_take, move, most):
+    """Moves and multipliers of a chain, from the meetings and multipliers of the last answer; False when not proven optimal."""
+    last = lo.shape[0] - 1
+    for _ in range(PASSES):
+        if not _sweep(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump_take, move, most):
+            return False
+        proven = True
+        for t in range(last + 1):
+            step = (mu[t + 1] if t < last else end_value) - mu[t]
+            if meets[t] * step < -1e-11 and hi[t] > lo[t]:
+                meets[t] = 0
+                proven = False
+        if proven:
+            return True
+    return False
+
+
+@nb.njit(cache=True, error_model="numpy")
+def meetings(lo, hi, end_value, mu, meets):
+    """Where the multipliers of an answer say that the energy meets a bound."""
+    last = lo.shape[0] - 1
+    for t in range(last + 1):
+        step = (mu[t + 1] if t < last else end_value) - mu[t]
+        meets[t] = 1 if step > 0.0 else -1 if step < 0.0 else 0

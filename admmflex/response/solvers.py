@@ -1,0 +1,160 @@
+"""Three solvers behind one face, and the check that none of them escapes.
+
+    min  1/2 rho x'Hx + g'x    s.t.  low <= A x <= high,   x_min <= x <= x_max
+
+Each is set up once for a prosumer; g changes with every call, rho now and then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import clarabel
+import highspy
+import numpy as np
+import osqp
+import scipy.sparse as sp
+
+from admmflex.horizon import Array
+from admmflex.prosumers.program import Program
+
+OSQP_SETTINGS: dict[str, Any] = {
+    "verbose": False,
+    "eps_abs": 1e-10,  # polishing fails where the optimum is degenerate: the iterates must be good enough themselves
+    "eps_rel": 0.0,
+    "max_iter": 3000,
+    "polishing": True,
+}
+CLARABEL_TOLERANCE = 1e-11
+
+
+@dataclass(frozen=True)
+class Point:
+    """A candidate ``x``, within its bounds, and the multipliers of ``A x``, positive at an upper limit."""
+
+    x: Array
+    rows: Array
+
+
+class QpSolver(Protocol):
+    """A way of solving the program above; ``rho`` is positive unless it says otherwise."""
+
+    def solve(self, linear: Array, rho: float) -> Point | None:
+        """A point for ``g = linear``, not yet checked; None when the solver gives up."""
+        ...
+
+
+def optimality_gap(one: Program, gradient: Array, point: Point) -> float:
+    """An upper bound of how far a feasible ``x`` with this gradient of a convex objective is from the optimum [EUR].
+
+    With r = gradient + A'y, every x' that meets the rows and the bounds has
+
+        f(x') - f(x) >= gradient'(x' - x) >= - sum_j max(r_j (x_j - x_min_j), r_j (x_j - x_max_j)) - sum_i |y_i| slack_i
+
+    and the sums vanish at an optimum with its multipliers.
+    """
+    x = point.x
+    y = np.where(np.isneginf(one.low), np.maximum(point.rows, 0.0), point.rows)
+    y = np.where(np.isposinf(one.high), np.minimum(y, 0.0), y)
+    reduced = gradient + one.A.T @ y
+    boxes = np.maximum(reduced * (x - one.x_min), reduced * (x - one.x_max))
+    activity = one.A @ x
+    up, down = y > 0, y < 0
+    slack = y[up] @ (one.high[up] - activity[up]) + y[down] @ (one.low[down] - activity[down])
+    return float(boxes.sum() + slack)
+
+
+class Osqp:
+    """Operator splitting with polishing, warm-started; a new factorisation only when ``rho`` changes."""
+
+    def __init__(self, one: Program, unit: sp.csc_matrix) -> None:
+        self.program, self.rho = one, 0.0
+        self.upper = sp.triu(unit, format="csc")
+        self.solver: osqp.OSQP | None = None
+
+    def solve(self, linear: Array, rho: float) -> Point | None:
+        one = self.program
+        if self.solver is None:
+            rows = sp.csc_matrix(sp.vstack([one.A, sp.identity(len(one.cost))]))
+            low, high = np.concatenate([one.low, one.x_min]), np.concatenate([one.high, one.x_max])
+            self.solver = osqp.OSQP()
+            self.solver.setup(rho * self.upper, linear, rows, low, high, **OSQP_SETTINGS)
+        else:
+            if rho != self.rho:
+                self.solver.update(Px=rho * self.upper.data)
+            self.solver.update(q=linear)
+        self.rho = rho
+        result = self.solver.solve(raise_error=False)
+        if result.info.status_val != osqp.SolverStatus.OSQP_SOLVED:
+            zero = np.zeros(len(one.cost))
+            self.solver.warm_start(zero, np.zeros(len(one.low) + len(zero)))
+            return None
+        return Point(np.clip(result.x, one.x_min, one.x_max), result.y[: len(one.low)])
+
+
+class Clarabel:
+    """Interior point, from scratch in every call: slower, and as accurate as it gets."""
+
+    def __init__(self, one: Program, unit: sp.csc_matrix) -> None:
+        self.program, self.upper = one, sp.triu(unit, format="csc")
+        self.equal = one.low == one.high
+        self.below, self.above = np.isfinite(one.high) & ~self.equal, np.isfinite(one.low) & ~self.equal
+        identity = sp.identity(len(one.cost))
+        parts = [one.A[self.equal], one.A[self.below], -one.A[self.above], identity, -identity]
+        self.rows = sp.csc_matrix(sp.vstack(parts))
+        self.right = np.concatenate(
+            [one.high[self.equal], one.high[self.below], -one.low[self.above], one.x_max, -one.x_min]
+        )
+        n_equal = int(self.equal.sum())
+        self.cones = [clarabel.ZeroConeT(n_equal), clarabel.NonnegativeConeT(len(self.right) - n_equal)]
+
+    def solve(self, linear: Array, rho: float) -> Point | None:
+        settings = clarabel.DefaultSettings()
+        settings.verbose, settings.max_threads = False, 1
+        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = CLARABEL_TOLERANCE
+        hessian = rho * self.upper
+        solution = clarabel.DefaultSolver(hessian, linear, self.rows, self.right, self.cones, settings).solve()
+        if solution.status not in (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved):
+            return None
+        one, dual = self.program, np.array(solution.z)
+        split = np.cumsum([self.equal.sum(), self.below.sum(), self.above.sum()])
+        rows = np.zeros(len(one.low))
+        rows[self.equal], rows[self.below] = dual[: split[0]], dual[split[0] : split[1]]
+        rows[self.above] -= dual[split[1] : split[2]]
+        return Point(np.clip(np.array(solution.x), one.x_min, one.x_max), rows)
+
+
+class Simplex:
+    """HiGHS for ``rho = 0``, from the basis of the last call."""
+
+    def __init__(self, one: Program) -> None:
+        self.program = one
+        self.reactive = np.diff(one.Q.tocsc().indptr) > 0
+        matrix = one.A.tocsc()
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = len(one.cost), len(one.low)
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = one.cost, one.x_min, one.x_max
+        lp.row_lower_, lp.row_upper_ = one.low, one.high
+        self.highs = highspy.Highs()
+        self.highs.setOptionValue("output_flag", False)
+        self.highs.setOptionValue("threads", 1)
+        for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+            self.highs.setOptionValue(tolerance, 1e-10)
+        self.highs.passModel(lp)
+
+    def solve(self, linear: Array, rho: float) -> Point | None:
+        """A vertex. Reactive power that neither costs nor earns anything stays at zero."""
+        one, highs = self.program, self.highs
+        columns = np.arange(len(linear), dtype=np.int32)
+        tie = self.reactive & (linear == 0.0)
+        highs.changeColsBounds(len(columns), columns, np.where(tie, 0.0, one.x_min), np.where(tie, 0.0, one.x_max))
+        highs.changeColsCost(len(columns), columns, linear)
+        highs.run()
+        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        solution = highs.getSolution()
+        x = np.clip(np.array(solution.col_value), one.x_min, one.x_max)
+        return Point(x, -np.array(solution.row_dual))

@@ -1,0 +1,1 @@
+"""Speed and agreement against the best known tools: ``python -m experiments.benchmarks NAME --json FILE``."""

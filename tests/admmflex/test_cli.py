@@ -1,0 +1,186 @@
+"""The command line: exit codes, what goes to which stream, and ranks; the coordination itself is replaced."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import types
+
+import pytest
+from typer.testing import CliRunner
+
+from admmflex import launch as launcher
+from admmflex import results
+from admmflex.cli import app
+from admmflex.console import fault_list
+from grid.errors import Fault, InputError
+
+SCENARIO = """\
+name: two homes
+network: {source: grid.json}
+horizon: {start: "2016-05-20 12:00", steps: 4, step_minutes: 15}
+tariff: {import: 0.30, export: 0.08}
+prosumers:
+  list:
+    - {name: a, bus: 1, assets: [{kind: load, p_kw: 1.0}]}
+"""
+
+
+@pytest.fixture
+def asked(day, tmp_path, monkeypatch):
+    """A stand-in for reading and coordinating; returns what was asked of it, and the status to answer with."""
+    asked = {"status": "optimal", "folder": tmp_path / "out", "extra": {}}
+
+    class Coordination:
+        def model_copy(self, update):
+            return types.SimpleNamespace(**update)
+
+    class Spec:
+        coordination = Coordination()
+
+        def model_copy(self, update):
+            return types.SimpleNamespace(**update)
+
+    def run(scenario, *, out, observer):
+        asked["scenario"], asked["out"] = scenario, out
+        observer.start({"name": "day", "prosumers": 2, "buses": 3, "steps": 4})
+        observer.iteration(day.history[0])
+        result = results.write(day.result(asked["status"], **asked["extra"]), out)
+        observer.finish(result)
+        return result
+
+    module = types.ModuleType("admmflex.run")
+    module.run = run
+    monkeypatch.setitem(sys.modules, "admmflex.run", module)
+    from admmflex.scenario import Scenario
+
+    monkeypatch.setattr("admmflex.scenario.load", lambda path: Scenario(path, SCENARIO, Spec()))
+    return asked
+
+
+def call(asked, *options):
+    return CliRunner().invoke(app, ["run", "day.yaml", "--out", str(asked["folder"]), *options])
+
+
+def test_a_run_ends_with_the_table_and_the_paths(asked):
+    done = call(asked)
+    assert done.exit_code == 0
+    assert "1.0495 pu" in done.stdout
+    assert "99.0 %" in done.stdout
+    assert "2.250 EUR" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= max(80, len(str(asked["folder"])) + 50)
+    assert (asked["folder"] / "day.html").is_file()
+    assert "day.html" in done.stdout.replace("\n", "")
+    assert "day: 2 prosumers" in done.stderr
+
+
+@pytest.mark.parametrize(("status", "code"), [("optimal", 0), ("infeasible", 3), ("not_converged", 4)])
+def test_exit_codes(asked, status, code):
+    asked |= {"status": status, "extra": {"message": "voltage at bus 9 at 12:15"}}
+    done = call(asked, "--quiet")
+    assert done.exit_code == code
+    assert ("bus 9 at 12:15" in done.stderr) == (code != 0)
+
+
+def test_quiet_says_nothing(asked):
+    done = call(asked, "--quiet")
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_json_is_all_there_is_on_standard_output(asked):
+    events = [json.loads(line) for line in call(asked, "--json").stdout.splitlines()]
+    assert [event["event"] for event in events] == ["start", "iteration", "finish"]
+    assert events[-1]["status"] == "optimal"
+
+
+@pytest.mark.parametrize("method", ["admm", "central", "none"])
+def test_the_method_can_be_chosen(asked, method):
+    assert call(asked, "--method", method, "--quiet").exit_code == 0
+    assert asked["scenario"].spec.coordination.method == method
+
+
+def test_an_unknown_method_is_refused(asked):
+    done = call(asked, "--method", "magic")
+    assert done.exit_code == 2
+    assert "magic" in done.stderr
+
+
+def test_only_rank_0_speaks(asked, monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
+    done = call(asked)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    assert not (asked["folder"] / "day.html").exists()
+
+
+def test_all_faults_are_listed_at_80_columns(tmp_path):
+    path = tmp_path / "bad.yaml"
+    bad = SCENARIO.replace("steps: 4", "steps: -4").replace("bus: 1,", "bus: 1, colour: red,")
+    path.write_text(bad, encoding="utf-8")
+    for command in ("validate", "run"):
+        done = CliRunner().invoke(app, [command, str(path)])
+        assert done.exit_code == 2
+        assert done.stdout == ""
+        assert "steps = -4" in done.stderr
+        assert "colour" in done.stderr
+        assert max(map(len, done.stderr.splitlines())) <= max(80, len(str(path)) + 12)
+        assert "Traceback" not in done.stderr
+
+
+def test_a_fault_says_what_is_wrong_what_is_allowed_and_what_to_do():
+    long = "a value that needs more than one line to be said, as some do when they name many things at once"
+    short = Fault("battery 'x'", "eta_c = 2", "(0, 1]", "correct eta_c")
+    text = fault_list(InputError([short, Fault("pv 'y'", long, long, long)]), "s.yaml")
+    assert text.splitlines()[:4] == [
+        "s.yaml: 2 faults",
+        "  1. battery 'x': eta_c = 2",
+        "     allowed: (0, 1]",
+        "     to do:   correct eta_c",
+    ]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_missing_file_is_a_fault():
+    done = CliRunner().invoke(app, ["validate", "nowhere.yaml"])
+    assert done.exit_code == 2
+    assert "nowhere.yaml" in done.stderr
+
+
+def test_help_needs_no_numerics():
+    code = "import sys, admmflex.cli; print(sorted({'numpy', 'numba', 'pandas', 'rich'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.fixture
+def mpi():
+    pytest.importorskip("mpi4py")
+    return launcher
+
+
+def test_ranks_are_refused_without_an_mpi(monkeypatch, tmp_path):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", missing)
+    monkeypatch.setattr(launcher.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(launcher.shutil, "which", lambda name: None)
+    with pytest.raises(InputError, match="mpirun is not installed"):
+        launcher.mpirun()
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 137", 75), ("exit 0", 75), ('echo 3 > "$ADMMFLEX_STATUS_FILE"', 3)]
+)
+def test_the_exit_code_of_the_ranks(monkeypatch, tmp_path, script, code):
+    fake = tmp_path / "mpirun"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(launcher, "mpirun", lambda: fake)
+    assert launcher.launch(2, ["run", "x.yaml"]) == code
+
+
+def test_real_ranks_report_bad_input_once(mpi, capfd):
+    assert mpi.launch(2, ["run", "nowhere.yaml"]) == 2
+    said = capfd.readouterr()
+    assert said.err.count("is missing") == 1
+    assert said.out == ""
+    assert "prterun" not in said.err
