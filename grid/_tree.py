@@ -1,8 +1,8 @@
 """Power flow sweeps over a tree of buses in preorder, LANES steps at a time; called by powerflow only.
 
-The workspace holds one row of 6 LANES numbers per bus: voltage (re, im), current (re, im), injected power (p, q). Bus numbers
-come from ``order`` (0, 1, ... n - 1) rather than from the loop counter: only then does the compiler check the overlap of the
-rows of a bus and its parent row by row, and use vector instructions.
+The workspace holds one row of 6 LANES numbers per bus: voltage (re, im), current (re, im), injected power (p, q).
+Bus numbers come from ``order`` (0, 1, ... n - 1) rather than from the loop counter: only then does the compiler check
+the overlap of the rows of a bus and its parent row by row, and use vector instructions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from grid.arrays import Array, BoolArray, IntArray
+from grid.arrays import Array, IntArray
 
 LANES = 32
 

@@ -1,7 +1,7 @@
 """Exact sensitivities over a tree of buses in preorder; called by linear only.
 
 At every step the system Y x + a conj(x) = r is eliminated from the leaves: D x + A conj(x) is inverted as
-conj(e) r - f conj(r) with e = D / (|D|^2 - |A|^2), f = A / (|D|^2 - |A|^2). The adjoint has Y^H, the same a, and the same e, f.
+conj(e) r - f conj(r) with e = D / (|D|^2 - |A|^2), f = A / (|D|^2 - |A|^2). The adjoint has Y^H and the same a, e, f.
 Why bus numbers come from ``order``: see ``_tree``.
 """
 
@@ -93,9 +93,9 @@ def _substitute(order: IntArray, parent: IntArray, y: Array, block: Array, r: Ar
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
 def solve(order: IntArray, parent: IntArray, y: Array, blocks: Array, r: Array, steps: int, out: Array) -> None:
-    """Voltage changes of all steps: blocks (C, n, 6 LANES) with 1 / conj(V) in the last two parts, r (2, n, K) = dp, dq [pu].
+    """Voltage changes of all steps, out (n, K, 2), for r (2, n, K) = dp, dq [pu].
 
-    out (n, K, 2).
+    blocks (C, n, 6 LANES) with 1 / conj(V) in the last two parts.
     """
     n = len(order)
     right = np.empty((n, 2 * LANES))
@@ -123,7 +123,7 @@ def solve(order: IntArray, parent: IntArray, y: Array, blocks: Array, r: Array, 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
 def transfers(parent: IntArray, y: Array, blocks: Array, v: ComplexArray, out: Array) -> None:
-    """Per step and bus, what gradients need: e, f (re, im) and the 2 x 2 matrix from the parent's gradient; out (K, n, 8).
+    """Per step and bus e, f (re, im) and the 2 x 2 matrix from the parent's gradient to the own one; out (K, n, 8).
 
     With w = dF/dp - j dF/dq = lambda / V and no right-hand side at the bus: w = alpha w_p + beta conj(w_p),
     alpha = -e conj(y_pi) V_p / V,   beta = f y_pi conj(V_p) / V.
@@ -150,7 +150,16 @@ def transfers(parent: IntArray, y: Array, blocks: Array, v: ComplexArray, out: A
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
 def _climb(
-    parent: IntArray, y: Array, table: Array, v: ComplexArray, a: int, g_a: complex, b: int, g_b: complex, p: Array, q: Array
+    parent: IntArray,
+    y: Array,
+    table: Array,
+    v: ComplexArray,
+    a: int,
+    g_a: complex,
+    b: int,
+    g_b: complex,
+    p: Array,
+    q: Array,
 ) -> None:
     """Eliminate a right-hand side g at buses a and b up to the root; leave lambda / V of the way in p, q (n,)."""
     while a > 0 or b > 0:
@@ -169,36 +178,36 @@ def _climb(
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _descend4(parent: IntArray, table: Array, t: IntArray, m: IntArray, p: Array, q: Array) -> None:
-    """Gradients of functionals m (4,) at steps t (4,), root to leaves: four chains at once hide each other's latency."""
-    t0, t1, t2, t3 = t[0], t[1], t[2], t[3]
-    m0, m1, m2, m3 = m[0], m[1], m[2], m[3]
-    for i in range(1, p.shape[1]):
-        up = parent[i]
-        p0, p1, p2, p3 = p[m0, up], p[m1, up], p[m2, up], p[m3, up]
-        q0, q1, q2, q3 = q[m0, up], q[m1, up], q[m2, up], q[m3, up]
-        p[m0, i] += table[t0, i, 4] * p0 + table[t0, i, 5] * q0
-        p[m1, i] += table[t1, i, 4] * p1 + table[t1, i, 5] * q1
-        p[m2, i] += table[t2, i, 4] * p2 + table[t2, i, 5] * q2
-        p[m3, i] += table[t3, i, 4] * p3 + table[t3, i, 5] * q3
-        q[m0, i] += table[t0, i, 6] * p0 + table[t0, i, 7] * q0
-        q[m1, i] += table[t1, i, 6] * p1 + table[t1, i, 7] * q1
-        q[m2, i] += table[t2, i, 6] * p2 + table[t2, i, 7] * q2
-        q[m3, i] += table[t3, i, 6] * p3 + table[t3, i, 7] * q3
+def _descend4(parent: IntArray, table: Array, m: IntArray, p: Array, q: Array) -> None:
+    """Bring the gradients of functionals m (4,) of one step from the root to the leaves; table (n, 8), p, q (M, n)."""
+    p0, p1, p2, p3 = p[m[0]], p[m[1]], p[m[2]], p[m[3]]
+    q0, q1, q2, q3 = q[m[0]], q[m[1]], q[m[2]], q[m[3]]
+    for i in range(1, len(parent)):
+        up = np.uint64(parent[i])
+        a, b, c, d = table[i, 4], table[i, 5], table[i, 6], table[i, 7]
+        x0, y0 = p0[i] + a * p0[up] + b * q0[up], q0[i] + c * p0[up] + d * q0[up]
+        x1, y1 = p1[i] + a * p1[up] + b * q1[up], q1[i] + c * p1[up] + d * q1[up]
+        x2, y2 = p2[i] + a * p2[up] + b * q2[up], q2[i] + c * p2[up] + d * q2[up]
+        x3, y3 = p3[i] + a * p3[up] + b * q3[up], q3[i] + c * p3[up] + d * q3[up]
+        p0[i], p1[i], p2[i], p3[i] = x0, x1, x2, x3
+        q0[i], q1[i], q2[i], q3[i] = y0, y1, y2, y3
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _descend1(parent: IntArray, table: Array, t: int, m: int, p: Array, q: Array) -> None:
-    """The same for one functional."""
-    for i in range(1, p.shape[1]):
-        x = p[m, parent[i]]
-        y = q[m, parent[i]]
-        p[m, i] += table[t, i, 4] * x + table[t, i, 5] * y
-        q[m, i] += table[t, i, 6] * x + table[t, i, 7] * y
+def _descend1(wide: IntArray, parent: IntArray, table: Array, p: Array, q: Array) -> None:
+    """The same for one functional; ``wide`` is a breadth-first order, so that neighbours do not wait for each other."""
+    for s in range(1, len(parent)):
+        i = np.uint64(wide[s])
+        up = np.uint64(parent[i])
+        x = p[up]
+        y = q[up]
+        p[i] += table[i, 4] * x + table[i, 5] * y
+        q[i] += table[i, 6] * x + table[i, 7] * y
 
 
 @nb.njit(cache=True, error_model="numpy")
 def gradients(
+    wide: IntArray,
     parent: IntArray,
     y: Array,
     table: Array,
@@ -213,24 +222,26 @@ def gradients(
     p: Array,
     q: Array,
 ) -> None:
-    """Gradients of M functionals Re(h_a dV[bus_a] + h_b dV[bus_b]), plus root (M,) = lambda / V at the slack; p, q (M, n).
+    """Gradients p, q (M, n) of M functionals Re(h_a dV[bus_a] + h_b dV[bus_b]); root (M,) is lambda / V at the slack.
 
-    ``rows`` sorts the functionals by step, v is (K, n). Four functionals at a time stay in the cache from start to end.
+    ``rows`` sorts the functionals by step, v is (K, n). A few functionals at a time stay in the cache to the end.
     """
-    for first in range(0, len(rows), 4):
-        group = rows[first : first + 4]
+    first = 0
+    while first < len(rows):
+        t = step[rows[first]]
+        together = 4 if first + 4 <= len(rows) and step[rows[first + 3]] == t else 1
+        group = rows[first : first + together]
         for m in group:
-            t = step[m]
             p[m] = 0.0
             q[m] = 0.0
             _climb(parent, y, table[t], v[t], bus_a[m], np.conj(h_a[m]), bus_b[m], np.conj(h_b[m]), p[m], q[m])
             p[m, 0] = root[m].real
             q[m, 0] = -root[m].imag
-        if len(group) == 4:
-            _descend4(parent, table, step[group], group, p, q)
+        if together == 4:
+            _descend4(parent, table[t], group, p, q)
         else:
-            for m in group:
-                _descend1(parent, table, step[m], m, p, q)
+            _descend1(wide, parent, table[t], p[group[0]], q[group[0]])
         for m in group:
             p[m, 0] = 0.0
             q[m, 0] = 0.0
+        first += together

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from grid import read as reader
 from grid.arrays import Array
 from grid.elements import Elements, Profiles, elements, profiles
 from grid.errors import Fault, InputError
 from grid.network import Network
+from grid.read import Taps, open_json, open_simbench, read
 
 _FORMAT = "1"  # of the cached file: count up when the reader's result changes
 _CODE = re.compile(r"[01]-(EHV|HV|MV|LV|EHVHVMVLV)\w*-.*-(sw|no_sw)")
@@ -34,7 +34,7 @@ class Case:
     profiles: Profiles | None
 
     def powers(self, e: int, rows: slice) -> tuple[Array, Array]:
-        """Injection (p_kw, q_kvar) of one element over some profile rows, positive into the grid; zero when out of service.
+        """Injection (p_kw, q_kvar) of one element over some profile rows, positive into the grid; 0 out of service.
 
         Raises:
             InputError: the element names a profile that the case does not have.
@@ -44,14 +44,18 @@ class Case:
         steps = len(range(*rows.indices(len(self.profiles) if self.profiles is not None else rows.stop)))
         for name, size in zip(kept.profile_names(e), (kept.p_mw[e], kept.q_mvar[e]), strict=True):
             if name and self.profiles is None:
-                raise InputError(Fault(kept.label(e), f"profile {name!r}", "a grid with profiles", "use a SimBench grid"))
+                raise InputError(
+                    Fault(kept.label(e), f"profile {name!r}", "a grid with profiles", "use a SimBench grid")
+                )
             factor = self.profiles[name][rows] if name and self.profiles is not None else np.ones(steps)
             found.append(sign * size * factor)
         return found[0], found[1]
 
     def bus_sums(self, rows: slice, kinds: tuple[str, ...] = ("load", "sgen")) -> tuple[Array, Array]:
-        """Injections (p_kw, q_kvar) of all elements of some kinds, each (n, K), by position of the bus in the network."""
-        chosen = [e for e in range(len(self.elements)) if self.elements.kind[e] in kinds and self.elements.in_service[e]]
+        """Injections (p_kw, q_kvar), each (n, K), of all elements of some kinds, summed by bus of the network."""
+        chosen = [
+            e for e in range(len(self.elements)) if self.elements.kind[e] in kinds and self.elements.in_service[e]
+        ]
         at = self.network.positions(self.elements.bus[chosen])
         series = [self.powers(e, rows) for e in chosen]
         steps = len(series[0][0]) if series else 0
@@ -62,7 +66,7 @@ class Case:
         return p, q
 
 
-def read_case(source: str | Path, *, taps: reader.Taps = "as_given") -> Case:
+def read_case(source: str | Path, *, taps: Taps = "as_given") -> Case:
     """Read a pandapower JSON file or a SimBench grid, from the cache when it has been read before.
 
     Args:
@@ -75,15 +79,20 @@ def read_case(source: str | Path, *, taps: reader.Taps = "as_given") -> Case:
     path = Path(source)
     if path.is_file():
         content = path.read_bytes()
-        return _cached(["file", hashlib.sha256(content).hexdigest(), taps], lambda: _convert(reader.open_json(path), taps))
+        return _cached(["file", hashlib.sha256(content).hexdigest(), taps], lambda: _convert(open_json(path), taps))
     if _CODE.fullmatch(str(source)):
-        return _cached(["simbench", str(source), _version("simbench"), taps], lambda: _convert(reader.open_simbench(str(source)), taps))
+        return _cached(
+            ["simbench", str(source), _version("simbench"), taps],
+            lambda: _convert(open_simbench(str(source)), taps),
+        )
     remedy = "give the path of a pandapower .json file or a SimBench code such as 1-LV-rural1--2-sw"
-    raise InputError(Fault(f"network {str(source)!r}", "no such file, and no SimBench code", "a file or a code", remedy))
+    raise InputError(
+        Fault(f"network {str(source)!r}", "no such file, and no SimBench code", "a file or a code", remedy)
+    )
 
 
-def _convert(net: Any, taps: reader.Taps) -> Case:
-    return Case(reader.read(net, taps=taps), elements(net), profiles(net))
+def _convert(net: Any, taps: Taps) -> Case:
+    return Case(read(net, taps=taps), elements(net), profiles(net))
 
 
 def _version(package: str) -> str:
@@ -94,7 +103,7 @@ def _version(package: str) -> str:
 
 
 def cache_directory() -> Path:
-    """Where converted grids are kept: ``ADMMFLEX_CACHE``, else ``XDG_CACHE_HOME/admmflex``, else ``~/.cache/admmflex``."""
+    """Where converted grids are kept: ADMMFLEX_CACHE, else XDG_CACHE_HOME/admmflex, else ~/.cache/admmflex."""
     own = os.environ.get("ADMMFLEX_CACHE")
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "admmflex"
 
@@ -120,7 +129,9 @@ def save(case: Case, path: Path) -> None:
     data = {f"network.{name}": array for name, array in case.network.to_arrays().items()}
     for part in ("elements", "profiles"):
         kept = getattr(case, part)
-        data |= {f"{part}.{field.name}": getattr(kept, field.name) for field in fields(kept)} if kept is not None else {}
+        data |= (
+            {f"{part}.{field.name}": getattr(kept, field.name) for field in fields(kept)} if kept is not None else {}
+        )
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -132,7 +143,7 @@ def save(case: Case, path: Path) -> None:
 
 
 def load(path: Path) -> Case:
-    """Read what ``save`` wrote; raises OSError, KeyError, ValueError, TypeError or BadZipFile when it is not readable."""
+    """Read what ``save`` wrote; raises OSError, KeyError, ValueError, TypeError or BadZipFile when it cannot."""
     parts: dict[str, dict[str, Any]] = {"network": {}, "elements": {}, "profiles": {}}
     with np.load(path, allow_pickle=False) as data:
         for name in data.files:

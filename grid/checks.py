@@ -26,7 +26,20 @@ _REPLACE = {
     "asymmetric_sgen": "replace it by a balanced sgen",
     "motor": "replace it by a load",
 }
-_DEVICES = (*_REPLACE, "dcline", "tcsc", "svc", "ssc", "vsc", "vsc_stacked", "vsc_bipolar", "bus_dc", "line_dc", "load_dc", "source_dc")
+_DEVICES = (
+    *_REPLACE,
+    "dcline",
+    "tcsc",
+    "svc",
+    "ssc",
+    "vsc",
+    "vsc_stacked",
+    "vsc_bipolar",
+    "bus_dc",
+    "line_dc",
+    "load_dc",
+    "source_dc",
+)
 
 # table -> column -> (accepts, what is accepted)
 _Rule = tuple[Callable[[Any], Any], str]
@@ -57,7 +70,11 @@ _COLUMNS: dict[str, dict[str, _Rule]] = {
         "parallel": _POSITIVE,
         "df": _POSITIVE,
     },
-    "trafo3w": {f"{what}_{side}_{unit}": _POSITIVE for what, unit in (("vn", "kv"), ("sn", "mva"), ("vk", "percent")) for side in ("hv", "mv", "lv")},
+    "trafo3w": {
+        f"{what}_{side}_{unit}": _POSITIVE
+        for what, unit in (("vn", "kv"), ("sn", "mva"), ("vk", "percent"))
+        for side in ("hv", "mv", "lv")
+    },
     "impedance": {name: _FINITE for name in ("rft_pu", "xft_pu", "rtf_pu", "xtf_pu")} | {"sn_mva": _POSITIVE},
     "shunt": {"p_mw": _FINITE, "q_mvar": _FINITE, "step": _NOT_NEGATIVE},
     "ext_grid": {"vm_pu": (lambda x: (x >= 0.5) & (x <= 1.5), "0.5 to 1.5"), "va_degree": _FINITE},
@@ -98,7 +115,9 @@ def identifiers(net: Any) -> list[Fault]:
         index = getattr(net.get(table, _NO_TABLE), "index", None)
         if index is not None and index.has_duplicates:
             twice = sorted(set(index[index.duplicated()]))
-            found += [Fault(f"{table} {i}", "index used more than once", "one element per index", "renumber") for i in twice]
+            found += [
+                Fault(f"{table} {i}", "index used more than once", "one element per index", "renumber") for i in twice
+            ]
     return found
 
 
@@ -110,7 +129,10 @@ def references(net: Any) -> list[Fault]:
     for table, ends in columns.items():
         for element, row in _rows(net, table):
             missing = [end for end in ends if row[end] not in buses]
-            found += [Fault(element, f"{end} = {row[end]}", "the index of a bus", "add the bus or correct the index") for end in missing]
+            found += [
+                Fault(element, f"{end} = {row[end]}", "the index of a bus", "add the bus or correct the index")
+                for end in missing
+            ]
     return found
 
 
@@ -121,7 +143,9 @@ def values(net: Any) -> list[Fault]:
         for element, row in _rows(net, table):
             for column, (accepts, allowed) in columns.items():
                 if column in row.index and not bool(accepts(np.float64(row[column]))):
-                    found.append(Fault(element, f"{column} = {row[column]}", allowed, "correct the data of the element"))
+                    found.append(
+                        Fault(element, f"{column} = {row[column]}", allowed, "correct the data of the element")
+                    )
     return found
 
 
@@ -149,13 +173,17 @@ def voltage_levels(net: Any) -> list[Fault]:
     for index, row in net.switch.iterrows():
         a, b = kv.get(row.bus), kv.get(row.element)
         if row.et == "b" and row.closed and a is not None and b is not None and a != b:
-            found.append(Fault(f"switch {index}", f"joins {a:g} kV and {b:g} kV", "one nominal voltage", "open the switch"))
+            found.append(
+                Fault(f"switch {index}", f"joins {a:g} kV and {b:g} kV", "one nominal voltage", "open the switch")
+            )
     for element, row in _rows(net, "trafo"):
         for side in ("hv", "lv"):
             rated, nominal = row[f"vn_{side}_kv"], kv.get(row[f"{side}_bus"])
             if nominal is not None and rated > 0 and not 0.6 < rated / nominal < 1.6:
                 value = f"vn_{side}_kv = {rated:g} at a bus of {nominal:g} kV"
-                found.append(Fault(element, value, "0.6 to 1.6 of the nominal voltage", "exchange hv and lv or correct vn"))
+                found.append(
+                    Fault(element, value, "0.6 to 1.6 of the nominal voltage", "exchange hv and lv or correct vn")
+                )
     return found
 
 
@@ -163,10 +191,19 @@ def sources(net: Any) -> list[Fault]:
     """Exactly one slack."""
     slacks = list(_rows(net, "ext_grid"))
     if not slacks:
-        return [Fault(f"grid {net.name!r}", "no external grid in service", "exactly one", "add the external grid (slack)")]
+        return [
+            Fault(f"grid {net.name!r}", "no external grid in service", "exactly one", "add the external grid (slack)")
+        ]
     where = ", ".join(f"{element} at bus {row.bus}" for element, row in slacks)
     if len(slacks) > 1:
-        return [Fault(f"grid {net.name!r}", f"{len(slacks)} external grids: {where}", "exactly one", "keep one of them in service")]
+        return [
+            Fault(
+                f"grid {net.name!r}",
+                f"{len(slacks)} external grids: {where}",
+                "exactly one",
+                "keep one of them in service",
+            )
+        ]
     return []
 
 
@@ -175,14 +212,25 @@ def models(net: Any) -> list[Fault]:
     found = []
     for table in _DEVICES:
         remedy = _REPLACE.get(table, "take it out of service")
-        found += [Fault(element, f"a {table} is not modelled", "balanced AC elements", remedy) for element, _ in _rows(net, table)]
+        found += [
+            Fault(element, f"a {table} is not modelled", "balanced AC elements", remedy)
+            for element, _ in _rows(net, table)
+        ]
     for element, row in _rows(net, "load"):
         share = {c: row[c] for c in row.index if c.startswith(("const_z", "const_i")) and row[c] > 0}
         found += [Fault(element, f"{c} = {v:g}", "constant power (0)", "set it to 0") for c, v in share.items()]
     return found
 
 
-ALL: tuple[Callable[[Any], list[Fault]], ...] = (identifiers, references, values, impedances, voltage_levels, sources, models)
+ALL: tuple[Callable[[Any], list[Fault]], ...] = (
+    identifiers,
+    references,
+    values,
+    impedances,
+    voltage_levels,
+    sources,
+    models,
+)
 
 
 def faults(net: Any) -> list[Fault]:
@@ -198,7 +246,8 @@ def notes(net: Any) -> list[str]:
         names = net[table].name.dropna()
         twice = names[names.duplicated() & (names != "")]
         if len(twice):
-            said.append(f"{table}: {len(twice)} names are used more than once (such as {twice.iloc[0]!r}); elements are told apart by index")
+            more = f"{table}: {len(twice)} names are used more than once, such as {twice.iloc[0]!r}"
+            said.append(f"{more}; elements are told apart by index")
     if "controller" in net and len(net.controller):
         said.append(f"{len(net.controller)} controllers are not read: tap positions and set-points stay as they are")
     return said

@@ -20,7 +20,8 @@ _NUMBERS = ("p_mw", "q_mvar", "sn_mva", "min_e_mwh", "max_e_mwh", "efficiency_pe
 class Elements:
     """E loads, static generators and storages as they stand in the file.
 
-    Signs are the file's: ``p_mw`` of a load and of a storage is consumption, of an sgen generation. NaN where the file says nothing.
+    Signs are the file's: ``p_mw`` of a load and of a storage is consumption, of an sgen generation. NaN where the file
+    says nothing.
 
     Args:
         kind: (E,) "load", "sgen" or "storage".
@@ -106,7 +107,8 @@ class Profiles:
         if name not in self._row:
             allowed = "one of " + ", ".join(map(str, self.names[:8])) + (", ..." if len(self.names) > 8 else "")
             raise InputError(Fault(f"profile {name!r}", "unknown", allowed, "correct the profile of the element"))
-        return self.values[self._row[name]]
+        column: Array = self.values[self._row[name]]
+        return column
 
 
 def elements(net: Any) -> Elements:
@@ -132,7 +134,9 @@ def profiles(net: Any) -> Profiles | None:
     tables = [table for table in (net.get("profiles") or {}).values() if "time" in table and len(table)]
     if not tables:
         return None
-    named = {name: table[name].to_numpy(dtype=np.float64) for table in tables for name in table.columns if name != "time"}
+    named = {
+        name: table[name].to_numpy(dtype=np.float64) for table in tables for name in table.columns if name != "time"
+    }
     time = tables[0].time.to_numpy().astype(np.str_)
     values = np.array(list(named.values())) if named else np.empty((0, len(time)))
     return Profiles(time, np.array(list(named), dtype=np.str_), values)

@@ -19,7 +19,8 @@ V_HIGH, V_LOW, BRANCH = 0, 1, 2
 class Functional:
     """M rows at an operating point: excess over the limit, and its differential Re(h_a dV[bus_a] + h_b dV[bus_b]).
 
-    ``value`` (M,) is positive where the limit is violated; ``bus_a``, ``bus_b`` (M,) positions; ``h_a``, ``h_b`` (M,) complex.
+    ``value`` (M,) is positive where the limit is violated; ``bus_a``, ``bus_b`` (M,) are positions; ``h_a``, ``h_b``
+    (M,) complex.
     """
 
     value: Array
@@ -78,7 +79,8 @@ class Limits:
 
         Args:
             network: the grid.
-            transformer: "current" on both sides against the rated currents, or "power": apparent power against the rated one.
+            transformer: "current" on both sides against the rated currents, or "power": apparent power against the
+                rated one.
             line_loading, transformer_loading: share of the rating that may be used.
 
         Raises:
@@ -88,7 +90,10 @@ class Limits:
         grid = network
         as_power = grid.is_transformer & (transformer == "power")
         share = np.where(grid.is_transformer, transformer_loading, line_loading)
-        rating = {True: np.where(as_power, grid.s_max, grid.i_max_from), False: np.where(as_power, grid.s_max, grid.i_max_to)}
+        rating = {
+            True: np.where(as_power, grid.s_max, grid.i_max_from),
+            False: np.where(as_power, grid.s_max, grid.i_max_to),
+        }
         branch = np.repeat(np.arange(grid.m), 2)
         at_from = np.tile([True, False], grid.m)
         limit = np.where(at_from, rating[True][branch], rating[False][branch]) * share[branch]
@@ -183,10 +188,14 @@ class Limits:
         return high, low, np.abs(self.loading(v)) - 1.0
 
     def worst(self, v: ComplexArray) -> dict[int, Worst]:
-        """Largest |V| [pu], smallest |V| [pu] and largest |loading| over buses or branches and steps, by kind of limit."""
+        """Largest |V| [pu], smallest |V| [pu] and largest |loading| over buses, branch ends and steps, by kind."""
         size = np.abs(v)[1:]
         found = {}
-        tables = {V_HIGH: (size, np.nanargmax, 1), V_LOW: (size, np.nanargmin, 1), BRANCH: (np.abs(self.loading(v)), np.nanargmax, 0)}
+        tables = {
+            V_HIGH: (size, np.nanargmax, 1),
+            V_LOW: (size, np.nanargmin, 1),
+            BRANCH: (np.abs(self.loading(v)), np.nanargmax, 0),
+        }
         for kind, (table, pick, first) in tables.items():
             if table.size:
                 row, step = np.unravel_index(int(pick(table)), table.shape)
@@ -195,7 +204,7 @@ class Limits:
         return found
 
     def label(self, kind: int, index: int) -> str:
-        """Row for messages: ``voltage at bus 42 'LV1.101 Bus 7'``, ``current of line 3 'LV1.101 Line 3' at its from end``."""
+        """Row for messages: ``voltage at bus 42 'Bus 7'``, ``current of line 3 'Line 3' at its from end``."""
         if kind != BRANCH:
             return f"voltage at {self.network.bus_label(index)}"
         branch = int(self.branch[index])

@@ -4,8 +4,8 @@ Differential of conj(S_i) = conj(V_i) (Y V)_i, divided by conj(V_i), with the sl
 
     (Y dV)_i + a_i conj(dV_i) = (dp_i - j dq_i) / conj(V_i),       a_i = conj(S_i) / conj(V_i)^2
 
-is linear over the real numbers. Its adjoint under <u, x> = Re(conj(u) x) is (Y^H u)_i + a_i conj(u_i) = g_i; then a functional
-Re(conj(g) dV) has dF/dp_i - j dF/dq_i = u_i / V_i.
+is linear over the real numbers. Its adjoint under <u, x> = Re(conj(u) x) is (Y^H u)_i + a_i conj(u_i) = g_i; then a
+functional Re(conj(g) dV) has dF/dp_i - j dF/dq_i = u_i / V_i.
 
 A tree is eliminated once per operating point for all steps, without fill-in; a meshed grid has one sparse LU per step.
 """
@@ -37,8 +37,8 @@ def newton_matrix(y: sp.csc_array, a: ComplexArray) -> sp.csc_array:
 class Linearisation:
     """Differential of the power flow of n buses at voltages v (n, K) that carry p + jq; the slack is position 0.
 
-    Functionals are given as in ``grid.limits.Functional``. Column 0 of every gradient is zero: injections at the slack do not
-    change the voltages.
+    Functionals are given as in ``grid.limits.Functional``. Column 0 of every gradient is zero: injections at the slack
+    do not change the voltages.
     """
 
     network: Network
@@ -49,7 +49,7 @@ class Linearisation:
     @property
     def steps(self) -> int:
         """Number of steps K."""
-        return self.v.shape[1]
+        return int(self.v.shape[1])
 
     def dv(self, dp_kw: Array, dq_kvar: Array) -> ComplexArray:
         """(n, K) change of the voltages [pu] for changes of the injections (n, K)."""
@@ -58,7 +58,9 @@ class Linearisation:
         parent = self.network.parent
         if parent is not None:
             order = np.arange(self.network.n)
-            kernel.solve(order, parent, self._y, self._blocks, right, self.steps, out.view(np.float64).reshape(*out.shape, 2))
+            kernel.solve(
+                order, parent, self._y, self._blocks, right, self.steps, out.view(np.float64).reshape(*out.shape, 2)
+            )
             return out
         r = (right[0] - 1j * right[1])[1:] / np.conj(self.v[1:])
         for k in range(self.steps):
@@ -129,6 +131,16 @@ class Linearisation:
         return found.view(np.float64)
 
     @cached_property
+    def _wide(self) -> IntArray:
+        """(n,) buses by distance from the slack."""
+        parent = self.network.parent
+        assert parent is not None
+        depth = np.zeros(self.network.n, dtype=np.int64)
+        for i in range(1, self.network.n):
+            depth[i] = depth[parent[i]] + 1
+        return np.argsort(depth, kind="stable")
+
+    @cached_property
     def _blocks(self) -> Array:
         """(C, n, 6 LANES) eliminated system by blocks of steps, and 1 / conj(V)."""
         n, lanes = self.network.n, kernel.LANES
@@ -161,7 +173,17 @@ class Linearisation:
 
     def _tree_gradients(self, step: IntArray, root: ComplexArray, *functionals_and_out: NDArray[Any]) -> None:
         rows = np.argsort(step, kind="stable")
-        kernel.gradients(self.network.parent, self._y, self._table, self._v_by_step, step, rows, root, *functionals_and_out)
+        kernel.gradients(
+            self._wide,
+            self.network.parent,
+            self._y,
+            self._table,
+            self._v_by_step,
+            step,
+            rows,
+            root,
+            *functionals_and_out,
+        )
 
     def _factor(self, step: int) -> spla.SuperLU:
         """LU of the real Newton matrix of one step without the slack, kept."""
@@ -174,7 +196,8 @@ class Linearisation:
         """u / V of right-hand sides g (M, n) by sparse LU, written to p and q (M, n)."""
         for k in np.unique(step):
             rows = np.flatnonzero(step == k)
-            u = _complex(self._factor(int(k)).solve(_real(g[rows, 1:].T), "T"))
+            lu: Any = self._factor(int(k))
+            u = _complex(lu.solve(_real(g[rows, 1:].T), "T"))
             w = u.T / self.v[1:, k]
             p[rows, 1:], q[rows, 1:] = w.real, -w.imag
         p[:, 0] = q[:, 0] = 0.0

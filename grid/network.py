@@ -27,8 +27,8 @@ class Network:
 
     I_from = y_ff V_from + y_ft V_to,   I_to = y_tf V_from + y_tt V_to,   I_bus = sum of its branch ends + shunt_y V
 
-    Buses of a radial grid are in depth-first preorder: a parent stands before its children. Powers are per unit of 1 MVA,
-    voltages per unit of ``base_kv``, currents per unit of 1 MVA / (sqrt(3) base_kv) of their end.
+    Buses of a radial grid are in depth-first preorder: a parent stands before its children. Powers are per unit of
+    1 MVA, voltages per unit of ``base_kv``, currents per unit of 1 MVA / (sqrt(3) base_kv) of their end.
 
     Args:
         name: of the grid.
@@ -42,7 +42,7 @@ class Network:
         known_buses, known_positions: every pandapower bus that is supplied, sorted, and its position.
         from_bus, to_bus: (m,) positions of the two ends.
         y_ff, y_ft, y_tf, y_tt: (m,) complex admittances [pu]: charging, taps, phase shift and magnetising included.
-        branch_kinds, branch_index, branch_names: table ("line", "trafo", ...), pandapower index and name of each branch.
+        branch_kinds, branch_index, branch_names: table ("line", "trafo", ...), pandapower index and name per branch.
         is_transformer: (m,).
         i_max_from, i_max_to: (m,) rated currents [pu at that end], inf = no limit.
         s_max: (m,) rated apparent power of transformers [pu], inf elsewhere.
@@ -104,7 +104,7 @@ class Network:
 
     @cached_property
     def feeder(self) -> IntArray:
-        """(n,) label of the outgoing feeder of each bus, -1 on the trunk from the slack to the busbar where feeders part."""
+        """(n,) label of the feeder of each bus, -1 on the trunk from the slack to the busbar where feeders part."""
         return freeze(topology.feeders(self.n, self.from_bus, self.to_bus))
 
     @cached_property
@@ -197,4 +197,6 @@ class Network:
                 return cls.from_arrays(dict(data))
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             cause = f"not readable as a grid: {error}"
-            raise InputError(Fault(f"file {str(path)!r}", cause, "a file written by Network.save", "save it again")) from error
+            raise InputError(
+                Fault(f"file {str(path)!r}", cause, "a file written by Network.save", "save it again")
+            ) from error

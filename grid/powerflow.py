@@ -47,22 +47,30 @@ class PowerFlow:
     @cached_property
     def s_bus(self) -> ComplexArray:
         """(n, K) injection p + jq that the voltages stand for, the slack included [kW, kvar]."""
-        return self.v * np.conj(self.network.y_bus @ self.v) * S_BASE_KVA
+        current: ComplexArray = np.asarray(self.network.y_bus @ self.v)
+        return self.v * np.conj(current) * S_BASE_KVA
 
     @cached_property
     def pcc_kw(self) -> ComplexArray:
-        """(K,) power p + jq that the grid gives to its slack [kW, kvar]: positive when it exports, sum of injections - losses."""
-        return -self.s_bus[0]
+        """(K,) power p + jq given to the slack [kW, kvar]: positive = export, sum of injections minus losses."""
+        export: ComplexArray = -self.s_bus[0]
+        return export
 
     @cached_property
     def loss_kw(self) -> Array:
         """(K,) active losses in branches and shunts [kW]."""
-        return self.s_bus.real.sum(axis=0)
+        losses: Array = self.s_bus.real.sum(axis=0)
+        return losses
 
     def loading(self) -> Array:
         """(m, K) larger of the two end currents over its rating, 0 where a branch has none."""
         grid = self.network
         return np.maximum(np.abs(self.i_from) / grid.i_max_from[:, None], np.abs(self.i_to) / grid.i_max_to[:, None])
+
+    def mismatch_kva(self, p_kw: Array, q_kvar: Array) -> Array:
+        """(K,) largest difference between given injections (n, K) and those that the voltages stand for [kVA]."""
+        difference: Array = np.abs(self.s_bus - (p_kw + 1j * q_kvar))[1:].max(axis=0, initial=0.0)
+        return difference
 
     def require(self) -> PowerFlow:
         """Itself when every step converged.
@@ -89,18 +97,20 @@ def power_flow(
 ) -> PowerFlow:
     """Solve V_i conj((Y V)_i) = p_i + j q_i at every bus but the slack, for K steps.
 
-    Fixed point V = Y^-1 (conj(S / V) - y_0 V_0) on all steps at once; steps where it is slow or diverges go to Newton's method.
+    Fixed point V = Y^-1 (conj(S / V) - y_0 V_0) on all steps at once; steps where it is slow or diverges go to Newton's
+    method.
 
     Args:
         network: n buses.
         p_kw, q_kvar: (n, K) injections, positive into the grid; the row of the slack is ignored.
         v_start: (n, K) or (n, 1) first guess [pu]; the voltages without load by default.
-        tol: largest error of the voltages [pu], estimated from the last two moves (root of the sum of squares over buses).
+        tol: largest error of the voltages [pu], root of the sum of squares over buses, estimated from the last two
+            moves.
         max_iterations: of the fixed point.
 
     Returns:
-        Voltages and a status per step; never raises for lack of convergence. A solution with a voltage below half of the
-        one without load counts as none: it is the lower branch of the nose curve.
+        Voltages and a status per step; never raises for lack of convergence. A solution with a voltage below half of
+        the one without load counts as none: it is the lower branch of the nose curve.
 
     Raises:
         InputError: wrong shape, NaN or infinite injections.
@@ -113,7 +123,8 @@ def power_flow(
     error, iterations = solve(network, p, q, v, tol, max_iterations)
     converged = error <= tol
     for k in np.flatnonzero(~converged):
-        v[:, k], converged[k] = _newton(network, (p[:, k] + 1j * q[:, k]) / S_BASE_KVA, tol)
+        s = np.asarray((p[:, k] + 1j * q[:, k]) / S_BASE_KVA, dtype=np.complex128)
+        v[:, k], converged[k] = _newton(network, s, tol)
     return PowerFlow(network, v, converged, iterations)
 
 
@@ -181,7 +192,8 @@ def _newton(network: Network, s: ComplexArray, tol: float, most: int = 30) -> tu
     v = network.v_no_load.copy()
     floor = 0.5 * np.abs(v)
     for _ in range(most):
-        rest = np.conj(s[1:] / v[1:]) - (network.y_bus @ v)[1:]
+        current: ComplexArray = np.asarray(network.y_bus @ v)
+        rest = np.conj(s[1:] / v[1:]) - current[1:]
         matrix = newton_matrix(y, np.conj(s[1:]) / np.conj(v[1:]) ** 2)
         step = spla.splu(matrix).solve(np.concatenate([rest.real, rest.imag]))
         dv = step[: network.n - 1] + 1j * step[network.n - 1 :]

@@ -21,15 +21,26 @@ if TYPE_CHECKING:
     from pandapower import pandapowerNet
 
 Taps = Literal["as_given", "neutral"]
-_TABLES = ("bus", "line", "trafo", "trafo3w", "impedance", "shunt", "switch", "ext_grid", "trafo_characteristic_table", "shunt_characteristic_table")
+_TABLES = (
+    "bus",
+    "line",
+    "trafo",
+    "trafo3w",
+    "impedance",
+    "shunt",
+    "switch",
+    "ext_grid",
+    "trafo_characteristic_table",
+    "shunt_characteristic_table",
+)
 _S_BASE_MVA = S_BASE_KVA / 1000.0
 
 
 def read(net: pandapowerNet, *, taps: Taps = "as_given") -> Network:
     """Convert a pandapower grid; its loads, generators and storages are no part of the result (see ``grid.elements``).
 
-    Equal to ``pandapower.runpp(net, calculate_voltage_angles=True)`` with one exception, noted in ``notes``: a tap position
-    counts even where ``tap_changer_type`` is empty (pandapower ignores it then).
+    Equal to ``pandapower.runpp(net, calculate_voltage_angles=True)`` with one exception, said in ``notes``: a tap
+    position counts even where ``tap_changer_type`` is empty (pandapower ignores it then).
 
     Args:
         net: buses, lines, two- and three-winding transformers, impedances, shunts, switches, one external grid.
@@ -66,17 +77,21 @@ def _taps(table: Any, kind: str, taps: Taps) -> list[str]:
     for tap in ("tap", "tap2"):
         if f"{tap}_pos" not in table or not len(table):
             continue
-        off = table[f"{tap}_pos"].notna() & (table[f"{tap}_pos"] != table[f"{tap}_neutral"])
+        off = (table[f"{tap}_pos"] - table[f"{tap}_neutral"]).fillna(0.0) != 0.0
         if taps == "neutral":
             table.loc[off, f"{tap}_pos"] = table.loc[off, f"{tap}_neutral"]
             said += [f"{kind} {i}: {tap} changer put in neutral position" for i in table.index[off]]
             continue
         if f"{tap}_changer_type" not in table:
             table[f"{tap}_changer_type"] = None
-        ignored = off & table[f"{tap}_changer_type"].isna() & ~table.get("tap_dependency_table", off & False).fillna(False)
+        ignored = (
+            off & table[f"{tap}_changer_type"].isna() & ~table.get("tap_dependency_table", off & False).fillna(False)
+        )
         table.loc[ignored, f"{tap}_changer_type"] = "Ratio"
         for i in table.index[ignored]:
-            said.append(f"{kind} {i}: no {tap}_changer_type, {tap}_pos = {table.at[i, f'{tap}_pos']:g} read as a ratio tap")
+            said.append(
+                f"{kind} {i}: no {tap}_changer_type, {tap}_pos = {table.at[i, f'{tap}_pos']:g} read as a ratio tap"
+            )
     return said
 
 
@@ -151,11 +166,18 @@ def _cut_off(net: pandapowerNet, model: _Model) -> tuple[list[Fault], list[str]]
     for table, (first, second) in {"l": ("from_bus", "to_bus"), "t": ("hv_bus", "lv_bus")}.items():
         branch = net["line" if table == "l" else "trafo"].loc[opened.element[opened.et == table]]
         at_switch |= set(branch[first]) | set(branch[second])
-    carrying = [bus for table in ("load", "sgen", "storage", "shunt") for bus in net[table].bus[net[table].in_service.astype(bool)]]
+    carrying = [
+        bus
+        for table in ("load", "sgen", "storage", "shunt")
+        for bus in net[table].bus[net[table].in_service.astype(bool)]
+    ]
     spare = islands(at_switch) - islands(carrying)
     lost = [bus for bus in off if not islands([bus]) & spare]
     remedy = "connect it to the slack or take it out of service"
-    faults = [Fault(checks.label("bus", bus, net.bus.loc[bus]), "cut off from the slack", "every bus supplied", remedy) for bus in lost]
+    faults = [
+        Fault(checks.label("bus", bus, net.bus.loc[bus]), "cut off from the slack", "every bus supplied", remedy)
+        for bus in lost
+    ]
     return faults, [f"{len(off)} buses behind open switches carry nothing and are left out"]
 
 
@@ -200,7 +222,7 @@ def _network(net: pandapowerNet, model: _Model, notes: list[str]) -> Network:
     )
 
 
-def _name(names: Any, index: int) -> str:
+def _name(names: Any, index: Any) -> str:
     name = names.get(index)
     return name if isinstance(name, str) else ""
 
@@ -230,9 +252,11 @@ class _Branches:
 
 def _branches(net: pandapowerNet, model: _Model) -> _Branches:
     rows = len(model.on)
-    found = _Branches([""] * rows, [""] * rows, np.full(rows, -1, dtype=np.int64), np.full((rows, 2), np.inf), np.full(rows, np.inf))
+    found = _Branches(
+        [""] * rows, [""] * rows, np.full(rows, -1, dtype=np.int64), np.full((rows, 2), np.inf), np.full(rows, np.inf)
+    )
     kv = net.bus.vn_kv
-    for table, (first, last) in model.rows.items():
+    for table, (first, _) in model.rows.items():
         windings = ("hv", "mv", "lv") if table == "trafo3w" else ("",)
         elements = net[table] if table != "switch" else net.switch[net.switch.index.isin(_impedance_switches(net))]
         for w, winding in enumerate(windings):
@@ -242,13 +266,21 @@ def _branches(net: pandapowerNet, model: _Model) -> _Branches:
             found.names[part] = [_name(elements.name, i) + suffix for i in elements.index]
             found.index[part] = elements.index.to_numpy(dtype=np.int64)
             if table == "line":
-                rated = elements.max_i_ka * elements.df * elements.parallel * np.sqrt(3) * kv.loc[elements.from_bus].to_numpy()
+                rated = (
+                    elements.max_i_ka
+                    * elements.df
+                    * elements.parallel
+                    * np.sqrt(3)
+                    * kv.loc[elements.from_bus].to_numpy()
+                )
                 found.i_max[part] = np.nan_to_num(rated.to_numpy() / _S_BASE_MVA, nan=np.inf)[:, None]
             elif table == "trafo":
                 s = (elements.sn_mva * elements.df * elements.parallel / _S_BASE_MVA).to_numpy()
                 found.s_max[part] = s
                 for end, side in enumerate(("hv", "lv")):
-                    found.i_max[part, end] = s * kv.loc[elements[f"{side}_bus"]].to_numpy() / elements[f"vn_{side}_kv"].to_numpy()
+                    found.i_max[part, end] = (
+                        s * kv.loc[elements[f"{side}_bus"]].to_numpy() / elements[f"vn_{side}_kv"].to_numpy()
+                    )
             elif table == "trafo3w":
                 s = (elements[f"sn_{winding}_mva"] / _S_BASE_MVA).to_numpy()
                 found.s_max[part] = s
@@ -274,7 +306,9 @@ def open_json(path: Path) -> pandapowerNet:
     except OSError as error:
         raise InputError(Fault(where, f"not readable: {error.strerror}", allowed, "correct the path")) from error
     except ValueError as error:
-        raise InputError(Fault(where, f"not JSON: {error}", allowed, "write the grid again with pandapower.to_json")) from error
+        raise InputError(
+            Fault(where, f"not JSON: {error}", allowed, "write the grid again with pandapower.to_json")
+        ) from error
     if not isinstance(content, dict) or content.get("_class") != "pandapowerNet":
         raise InputError(Fault(where, "not a pandapower grid", allowed, "write the grid with pandapower.to_json"))
     import pandapower as pp
@@ -284,8 +318,13 @@ def open_json(path: Path) -> pandapowerNet:
     except Exception as error:  # pandapower raises many kinds on a damaged file
         found = f"pandapower cannot read it: {error}"
         raise InputError(Fault(where, found, allowed, "write the grid again with pandapower.to_json")) from error
-    if not isinstance(net, pp.pandapowerNet):
-        raise InputError(Fault(where, "not a pandapower grid", allowed, "write the grid with pandapower.to_json"))
+    empty = pp.create_empty_network()
+    damaged = [
+        name for name, table in empty.items() if hasattr(table, "columns") and not hasattr(net.get(name), "columns")
+    ]
+    if damaged:
+        found = f"no table: {', '.join(damaged)}"
+        raise InputError(Fault(where, found, allowed, "write the grid again with pandapower.to_json"))
     return net
 
 

@@ -44,8 +44,8 @@ def parents(n: int, from_bus: IntArray, to_bus: IntArray) -> IntArray | None:
 def feeders(n: int, from_bus: IntArray, to_bus: IntArray) -> IntArray:
     """Label of the outgoing feeder each bus hangs on, -1 on the trunk.
 
-    The trunk runs from bus 0 through buses without a choice (the transformer) to the first busbar where the grid parts; a feeder
-    is what stays connected once the trunk is removed.
+    The trunk runs from bus 0 through buses without a choice (the transformer) to the first busbar where the grid
+    parts; a feeder is what stays connected once the trunk is removed.
     """
     graph = _neighbours(n, from_bus, to_bus)
     trunk: BoolArray = np.zeros(n, dtype=np.bool_)

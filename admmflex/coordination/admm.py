@@ -14,113 +14,61 @@ Source: Grammatikos et al., price-based control with ADMM; over-relaxation after
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
-from admmflex.comm import Comm
+from admmflex.comm import Comm, own_steps
 from admmflex.coordination._consensus import sum_by_bus, take_share
-from admmflex.coordination.mixing import Mix, Mixer
-from admmflex.coordination.penalty import Balancing
+from admmflex.coordination.community import Community, Memory, Plan
+from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
+from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
+from admmflex.coordination.settings import AdmmSettings
+from admmflex.coordination.stopping import meets_limits, settled, steady
 from admmflex.dso import Dso
-from admmflex.horizon import Array, BoolArray, IntArray
-from admmflex.response.population import Population
+from admmflex.horizon import Array
 
+Status = Literal["optimal", "infeasible", "not_converged"]
 FIRST_RHO = 1e-4  # of the first answer, at no price: identical devices spread instead of moving together
-
-
-@dataclass(frozen=True)
-class MixingSettings:
-    """When past answers are mixed: from answer ``first`` on, every ``every`` answers, over the last ``window``."""
-
-    first: int = 10
-    every: int = 4
-    window: int = 15
-
-
-@dataclass(frozen=True)
-class AdmmSettings:
-    """Settings of the coordination; the defaults suit low-voltage grids and need no tuning.
-
-    ``rho`` [EUR/kW^2h] is where the balancing starts. The run stops when the plan meets the limits in an AC power flow within
-    ``voltage_tolerance`` [pu] and ``loading_tolerance`` [fraction] and its cost moves less than ``cost_tolerance`` (relative).
-    """
-
-    rho: float = 0.01
-    relaxation: float = 1.6
-    balancing: Balancing | None = field(default_factory=Balancing)
-    mixing: MixingSettings | None = field(default_factory=MixingSettings)
-    max_iterations: int = 200
-    cost_tolerance: float = 2e-4
-    voltage_tolerance: float = 1e-4
-    loading_tolerance: float = 1e-3
-    refresh_every: int = 1
-
-
-@dataclass(frozen=True)
-class Community:
-    """The prosumers that a rank owns.
-
-    ``bus (n,)`` is ascending and indexes the B prosumer buses; ``flexible (2, n, K)`` says where p and q can move; ``dt_h (K,)``;
-    ``price_scale`` [EUR/kWh] is a typical tariff.
-    """
-
-    population: Population
-    bus: IntArray
-    flexible: BoolArray
-    dt_h: Array
-    price_scale: float
+SLACK_PRICE = 100.0  # of violating a limit by 1 kWh, in typical tariffs
+DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the day can be met at all
 
 
 @dataclass(frozen=True)
 class Coordinated:
-    """What came out: ``status`` is "optimal", "infeasible" or "not_converged".
+    """What came out.
 
-    ``y (2, n, K)`` the plans of the rank's prosumers, ``states`` their assets' trajectories by response, ``price (2, B, K)``;
-    ``baseline (2, n, K)`` the answers at no price; costs in EUR for all ranks; ``excess`` [pu, fraction] over the limits in AC.
+    Args:
+        status: "optimal", "infeasible" (``shortfall`` says why) or "not_converged".
+        plan: of the rank's prosumers.
+        price: (2, B, K) [EUR/kWh, EUR/kvarh].
+        baseline: what they do at no price.
+        lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
+        rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
+        history: one record per round.
     """
 
-    status: str
-    y: Array
-    states: tuple[dict[str, Array], ...]
+    status: Status
+    plan: Plan
     price: Array
-    cost: float
-    excess: Array
-    baseline: Array
-    baseline_cost: float
-    iterations: int
+    baseline: Plan
+    lower_bound: float | None
+    shortfall: Shortfall | None
+    rounds: int
     answers: int
     history: list[dict[str, Any]]
 
 
-@dataclass
-class _Memory:
-    """The last answers of the rank's prosumers, for a mixed plan."""
-
-    answers: deque[Array]
-    states: deque[tuple[dict[str, Array], ...]]
-
-    def combine(self, weights: Array, bus: IntArray, population: Population) -> tuple[Array, tuple[dict[str, Array], ...]]:
-        """The combination with the weights ``(L, B)`` of each prosumer's bus."""
-        share = weights[:, bus]
-        y = np.einsum("li,lcik->cik", share, np.array(self.answers))
-        states = []
-        for position, response in enumerate(population.responses):
-            own = share[:, response.rows]
-            past = [states[position] for states in self.states]
-            states.append({name: _weighted(own, [state[name] for state in past]) for name in past[0]})
-        return y, tuple(states)
-
-
-def _weighted(weights: Array, values: list[Array]) -> Array:
-    return np.asarray(sum(w.reshape(-1, *[1] * (v.ndim - 1)) * v for w, v in zip(weights, values, strict=True)))
-
-
 class Admm:
-    """One coordination run; ``run()`` does it all."""
+    """One coordination; ``run`` does it all.
+
+    Args:
+        community: the rank's prosumers.
+        dso: the grid in the rank's steps.
+        observe: told every round's record, on every rank.
+    """
 
     def __init__(
         self,
@@ -132,137 +80,155 @@ class Admm:
     ) -> None:
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
         n_steps, n_buses = len(community.dt_h), len(dso.buses)
-        self.n_buses = n_buses
-        self.rho = settings.rho
+        self.n_buses, self.steps = n_buses, own_steps(n_steps, comm.rank, comm.size)
+        self.rho, self.answers = settings.rho, 0
+        self.history: list[dict[str, Any]] = []
         self.z = np.zeros_like(community.population.y)
         self.price = np.zeros((2, n_buses, n_steps))
-        self.sums = np.empty((n_steps, 2 * n_buses))
+        self._sums = np.empty((n_steps, 2 * n_buses))
         self.count = self._sum_by_bus(community.flexible.astype(float))
-        self.bus_z = np.zeros_like(self.count)
-        self.bus_price = np.zeros_like(self.count)
-        self.history: list[dict[str, Any]] = []
-        self.answers = 0
-        mixing = settings.mixing
-        price = 100.0 * community.price_scale * float(community.dt_h.max())
-        self.mixer = Mixer(dso.twin(), comm, mixing.window, price) if mixing else None
-        self.memory = _Memory(deque(maxlen=mixing.window), deque(maxlen=mixing.window)) if mixing else None
+        self.bus_z, self.bus_price = np.zeros_like(self.count), np.zeros_like(self.count)
+        self._price_norm = community.price_scale * float(np.sqrt(comm.sum(np.array([community.flexible.sum()]))[0]))
+        self.memory = Memory()
+        self.mixer: Mixer | None = None
+        if settings.mixing is not None:
+            slack_price = SLACK_PRICE * community.price_scale * float(community.dt_h.max())
+            self.mixer = Mixer(dso.twin(), comm, settings.mixing.window, slack_price)
 
     def run(self) -> Coordinated:
-        settings = self.settings
-        last_mix: Mix | None = None
-        for iteration in range(1, settings.max_iterations + 1):
-            y, own, bus_cost = self._answer(iteration)
+        """Go round until the plan is good, the day is proven infeasible, or the rounds are used up."""
+        best: tuple[Mix, Plan] | None = None
+        before: Mix | None = None
+        for iteration in range(1, self.settings.max_iterations + 1):
+            plan, own = self._round(iteration)
             if iteration == 1:
-                baseline, baseline_cost = y.copy(), float(bus_cost.sum())
-            residual = self._dso_step(y, own, iteration)
-            excess = self.comm.largest(self.dso.check(own).worst)
-            record = {
+                baseline = plan
+            mix, shortfall = self._mix(iteration, own)
+            self._report(mix)
+            if shortfall is not None:
+                return self._result("infeasible", plan, baseline, shortfall)
+            if mix is not None and meets_limits(mix.excess, self.settings):
+                if before is not None and settled(before.cost, mix.cost, self.settings):
+                    return self._result("optimal", self._mixed(mix), baseline)
+                if best is None or mix.cost < best[0].cost:
+                    best = mix, self._mixed(mix)
+            before = mix or before
+            if steady(self.history, self.settings):
+                return self._result("optimal", plan, baseline)
+            if self.settings.balancing is not None:
+                record = self.history[-1]
+                self.rho = self.settings.balancing.update(self.rho, iteration, record["primal"], record["dual"])
+        return self._result("not_converged", best[1] if best else plan, baseline)
+
+    def _round(self, iteration: int) -> tuple[Plan, Array]:
+        """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""
+        own, cost = self._ask(self.price, FIRST_RHO if iteration == 1 else self.rho)
+        population = self.community.population
+        primal, dual = self._dso_step(population.y, own, iteration)
+        excess = self.comm.largest(self.dso.check(own).worst)
+        self.history.append(
+            {
                 "iteration": iteration,
                 "rho": self.rho,
-                "primal": residual[0],
-                "dual": residual[1],
-                "cost_eur": float(bus_cost.sum()),
+                "primal": primal,
+                "dual": dual,
+                "cost_eur": cost,
                 "voltage_excess_pu": float(excess[0]),
                 "loading_excess": float(excess[1]),
-                "rows": len(self.dso.rows),
+                "rows": int(self.comm.sum(np.array([float(len(self.dso.rows))]))[0]),
             }
-            mix = self._mix(iteration)
-            if mix is not None:
-                record |= {
-                    "mix_cost_eur": mix.cost,
-                    "mix_voltage_excess_pu": float(mix.excess[0]),
-                    "mix_loading_excess": float(mix.excess[1]),
-                    "mix_slack_kw": mix.slack,
-                }
-            self.history.append(record)
-            self.observe(record)
-            if mix is not None:
-                if last_mix is not None and self._good(mix.excess) and self._settled(last_mix.cost, mix.cost):
-                    y, states = self.memory.combine(mix.weights, self.community.bus, self.community.population)
-                    return self._result("optimal", y, states, mix.cost, mix.excess, baseline, baseline_cost, iteration)
-                last_mix = mix
-            if self._steady():
-                states = self.community.population.state()
-                return self._result("optimal", y, states, record["cost_eur"], excess, baseline, baseline_cost, iteration)
-            if settings.balancing:
-                self.rho = settings.balancing.update(self.rho, iteration, residual[0], residual[1])
-        states = self.community.population.state()
-        return self._result("not_converged", y, states, record["cost_eur"], excess, baseline, baseline_cost, iteration)
+        )
+        return Plan(population.y.copy(), population.state(), cost, excess), own
 
-    def _good(self, excess: Array) -> bool:
-        return bool(excess[0] <= self.settings.voltage_tolerance and excess[1] <= self.settings.loading_tolerance)
-
-    def _settled(self, before: float, after: float) -> bool:
-        return abs(after - before) <= self.settings.cost_tolerance * max(abs(after), 1e-9)
-
-    def _steady(self, rounds: int = 4) -> bool:
-        """The answers themselves met the limits, and the cost stood still, in the last rounds."""
-        recent = self.history[-rounds:]
-        if len(recent) < rounds:
-            return False
-        good = all(self._good(np.array([r["voltage_excess_pu"], r["loading_excess"]])) for r in recent)
-        costs = [r["cost_eur"] for r in recent]
-        return good and self._settled(min(costs), max(costs)) and recent[-1]["primal"] < 1e-2
-
-    def _answer(self, iteration: int) -> tuple[Array, Array, Array]:
-        """Ask the prosumers: their plans, the own steps of the bus sums ``(K_own, 2 B)``, and the cost at every bus."""
+    def _ask(self, price: Array, rho: float, *, remember: bool = True) -> tuple[Array, float]:
+        """One answer of every prosumer: bus sums of the own steps ``(K_own, 2 B)``, and the cost of all."""
         community = self.community
-        rho = FIRST_RHO if iteration == 1 else self.rho
-        y = community.population.answer(self.price, self.z, rho)
+        y = community.population.answer(price, self.z, rho)
         self.answers += 1
         own = self._sum_by_bus(y)
-        cost = np.bincount(community.bus, community.population.cost(), self.n_buses)
-        bus_cost = self.comm.sum(cost)
-        if self.mixer is not None and self.memory is not None:
-            self.mixer.record(own, bus_cost)
-            self.memory.answers.append(y.copy())
-            self.memory.states.append(community.population.state())
-        return y, own, bus_cost
+        bus_cost = self.comm.sum(np.bincount(community.bus, community.population.cost(), self.n_buses))
+        if self.mixer is not None and remember:
+            self.memory.record(community.population, self.mixer.record(own, bus_cost))
+        return own, float(bus_cost.sum())
 
     def _sum_by_bus(self, y: Array) -> Array:
-        sum_by_bus(y, self.community.bus, self.n_buses, self.sums)
-        return self.comm.scatter_steps(self.sums).copy()
+        sum_by_bus(y, self.community.bus, self.n_buses, self._sums)
+        return self.comm.scatter_steps(self._sums).copy()
 
     def _dso_step(self, y: Array, own: Array, iteration: int) -> tuple[float, float]:
         """Project the bus sums, move the prices, hand every prosumer its share; relative primal and dual residual."""
         relaxation = self.settings.relaxation if iteration > 1 else 1.0
         if iteration == 1:
             self.bus_z, self.z[:] = own.copy(), y
-        relaxed = relaxation * own + (1.0 - relaxation) * self.bus_z
-        if iteration <= 2 or iteration % self.settings.refresh_every == 0:
+        every = self.settings.relinearise_every
+        if iteration == 1 or (every and iteration % every == 0):
             self.dso.relinearise(self.bus_z)
+        relaxed = relaxation * own + (1.0 - relaxation) * self.bus_z
         mobility = self.count / self.rho
         self.bus_z, self.bus_price = self.dso.project(relaxed - mobility * self.bus_price, mobility)
         shift = np.where(self.count > 0, (self.bus_z - relaxed) / np.maximum(self.count, 1.0), 0.0)
         message = self.comm.gather_steps(np.concatenate([shift, self.bus_price], axis=1))
-        message = message.T.reshape(2, 2, self.n_buses, -1)
-        self.price = np.ascontiguousarray(message[1])
+        shares, self.price = (self._by_bus(part) for part in np.split(message, 2, axis=1))
         squares = np.zeros((4, self.n_buses))
-        take_share(
-            y, self.z, self.community.flexible, np.ascontiguousarray(message[0]), relaxation, self.community.bus, squares
-        )
+        take_share(y, self.z, self.community.flexible, shares, relaxation, self.community.bus, squares)
         primal, dual, size_y, size_z = np.sqrt(self.comm.sum(squares).sum(axis=1))
-        price = max(float(np.linalg.norm(self.price)), self.community.price_scale * np.sqrt(self.price.size / 2))
-        return primal / max(size_y, size_z, 1e-9), self.rho * dual / price
+        return float(primal / max(size_y, size_z, 1e-9)), float(self.rho * dual / self._price_norm)
 
-    def _mix(self, iteration: int) -> Mix | None:
+    def _by_bus(self, steps: Array) -> Array:
+        """``(K, 2 B)`` as ``(2, B, K)``."""
+        return np.ascontiguousarray(steps.T.reshape(2, self.n_buses, -1))
+
+    def _mix(self, iteration: int, own: Array) -> tuple[Mix | None, Shortfall | None]:
+        """Mix past answers when it is time. Where no mix meets the limits, push: that proves the day infeasible or mends the mix."""
         mixing = self.settings.mixing
-        if mixing is None or self.mixer is None or iteration < mixing.first or (iteration - mixing.first) % mixing.every:
-            return None
-        return self.mixer.mix()
+        if mixing is None or self.mixer is None:
+            doubtful = iteration % DOUBT_ROUNDS == 0 and not meets_limits(
+                np.array([self.history[-1]["voltage_excess_pu"], self.history[-1]["loading_excess"]]), self.settings
+            )
+            return None, self._push(self.dso, own) if doubtful else None
+        if iteration < mixing.first or (iteration - mixing.first) % mixing.every:
+            return None, None
+        mix = self.mixer.mix()
+        if mix.slack > SLACK_TOLERANCE:
+            shortfall = self._push(self.mixer.dso, mix.x)
+            if shortfall is not None:
+                return mix, shortfall
+            mix = self.mixer.mix()
+        return mix, None
 
-    def _result(
-        self,
-        status: str,
-        y: Array,
-        states: tuple[dict[str, Array], ...],
-        cost: float,
-        excess: Array,
-        baseline: Array,
-        baseline_cost: float,
-        iteration: int,
-    ) -> Coordinated:
+    def _push(self, dso: Dso, x: Array) -> Shortfall | None:
+        """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
+        violated, direction = violated_rows(dso, x)
+        price = self._by_bus(self.comm.gather_steps(self.bus_price + OVERWHELMING * direction))
+        own, _ = self._ask(price, self.rho)
+        return judge(dso, self.comm, violated, own, self.steps.start)
+
+    def _mixed(self, mix: Mix) -> Plan:
+        y, states = self.memory.combine(mix.weights, self.community)
+        return Plan(y, states, mix.cost, mix.excess)
+
+    def _report(self, mix: Mix | None) -> None:
+        """Complete the record of the round and tell the observer."""
+        record = self.history[-1]
+        record["answers"] = self.answers
+        if mix is not None:
+            record["mix_cost_eur"] = mix.cost
+            record["mix_voltage_excess_pu"], record["mix_loading_excess"] = map(float, mix.excess)
+            record["mix_slack_kw"] = mix.slack
+        self.observe(record)
+
+    def _lower_bound(self) -> float:
+        """A bound from below by weak duality, for the limits as last linearised.
+
+        sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
+        """
+        own, cost = self._ask(self.price, 0.0, remember=False)
+        dt = self.community.dt_h[self.steps]
+        earned = np.einsum("k,kj,kj->", dt, self.bus_price, own)
+        return cost + float(self.comm.sum(np.array([self.dso.least_value(dt) - earned]))[0])
+
+    def _result(self, status: Status, plan: Plan, baseline: Plan, shortfall: Shortfall | None = None) -> Coordinated:
+        bound = self._lower_bound() if self.settings.certify and status != "infeasible" else None
         return Coordinated(
-            status=status, y=y.copy(), states=states, price=self.price, cost=cost, excess=excess, baseline=baseline,
-            baseline_cost=baseline_cost, iterations=iteration, answers=self.answers, history=self.history,
-        )  # fmt: skip
+            status, plan, self.price, baseline, bound, shortfall, len(self.history), self.answers, self.history
+        )

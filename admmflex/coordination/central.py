@@ -30,6 +30,9 @@ from grid.network import Network
 
 Status = Literal["optimal", "infeasible", "not_converged"]
 BINDING = 1e-6  # EUR per kW at the bus that moves the row most: below it a row does not bind
+PATIENCE = 4  # relinearisations before the trust region or an early proof of infeasibility are tried
+CLEARLY = 1e-3  # pu, fraction: excess that relinearising will not remove
+FLAT = 1e-9  # 1/kW: a row that nobody moves
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class CentralResult:
     Attributes:
         cost, costs: total and of each prosumer ``(n,)`` [EUR].
         y: powers at the meters ``(2, n, K)`` [kW, kvar].
-        price: ``(2, n_bus, K)`` [EUR/kWh, EUR/kvarh], ``lam = -A' mu / dt``; zero where no limit binds.
+        price: ``(2, n_bus, K)`` [EUR/kWh, EUR/kvarh], ``lam = -A' mu / dt``; zero where no limit binds;
+            those of an infeasible problem are the penalty's and mean nothing.
         plans: what the assets of each prosumer do; empty for cvxpy prosumers.
         rows: limits that bind; for an infeasible problem those that no plan can meet.
         violation: largest excess of the voltage [pu] and of the loading in the AC power flow of ``y``.
@@ -163,9 +167,9 @@ class _Case:
             settled = abs(answer.merit - last.merit) <= settings.cost_change * max(1.0, abs(answer.merit))
             if settled and over <= settings.violation:
                 status = "optimal"
-            elif settled and self._broken(answer, point).any() and self._hopeless(point):
+            elif (settled or rounds >= PATIENCE) and self._hopeless(answer, point, settled):
                 status = "infeasible"
-            elif rounds > 3 and over > max(0.5 * worst, settings.violation):
+            elif rounds >= PATIENCE and over > max(0.5 * worst, settings.violation):
                 radius = 0.5 * min(radius, float(np.abs(answer.moves - last.moves).max(initial=0.0)))
             worst = over
         return self._result(solver, answer, point, status, rounds)
@@ -180,12 +184,19 @@ class _Case:
             answer = solver.solve(self._grid_rows(point), last, radius)
         return answer
 
-    def _hopeless(self, point: Point) -> bool:
-        """Whether no plan meets the linearised rows, whatever it costs; a higher penalty is tried otherwise."""
-        answer = self.solver(feasibility_only=True).solve(self._grid_rows(point), None, np.inf)
-        if self._broken(answer, point).any():
+    def _hopeless(self, answer: Answer, point: Point, settled: bool) -> bool:
+        """Whether no plan meets the linearised rows, whatever it costs; a higher penalty is tried when one does.
+
+        Before the plan has settled only a clear excess counts: the rows may still move.
+        """
+        least = 10.0 * self.settings.violation if settled else CLEARLY
+        if not (self._excess(answer, point) > least).any():
+            return False
+        best = self.solver(feasibility_only=True).solve(self._grid_rows(point), None, np.inf)
+        if (self._excess(best, point) > least).any():
             return True
-        self.penalty *= 100.0
+        if settled:
+            self.penalty *= 100.0
         return False
 
     def _injections(self, solver: Solver, answer: Answer) -> tuple[Array, Array]:
@@ -199,7 +210,7 @@ class _Case:
         """Value and gradient ``(M, 2 B)`` of the rows over the bus sums, and the steepest entry of each row."""
         value, gp, gq = self.rows.linearised(point)
         gradient = np.concatenate([gp[:, self.buses], gq[:, self.buses]], axis=1)
-        return value, gradient, np.abs(gradient).max(axis=1, initial=0.0)
+        return value, gradient, np.abs(gradient).max(axis=1, initial=FLAT)
 
     def _grid_rows(self, point: Point | None) -> GridRows:
         """The rows over the bus sums, each scaled to 1 at the bus that moves it most."""
@@ -218,10 +229,9 @@ class _Case:
             penalty=self.penalty * self.horizon.dt_h[step],
         )
 
-    def _broken(self, answer: Answer, point: Point) -> BoolArray:
-        """Rows that the plan breaks by more than the tolerance."""
-        broken: BoolArray = answer.slack * self._gradient(point)[2] > 10.0 * self.settings.violation
-        return broken
+    def _excess(self, answer: Answer, point: Point) -> Array:
+        """By how much the plan breaks each row [pu, or fraction of the rating]."""
+        return answer.slack * self._gradient(point)[2]
 
     def _binding(self, answer: Answer, point: Point, picked: BoolArray) -> tuple[BindingRow, ...]:
         rows, scale = self.rows, self._gradient(point)[2]
@@ -255,7 +265,8 @@ class _Case:
             y[:, i], costs[i], plans[i] = one.power(x), one.own_cost(x), one.plans(x)
         custom = list(self.models)
         y[:, custom], costs[custom] = answer.custom, answer.custom_cost
-        picked = self._broken(answer, point) if status == "infeasible" else answer.mu > BINDING
+        broken = self._excess(answer, point) > 10.0 * self.settings.violation
+        picked = broken if status == "infeasible" else answer.mu > BINDING
         return CentralResult(
             status=status,
             cost=float(costs.sum()),

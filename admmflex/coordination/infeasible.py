@@ -1,11 +1,11 @@
 """Proof that a day cannot be met: one extra answer to a price so high that every prosumer gives all it can.
 
-For multipliers nu >= 0 of the grid rows of one step, no plan of the prosumers meets those rows if
+For any set of grid rows, scaled to kW, no plan of the prosumers meets them all if
 
-    min over all plans of   sum_r nu_r ( value_r + gradient_r (Y - z0) )   >   0
+    min over all plans of   sum_r ( value_r + gradient_r (Y - z0) ) / scale_r   >   0
 
-The minimum is what the prosumers answer to the price -1000 gradient' nu at that step and nothing elsewhere. The limits are
-taken linearised at the DSO's point, and again in the AC power flow of that very answer: both must be violated.
+The minimum is what the prosumers answer to the price -1000 gradient / scale. The rows are taken linearised, and again in the AC
+power flow of that very answer: both must stay violated before a day is called infeasible.
 """
 
 from __future__ import annotations
@@ -16,66 +16,59 @@ import numpy as np
 
 from admmflex.comm import Comm
 from admmflex.dso import Dso
-from admmflex.horizon import Array
-from grid.limits import BRANCH
+from admmflex.horizon import Array, IntArray
+from grid.limits import BRANCH, Limits
 
 OVERWHELMING = 1e3  # [EUR/kWh]
-TOLERANCE = 1e-5  # [pu, fraction]
+TOLERANCE_KW = 1e-2  # mean over the rows
 
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A limit that nobody can meet: step, what it is (``kind``, ``index`` of the limits), and by how much at least.
+    """A limit that nobody can meet: step, ``kind`` and ``index`` of the limit, and by how much at least.
 
-    ``amount`` is in pu for a voltage and a fraction of the rating for a branch.
+    ``amount`` is in pu for a voltage and a fraction of the rating for a branch; ``others`` counts further limits and steps.
     """
 
     step: int
     kind: int
     index: int
     amount: float
+    others: int
 
-    def unit(self) -> str:
-        return "of the rating" if self.kind == BRANCH else "pu"
-
-
-@dataclass(frozen=True)
-class Question:
-    """The price ``(K, 2 B)`` to ask, and the step it is about."""
-
-    price: Array
-    step: int
+    def describe(self, limits: Limits, when: str) -> str:
+        """One line for people."""
+        by = f"{100 * self.amount:.2f} % of the rating" if self.kind == BRANCH else f"{self.amount:.5f} pu"
+        further = f" (and {self.others} further limits or steps)" if self.others else ""
+        return f"{limits.label(self.kind, self.index)} at {when}: exceeded by {by} whatever the prosumers do{further}"
 
 
-def question(dso: Dso, comm: Comm, score: Array, first_step: int) -> Question | None:
-    """The price that shows whether the step with the largest ``score (K_own,)`` can be met; None where no limit binds."""
-    top = float(comm.largest(np.array([score.max(initial=0.0)]))[0])
-    price = np.zeros_like(dso.origin)
-    chosen = np.array([-1.0])
-    if top > 0 and score.max(initial=0.0) == top:
-        own = int(score.argmax())
-        binding = (dso.rows.step == own) & (dso.rows.nu > 0)
-        direction = -dso.rows.nu[binding] @ dso.rows.gradient[binding]
-        if direction.any():
-            price[own] = direction * (OVERWHELMING / np.abs(direction).max())
-            chosen[0] = first_step + own
-    step = int(comm.largest(chosen)[0])
-    return Question(comm.gather_steps(price), step) if step >= 0 else None
+def violated_rows(dso: Dso, x: Array) -> tuple[IntArray, Array]:
+    """Rows that ``x (K_own, 2 B)`` violates by more than ``TOLERANCE_KW``, and the direction ``(K_own, 2 B)`` that mends them."""
+    rows, direction = dso.rows, np.zeros_like(x)
+    violated = np.flatnonzero(dso.excess_kw(x) > TOLERANCE_KW)
+    np.add.at(direction, rows.step[violated], -rows.gradient[violated] / rows.scale[violated, None])
+    return violated, direction
 
 
-def judge(dso: Dso, comm: Comm, asked: Question, x: Array, first_step: int) -> Shortfall | None:
-    """What the answer ``x (K_own, 2 B)`` to the question proves: the limit that stays violated, or None."""
-    own = asked.step - first_step
-    verdict = np.full(4, -np.inf)
-    if 0 <= own < dso.n_steps:
-        rows = dso.rows
-        here = np.flatnonzero((rows.step == own) & (rows.nu > 0))
-        weight = rows.nu[here] / rows.nu[here].sum()
-        linear = rows.value[here] + rows.gradient[here] @ (x[own] - dso.origin[own])
-        v = dso.power_flow(x).v
-        exact = dso.limits.functional(v, rows.step[here], rows.kind[here], rows.index[here], rows.direction[here]).value
-        if min(weight @ linear, weight @ exact) > TOLERANCE:
-            first = here[np.argmax(weight)]
-            verdict = np.array([asked.step, rows.kind[first], rows.index[first], weight @ linear], dtype=float)
-    step, kind, index, amount = comm.largest(verdict)
-    return Shortfall(int(step), int(kind), int(index), float(amount)) if np.isfinite(step) else None
+def judge(dso: Dso, comm: Comm, violated: IntArray, x: Array, first_step: int) -> Shortfall | None:
+    """What the answer ``x (K_own, 2 B)`` proves of the rows ``violated``: the limit that stays violated most, or None."""
+    rows = dso.rows
+    v = dso.power_flow(x).v
+    at = (rows.step[violated], rows.kind[violated], rows.index[violated])
+    exact = dso.limits.functional(v, *at, rows.direction[violated]).value
+    linear_kw = dso.excess_kw(x)[violated]
+    exact_kw = exact / rows.scale[violated]
+    total = comm.sum(np.array([linear_kw.sum(), exact_kw.sum(), float(len(violated))]))
+    if total[2] == 0 or min(total[0], total[1]) <= TOLERANCE_KW * total[2]:
+        return None
+    still = exact_kw > 0
+    top = float(comm.largest(np.array([exact[still].max(initial=0.0)]))[0])
+    report = np.full(3, -1.0)
+    if still.any() and exact[still].max() == top:
+        worst = int(np.flatnonzero(still)[exact[still].argmax()])
+        report = np.array([first_step + at[0][worst], at[1][worst], at[2][worst]], dtype=float)
+    step, kind, index = comm.largest(report).astype(int)
+    pairs = len(set(zip(*(a[still].tolist() for a in at), strict=True)))
+    others = int(comm.sum(np.array([float(pairs)]))[0]) - 1
+    return Shortfall(int(step), int(kind), int(index), top, others)

@@ -12,17 +12,19 @@ costs. It is the master problem of a Dantzig-Wolfe decomposition whose columns A
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
 from admmflex.comm import Comm
+from admmflex.coordination.master import solve_master
 from admmflex.dso import Dso
 from admmflex.horizon import Array
 
 RELINEARISATIONS = 3
+ROW_ROUNDS = 6
+UNUSED = 1e-3  # weight at every bus below which an answer counts as not used
+SLACK_TOLERANCE = 1e-3  # [kW]
 AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
 
 
@@ -31,7 +33,7 @@ class Mix:
     """A plan made of past answers.
 
     ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` [pu, fraction] over the
-    limits in the AC power flow; ``slack`` [kW] the largest violation the LP had to accept.
+    limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids.
     """
 
     weights: Array
@@ -51,14 +53,26 @@ class Mixer:
 
     def __init__(self, dso: Dso, comm: Comm, window: int, price: float) -> None:
         self.dso, self.comm, self.price = dso, comm, price
-        self.answers: deque[Array] = deque(maxlen=window)
-        self.costs: deque[Array] = deque(maxlen=window)
+        self.window = window
+        self.answers: list[Array] = []
+        self.costs: list[Array] = []
+        self.used: list[float] = []
         self.last: Array | None = None
 
-    def record(self, x: Array, bus_cost: Array) -> None:
-        """Keep an answer: bus powers of the own steps ``(K_own, 2 B)`` and the cost at every bus ``(B,)``."""
+    def record(self, x: Array, bus_cost: Array) -> int | None:
+        """Keep an answer: bus powers of the own steps ``(K_own, 2 B)`` and the cost at every bus ``(B,)``.
+
+        Returns the position of the answer that had to make room: the oldest that the last mix did not use, or None.
+        """
         self.answers.append(x.copy())
         self.costs.append(bus_cost.copy())
+        self.used.append(1.0)
+        if len(self.answers) <= self.window:
+            return None
+        leaving = next((i for i, used in enumerate(self.used) if used < UNUSED), 0)
+        for kept in (self.answers, self.costs, self.used):
+            del kept[leaving]
+        return leaving
 
     def mix(self) -> Mix:
         """The cheapest combination of the recorded answers that meets the limits."""
@@ -68,61 +82,42 @@ class Mixer:
             self.dso.relinearise(x)
             self.dso.add_violated(x)
             weights, slack = self._solve(answers, costs)
-            x = np.einsum("lb,lkcb->kcb", weights, answers.reshape(*answers.shape[:2], 2, -1)).reshape(x.shape)
+            x = combine(weights, answers)
             excess = self.comm.largest(self.dso.check(x).worst)
             if np.all(excess <= AC_TOLERANCE):
                 break
-        self.last = x
+        self.last, self.used = x, weights.max(axis=1).tolist()
         return Mix(weights, x, float(np.sum(weights * costs)), excess, slack)
 
     def _solve(self, answers: Array, costs: Array) -> tuple[Array, float]:
-        """Solve the LP on rank 0, adding violated rows until none is left; weights ``(L, B)`` and the largest slack."""
+        """Solve the LP on rank 0, adding violated rows until none is left: weights ``(L, B)``, largest slack."""
         n_answers, n_buses = costs.shape
-        for _ in range(6):
+        for _ in range(ROW_ROUNDS):
             table = self.comm.stack(self._table(answers))
             result = np.empty(n_answers * n_buses + 1)
             if self.comm.rank == 0:
-                result[:-1], result[-1] = solve_lp(costs.ravel(), table[:, :-1], -table[:, -1], n_buses, self.price)
+                rows = table[:, :-1].reshape(-1, n_buses, n_answers)
+                master = solve_master(costs.T.copy(), rows, -table[:, -1], self.price)
+                result[:-1], result[-1] = master.weights.T.ravel(), master.slack.max(initial=0.0)
             result = self.comm.broadcast(result)
             weights = result[:-1].reshape(n_answers, n_buses)
-            x = np.einsum("lb,lkcb->kcb", weights, answers.reshape(*answers.shape[:2], 2, -1)).reshape(answers[0].shape)
+            x = combine(weights, answers)
             added = self.comm.sum(np.array([float(self.dso.add_violated(x))]))
             if added[0] == 0:
                 break
         return weights, float(result[-1])
 
     def _table(self, answers: Array) -> Array:
-        """Rows of the LP for the own steps: coefficients of every weight ``(M, L B)`` and the constant; scaled to kW."""
+        """Rows of the LP for the own steps: coefficients of every weight ``(M, B L)`` and the constant; scaled to kW."""
         rows = self.dso.rows
         n_buses = len(self.dso.buses)
         at = answers[:, rows.step]  # (L, M, 2 B)
         product = rows.gradient[None] * at
-        coefficient = (product[:, :, :n_buses] + product[:, :, n_buses:]).transpose(1, 0, 2).reshape(len(rows), -1)
+        coefficient = (product[:, :, :n_buses] + product[:, :, n_buses:]).transpose(1, 2, 0).reshape(len(rows), -1)
         constant = rows.value - np.einsum("mj,mj->m", rows.gradient, self.dso.origin[rows.step])
-        scale = 1.0 / np.maximum(np.abs(rows.gradient).max(axis=1, initial=0.0), 1e-12)
-        return np.concatenate([coefficient, constant[:, None]], axis=1) * scale[:, None]
+        return np.concatenate([coefficient, constant[:, None]], axis=1) / rows.scale[:, None]
 
 
-def solve_lp(cost: Array, coefficient: Array, limit: Array, n_buses: int, price: float) -> tuple[Array, float]:
-    """min cost'w + price 1's,  coefficient w - s <= limit,  sum_l w_lb = 1,  w, s >= 0; returns w and the largest s."""
-    import highspy
-
-    n, m = len(cost), len(limit)
-    simplex = sp.kron(np.ones((1, n // n_buses)), sp.identity(n_buses))
-    matrix = sp.block_array([[sp.csc_array(coefficient), -sp.identity(m)], [simplex, None]], format="csc")
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = n + m, m + n_buses
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    lp.col_cost_ = np.concatenate([cost, np.full(m, price)])
-    lp.col_lower_, lp.col_upper_ = np.zeros(n + m), np.full(n + m, np.inf)
-    lp.row_lower_ = np.concatenate([np.full(m, -np.inf), np.ones(n_buses)])
-    lp.row_upper_ = np.concatenate([limit, np.ones(n_buses)])
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.passModel(lp)
-    solver.run()
-    value = np.array(solver.getSolution().col_value)
-    weights = np.maximum(value[:n], 0.0).reshape(-1, n_buses)
-    return (weights / weights.sum(axis=0)).ravel(), float(value[n:].max(initial=0.0))
+def combine(weights: Array, answers: Array) -> Array:
+    """Bus powers ``(K, 2 B)`` of the combination ``weights (L, B)`` of ``answers (L, K, 2 B)``."""
+    return np.einsum("lj,lkj->kj", np.concatenate([weights, weights], axis=1), answers)

@@ -105,6 +105,11 @@ class Dso:
         assert self.lin is not None
         return self.rows.add_violated(self.lin, self.deviation(x))
 
+    def excess_kw(self, x: Array) -> Array:
+        """Linearised excess of every row at ``x``, scaled by the effect of 1 kW (or kvar) at the bus that moves it most."""
+        rows = self.rows
+        return (rows.value + np.einsum("mj,mj->m", rows.gradient, (x - self.origin)[rows.step])) / rows.scale
+
     def project(self, target: Array, mobility: Array) -> tuple[Array, Array]:
         """The DSO step: the nearest bus powers that the linearised grid can carry, and their prices.
 

@@ -63,6 +63,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.step)
 
+    @property
+    def scale(self) -> Array:
+        """Effect of 1 kW (or kvar) at the bus that moves the row most, ``(M,)``."""
+        return np.maximum(np.abs(self.gradient).max(axis=1, initial=0.0), 1e-12)
+
     def first(self, n_steps: int) -> IntArray:
         """Row t of the result is where the rows of step t begin, ``(K + 1,)``."""
         return np.searchsorted(self.step, np.arange(n_steps + 1))

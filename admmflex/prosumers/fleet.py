@@ -205,8 +205,16 @@ def _merge(generators: Sequence[Flow]) -> Flow | None:
     total_give = np.sum([flow.give_max for flow in generators], axis=0)
     total_q = np.sum([flow.q_max for flow in generators], axis=0)
     return Flow(
-        first.fixed_p, first.fixed_q, total_give, first.take_max, first.give_cost, first.take_cost,
-        total_q, first.q_cost, first.edge_c, first.edge_s,
+        first.fixed_p,
+        first.fixed_q,
+        total_give,
+        first.take_max,
+        first.give_cost,
+        first.take_cost,
+        total_q,
+        first.q_cost,
+        first.edge_c,
+        first.edge_s,
     )
 
 

@@ -1,8 +1,9 @@
 """The chain x[t+1] = x[t] + w[t], lo <= x <= hi, each stage a non-decreasing curve w of its multiplier (numba).
 
-Forward, the state as a function of the multiplier is a sorted list of points (x, jump, change of slope): add the stage's
-points, cut at the bounds, remember the two multipliers of the cuts. Backward, the multiplier is cut by them (taut string).
-Where it rests on a jump the move is an interval: a forward sweep of reachable intervals and a backward choice.
+Forward, the state as a function of the multiplier is a sorted list of points (x, jump, change of slope): add the
+stage's points, cut at the bounds, remember the two multipliers of the cuts. Backward, they cut the multiplier (taut
+string). Where it rests on a jump the move is an interval: a forward sweep of reachable intervals and a backward
+choice.
 Source: section 2 of the formulation.
 """
 
@@ -11,12 +12,17 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from admmflex.horizon import Array, IntArray
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _cut_left(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, last, value, bound):
+
+@nb.njit(cache=True, error_model="numpy")
+def _cut_left(
+    x: Array, jump: Array, slope: Array, head: int, tail: int, new_x: Array, new_jump: Array, new_slope: Array,
+    first: int, last: int, value: float, bound: float,
+) -> tuple[int, int, float]:  # fmt: skip
     """Raise the left end from value to bound, in the sorted list [head:tail) together with the points new[first:last].
 
-    Returns what is left of both, (head, first), and the multiplier of the cut, which becomes the first point of the list.
+    Returns what is left of both, (head, first), and the multiplier of the cut, which becomes the list's first point.
     """
     steep = 0.0
     here = -np.inf
@@ -48,8 +54,11 @@ def _cut_left(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, las
     return head, first, at
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _cut_right(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, last, value, bound):
+@nb.njit(cache=True, error_model="numpy")
+def _cut_right(
+    x: Array, jump: Array, slope: Array, head: int, tail: int, new_x: Array, new_jump: Array, new_slope: Array,
+    first: int, last: int, value: float, bound: float,
+) -> tuple[int, int, float]:  # fmt: skip
     """Lower the right end from value to bound; returns (tail, last) and the multiplier of the cut, as ``_cut_left``."""
     steep = 0.0
     here = np.inf
@@ -80,9 +89,12 @@ def _cut_right(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, la
     return tail + 1, last, at
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _insert(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, last):
-    """Merge the points new[first:last] into the sorted list [head:tail), each from the nearer end; returns head, tail."""
+@nb.njit(cache=True, error_model="numpy")
+def _insert(
+    x: Array, jump: Array, slope: Array, head: int, tail: int, new_x: Array, new_jump: Array, new_slope: Array,
+    first: int, last: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Merge the points new[first:last] into the sorted list [head:tail), from the nearer end; returns head, tail."""
     middle = x[(head + tail) // 2] if tail > head else -np.inf
     split = first
     while split < last and new_x[split] < middle:
@@ -113,7 +125,10 @@ def _insert(x, jump, slope, head, tail, new_x, new_jump, new_slope, first, last)
 
 
 @nb.njit(cache=True, error_model="numpy")
-def forward(first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, x, jump, slope, cut_low, cut_high):
+def forward(
+    first: IntArray, w_low: Array, w_high: Array, stage_x: Array, stage_jump: Array, stage_slope: Array,
+    lo: Array, hi: Array, x: Array, jump: Array, slope: Array, cut_low: Array, cut_high: Array,
+) -> None:  # fmt: skip
     """Forward sweep; fills the multipliers of the cuts. A bound that is out of reach is taken as reached."""
     head = x.shape[0] // 2
     tail = head
@@ -151,8 +166,10 @@ def forward(first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, x, j
         head, tail = _insert(x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end)
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _move(m, first, last, start, end, x, jump, slope):
+@nb.njit(cache=True, error_model="numpy")
+def _move(
+    m: float, first: int, last: int, start: float, end: float, x: Array, jump: Array, slope: Array,
+) -> tuple[float, float]:  # fmt: skip
     """The interval of moves of a stage at multiplier m."""
     w = start
     steep = 0.0
@@ -172,7 +189,11 @@ def _move(m, first, last, start, end, x, jump, slope):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def backward(m, first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, cut_low, cut_high, mu, least, most, near, far):
+def backward(
+    m: float, first: IntArray, w_low: Array, w_high: Array, stage_x: Array, stage_jump: Array, stage_slope: Array,
+    lo: Array, hi: Array, cut_low: Array, cut_high: Array, mu: Array, least: Array, most: Array, near: Array,
+    far: Array,
+) -> None:  # fmt: skip
     """Backward sweep from the final multiplier m; fills mu and the moves ``least``."""
     steps = lo.shape[0]
     loose = False
@@ -195,7 +216,7 @@ def backward(m, first, w_low, w_high, stage_x, stage_jump, stage_slope, lo, hi, 
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _choose(least, most, near, far):
+def _choose(least: Array, most: Array, near: Array, far: Array) -> None:
     """Pick moves within their intervals so that the state stays between near and far; written to ``least``."""
     steps = least.shape[0]
     a = 0.0

@@ -1,82 +1,49 @@
-"""All homes of a rank, one after the other: stages, chain, and what the assets do (numba, called by chain.py only)."""
+"""All homes of a rank, one after the other: multipliers of the energy, then what the assets do (numba)."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 
-from admmflex.horizon import Array, BoolArray, IntArray
+from admmflex.horizon import Array
 from admmflex.response._chain import backward, forward
+from admmflex.response._data import (
+    AVAIL,
+    BURN,
+    C_GIVE,
+    C_TAKE,
+    EXPORT,
+    G_GIVE,
+    G_TAKE,
+    GEN_Q,
+    GIVE_MAX,
+    HI,
+    I_GIVE,
+    I_TAKE,
+    IMPORT,
+    KAPPA,
+    LO,
+    LOAD_P,
+    LOAD_Q,
+    M_GIVE,
+    M_TAKE,
+    REF,
+    SCALE,
+    STORE_Q,
+    TAKE_MAX,
+    Answers,
+    Data,
+    Work,
+)
 from admmflex.response._reactive import curtail, edge_value, reactive_polyline
 from admmflex.response._segments import burns, meetings, solve_segments, stage_data
 from admmflex.response._stage import breakpoints, general_side, home_kinks, plain_side, restrict, top_level
 
-LOAD_P, LOAD_Q, AVAIL, IMPORT, EXPORT, TAKE_MAX, GIVE_MAX = 0, 1, 2, 3, 4, 5, 6
-C_GIVE, M_GIVE, G_GIVE, C_TAKE, M_TAKE, G_TAKE, KAPPA, BURN = 7, 8, 9, 10, 11, 12, 13, 14
-LO, HI, REF, SCALE, GEN_Q, STORE_Q, I_GIVE, I_TAKE = 15, 16, 17, 18, 19, 20, 21, 22
-ROWS = 23
 
-
-class Data(NamedTuple):
-    """Constant data of n homes; ``index`` (n, ROWS) points into the profiles ``table``.
-
-    C, M, G: mu = C - M Phi', w = -G b when giving and taking; KAPPA: level above which burning pays; BURN: energy per power burnt;
-    LO, HI: bounds of x where e = REF + SCALE x, so that the chain itself has no losses at standstill.
-    """
-
-    dt: Array
-    table: Array
-    index: IntArray
-    rows: IntArray
-    bus: IntArray
-    end_value: Array
-    gen_cost: Array
-    store_cost: Array
-    gen_knots: IntArray
-    gen_power: Array
-    gen_value: Array
-    store_knots: IntArray
-    store_power: Array
-    store_value: Array
-    wear: IntArray
-    cheapest: Array
-    steady: BoolArray
-    jump: Array
-
-
-class Answers(NamedTuple):
-    """Inner trajectories (n, K) of the last answer, the multipliers of the stored energy, and how each home was answered."""
-
-    gen: Array
-    give: Array
-    take: Array
-    energy: Array
-    gen_q: Array
-    store_q: Array
-    mu: Array
-    coupled: BoolArray
-    swept: BoolArray
-    meets: IntArray
-
-
-class Work(NamedTuple):
-    """Scratch of one home, allocated once."""
-
-    first: IntArray
-    kept: IntArray
-    points: Array
-    sorted: Array
-    vertices: Array
-    polygon: Array
-    curve: Array
-    steps: Array
-    stage: Array
-
-
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _share(level, rho, cheap_cost, dear_cost, cheap_max, dear_max):
+@nb.njit(cache=True, error_model="numpy")
+def _share(
+    level: float, rho: float, cheap_cost: float, dear_cost: float, cheap_max: float, dear_max: float,
+) -> tuple[float, float]:  # fmt: skip
     """Reactive power of two sources in merit order: min rho/2 (u1 + u2)^2 - level (u1 + u2) + costs, 0 <= u <= max."""
     if rho > 0.0:
         cheap = min(max((level - cheap_cost) / rho, 0.0), cheap_max)
@@ -86,10 +53,13 @@ def _share(level, rho, cheap_cost, dear_cost, cheap_max, dear_max):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _reactive(i, price, target, rho, gen_max, store_max, data, ans, out):
+def _reactive(
+    i: int, price: Array, target: Array, rho: float, gen_max: Array, store_max: Array, data: Data, ans: Answers,
+    out: Array,
+) -> None:  # fmt: skip
     """Set the reactive powers of home i within gen_max and store_max (K,)."""
     row = data.rows[i]
-    load, lam, z = data.table[data.index[i, LOAD_Q]], price[1, data.bus[i]], target[1, row]
+    load, lam, z = data.table[data.place[i, LOAD_Q]], price[1, data.bus[i]], target[1, row]
     q, gen_q, store_q = out[1, row], ans.gen_q[i], ans.store_q[i]
     gen_cost, store_cost = data.gen_cost[i], data.store_cost[i]
     for t in range(load.shape[0]):
@@ -105,9 +75,12 @@ def _reactive(i, price, target, rho, gen_max, store_max, data, ans, out):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _couple(i, price, target, rho, coupled, data, ans, work, out):
-    """Limits of the reactive powers of home i at its powers, after curtailing for them if asked; whether the wish fits."""
-    table, index, row = data.table, data.index, data.rows[i]
+def _couple(
+    i: int, price: Array, target: Array, rho: float, coupled: bool, data: Data, ans: Answers, work: Work,
+    out: Array,
+) -> bool:  # fmt: skip
+    """Limits of the reactive powers of home i at its powers, curtailed for them if asked; whether the wish fits."""
+    table, index, row = data.table, data.place, data.rows[i]
     load, avail, load_q = table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, LOAD_Q]]
     bought, sold, gen_box, store_box = (
         table[index[i, IMPORT]], table[index[i, EXPORT]], table[index[i, GEN_Q]], table[index[i, STORE_Q]]
@@ -133,9 +106,11 @@ def _couple(i, price, target, rho, coupled, data, ans, work, out):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _coupled_polyline(i, t, below, above, price, target, rho, data, work):
-    """Polyline of a step where the reactive power wanted may exceed what an inverter polygon leaves; 0 vertices if it cannot."""
-    index, table = data.index, data.table
+def _coupled_polyline(
+    i: int, t: int, below: float, above: float, price: Array, target: Array, rho: float, data: Data, work: Work,
+) -> int:  # fmt: skip
+    """Polyline of a step whose reactive power may exceed what the polygons leave; 0 vertices if it cannot."""
+    index, table = data.place, data.table
     avail, load_q = table[index[i, AVAIL], t], table[index[i, LOAD_Q], t]
     take, give = table[index[i, TAKE_MAX], t], table[index[i, GIVE_MAX], t]
     gen_box, store_box = table[index[i, GEN_Q], t], table[index[i, STORE_Q], t]
@@ -146,16 +121,17 @@ def _coupled_polyline(i, t, below, above, price, target, rho, data, work):
     least += min(edge_value(-take, sx, sy, ns, store_box), edge_value(give, sx, sy, ns, store_box))
     if level <= rho * least:
         return 0
-    return reactive_polyline(
+    n: int = reactive_polyline(
         table[index[i, LOAD_P], t], avail, below, above, rho, level, gx, gy, ng, gen_box, sx, sy, ns, store_box,
         take, give, work.polygon[0], work.polygon[1],
     )  # fmt: skip
+    return n
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _stages(i, price, target, rho, coupled, data, work):
+def _stages(i: int, price: Array, target: Array, rho: float, coupled: bool, data: Data, work: Work) -> None:
     """Build the points of every stage of home i."""
-    table, index = data.table, data.index
+    table, index = data.table, data.place
     lam, z = price[0, data.bus[i]], target[0, data.rows[i]]
     load, avail, bought, sold = (
         table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]]
@@ -201,8 +177,9 @@ def _stages(i, price, target, rho, coupled, data, work):
                 kappa[t], mu, w, net,
             )  # fmt: skip
             if poly_d[0] > kappa[t]:
-                work.curve[0, stored : stored + k] = w[:k]
-                work.curve[1, stored : stored + k] = net[:k]
+                for j in range(k):
+                    work.curve[0, stored + j] = w[j]
+                    work.curve[1, stored + j] = net[j]
                 stored += k
         w_low[t] = w[0]
         w_high[t] = max(w[0], w[k - 1])
@@ -212,7 +189,9 @@ def _stages(i, price, target, rho, coupled, data, work):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _burnt(w, first, last, curve, give_gain, take_gain, burn_gain):
+def _burnt(
+    w: float, first: int, last: int, curve: Array, give_gain: float, take_gain: float, burn_gain: float,
+) -> tuple[float, float]:  # fmt: skip
     """Net power and power burnt of a stage whose curve was kept, at energy w."""
     k = first
     while k < last - 2 and curve[0, k + 1] < w:
@@ -226,9 +205,9 @@ def _burnt(w, first, last, curve, give_gain, take_gain, burn_gain):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _powers(i, price, target, rho, data, ans, work, out):
+def _powers(i: int, price: Array, target: Array, rho: float, data: Data, ans: Answers, work: Work, out: Array) -> None:
     """Powers and energies of the assets of home i at the moves found."""
-    table, index = data.table, data.index
+    table, index = data.table, data.place
     lam, z, p = price[0, data.bus[i]], target[0, data.rows[i]], out[0, data.rows[i]]
     load, avail, bought, sold = (
         table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]]
@@ -265,11 +244,11 @@ def _powers(i, price, target, rho, data, ans, work, out):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _quick(i, price, target, rho, data, ans, work):
+def _quick(i: int, price: Array, target: Array, rho: float, data: Data, ans: Answers, work: Work) -> bool:
     """Try the segments of the last answer; whether they lead to a proven optimum."""
     if rho <= 0.0 or not data.steady[i]:
         return False
-    table, index = data.table, data.index
+    table, index = data.table, data.place
     rows = (
         table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]],
         table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]],
@@ -278,7 +257,8 @@ def _quick(i, price, target, rho, data, ans, work):
     )  # fmt: skip
     lam, z = price[0, data.bus[i]], target[0, data.rows[i]]
     stage_data(lam, z, rho, rows, work.stage)
-    work.kept[:] = 0
+    for t in range(work.kept.shape[0]):
+        work.kept[t] = 0
     found = solve_segments(
         table[index[i, LO]], table[index[i, HI]], data.end_value[i], ans.meets[i], ans.mu[i], 1.0 / rho, work.stage,
         data.jump[i, 0], data.jump[i, 1], work.steps[4], work.steps[5],
@@ -287,11 +267,13 @@ def _quick(i, price, target, rho, data, ans, work):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _sweep(i, price, target, rho, coupled, data, ans, work):
+def _sweep(
+    i: int, price: Array, target: Array, rho: float, coupled: bool, data: Data, ans: Answers, work: Work,
+) -> None:  # fmt: skip
     """Moves and multipliers of home i by the chain."""
     x, jump, slope, steps = work.points[0], work.points[1], work.points[2], work.steps
     sorted_x, sorted_jump, sorted_slope = work.sorted[0], work.sorted[1], work.sorted[2]
-    lo, hi = data.table[data.index[i, LO]], data.table[data.index[i, HI]]
+    lo, hi = data.table[data.place[i, LO]], data.table[data.place[i, HI]]
     _stages(i, price, target, rho, coupled, data, work)
     forward(
         work.first, steps[0], steps[1], x, jump, slope, lo, hi, sorted_x, sorted_jump, sorted_slope, steps[2], steps[3]
@@ -304,7 +286,7 @@ def _sweep(i, price, target, rho, coupled, data, ans, work):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def solve(price, target, rho, data, ans, work, out):
+def solve(price: Array, target: Array, rho: float, data: Data, ans: Answers, work: Work, out: Array) -> None:
     """Answer for all homes; a home with polygons is first tried without them, which is exact when its answer fits."""
     for i in range(data.rows.shape[0]):
         edged = data.gen_knots[i] + data.store_knots[i] > 0
@@ -317,16 +299,18 @@ def solve(price, target, rho, data, ans, work, out):
             ans.coupled[i] = coupled
             done = not edged or _couple(i, price, target, rho, coupled, data, ans, work, out) or coupled
             coupled = True
-        gen_max, store_max = data.table[data.index[i, GEN_Q]], data.table[data.index[i, STORE_Q]]
+        gen_max, store_max = data.table[data.place[i, GEN_Q]], data.table[data.place[i, STORE_Q]]
         if edged:
             gen_max, store_max = work.steps[8], work.steps[9]
         _reactive(i, price, target, rho, gen_max, store_max, data, ans, out)
 
 
 @nb.njit(cache=True, error_model="numpy")
-def own_cost(p, gen_q, store_q, give, take, energy, data, out):
+def own_cost(
+    p: Array, gen_q: Array, store_q: Array, give: Array, take: Array, energy: Array, data: Data, out: Array,
+) -> None:  # fmt: skip
     """Tariff, wear and reactive power minus the value of the final energy, per home."""
-    table, index = data.table, data.index
+    table, index = data.table, data.place
     last = data.dt.shape[0] - 1
     for i in range(out.shape[0]):
         total = 0.0

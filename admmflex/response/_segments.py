@@ -1,18 +1,21 @@
-"""A faster way through the chain for most homes: find where the energy meets its bounds, one multiplier between (numba).
+"""A faster way through most chains: find where the energy meets its bounds, one multiplier in between (numba).
 
-Between two meetings the multiplier is constant, and the energy moved is a monotone, piecewise linear function of it, summed
-without branches over the steps; Newton's method finds its root. Where the energy then leaves its band most, it is set to the
-bound and the segment is divided (for separable convex costs with nested bounds the most violated bound is tight); meetings
-whose multipliers step the wrong way are dropped. The meetings of the last answer are tried first.
+Between two meetings the multiplier is constant, and the energy moved is a monotone, piecewise linear function of it,
+summed without branches over the steps; Newton's method finds its root. Where the energy then leaves its band most, it
+is set to the bound and the segment is divided (for separable convex costs with nested bounds the most violated bound
+is tight); meetings whose multipliers step the wrong way are dropped. The meetings of the last answer are tried first.
 
-The result is checked by the conditions of optimality; whatever does not pass is left to the chain, which needs no luck.
-Source: van der Klauw, Gerards, Hurink, Resource allocation problems in decentralized energy management, OR Spectrum 2017.
+The result is checked by the conditions of optimality; whatever does not pass is left to the chain, which needs no
+luck. Source: van der Klauw, Gerards, Hurink, Resource allocation problems in decentralized energy management, OR
+Spectrum 2017.
 """
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
+
+from admmflex.horizon import Array, IntArray
 
 ABOVE, BELOW, LOAD, AVAIL, GIVE, TAKE, C_GIVE, I_GIVE, G_GIVE, C_TAKE, I_TAKE, G_TAKE = range(12)
 """Rows of the stage data: levels and limits, and for each side mu = C - Phi'/I, w = -G b."""
@@ -24,7 +27,7 @@ EXACT = 1e-12
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
-def _moved(m, start, end, inverse, stage):
+def _moved(m: float, start: int, end: int, inverse: float, stage: Array) -> tuple[float, float]:
     """Energy moved in the steps start...end at multiplier m (from the left of a jump), and its slope."""
     total = 0.0
     steep = 0.0
@@ -47,8 +50,10 @@ def _moved(m, start, end, inverse, stage):
     return total, steep * inverse
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _side(d, above, below, inverse, load, avail, low, high):
+@nb.njit(cache=True, error_model="numpy")
+def _side(
+    d: float, above: float, below: float, inverse: float, load: float, avail: float, low: float, high: float,
+) -> tuple[float, float]:  # fmt: skip
     """Storage power where Phi' = d, curtailing nothing at d = 0 and all of it."""
     free = load + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse
     early = free - avail if d < 0.0 else free
@@ -57,7 +62,9 @@ def _side(d, above, below, inverse, load, avail, low, high):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _moves(m, start, end, inverse, stage, least, most):
+def _moves(
+    m: float, start: int, end: int, inverse: float, stage: Array, least: Array, most: Array,
+) -> tuple[float, float]:  # fmt: skip
     """Intervals of the moves at multiplier m; returns the sums of their ends."""
     low = 0.0
     high = 0.0
@@ -76,7 +83,10 @@ def _moves(m, start, end, inverse, stage, least, most):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _root(target, m, start, end, inverse, stage, jump_give, jump_take):
+def _root(
+    target: Array, m: float, start: int, end: int, inverse: float, stage: Array, jump_give: float,
+    jump_take: float,
+) -> float:  # fmt: skip
     """Multiplier at which the steps start...end move the energy ``target``; NaN when it is not found."""
     low = -np.inf
     high = np.inf
@@ -119,7 +129,7 @@ def _root(target, m, start, end, inverse, stage, jump_give, jump_take):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def stage_data(price, target, rho, rows, stage):
+def stage_data(price: Array, target: Array, rho: float, rows: tuple[Array, ...], stage: Array) -> None:
     """Fill the stage data of a home from its ``rows`` of profiles.
 
     rows: load, avail, import, export, give, take, C, I, G of giving, C, I, G of taking, (K,) each.
@@ -144,7 +154,7 @@ def stage_data(price, target, rho, rows, stage):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def burns(mu, rho, stage, kappa):
+def burns(mu: Array, rho: float, stage: Array, kappa: Array) -> bool:
     """Whether charging and discharging at once would pay in some step at its multiplier."""
     found = False
     for t in range(mu.shape[0]):
@@ -155,8 +165,8 @@ def burns(mu, rho, stage, kappa):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _worst(x, start, end, move, lo, hi):
-    """Step at which the energy, x before ``start``, leaves its band most: (step, 1 above or -1 below); (-1, 0) for none."""
+def _worst(x: float, start: int, end: int, move: Array, lo: Array, hi: Array) -> tuple[int, int]:
+    """Step at which the energy, x before ``start``, leaves its band most, and 1 above or -1 below; or (-1, 0)."""
     at = -1
     side = 0
     worst = 1e-10
@@ -170,8 +180,11 @@ def _worst(x, start, end, move, lo, hi):
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _sweep(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump_take, move, most):
-    """Solve every segment between the meetings, adding meetings where the energy leaves its band; False when stuck."""
+def _sweep(
+    lo: Array, hi: Array, end_value: float, meets: IntArray, mu: Array, inverse: float, stage: Array,
+    jump_give: float, jump_take: float, move: Array, most: Array,
+) -> bool:  # fmt: skip
+    """Solve the segments between the meetings, adding meetings where the energy leaves its band; False when stuck."""
     steps = lo.shape[0]
     start = 0
     x = 0.0
@@ -195,7 +208,8 @@ def _sweep(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump_take, m
             part = min(max((goal - low) / (high - low), 0.0), 1.0)
             for t in range(start, end):
                 move[t] += part * (most[t] - move[t])
-        mu[start:end] = m
+        for t in range(start, end):
+            mu[t] = m
         at, side = _worst(x, start, last if fixed else end, move, lo, hi)
         if at >= 0:
             meets[at] = side
@@ -206,8 +220,11 @@ def _sweep(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump_take, m
 
 
 @nb.njit(cache=True, error_model="numpy")
-def solve_segments(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump_take, move, most):
-    """Moves and multipliers of a chain, from the meetings and multipliers of the last answer; False when not proven optimal."""
+def solve_segments(
+    lo: Array, hi: Array, end_value: float, meets: IntArray, mu: Array, inverse: float, stage: Array,
+    jump_give: float, jump_take: float, move: Array, most: Array,
+) -> bool:  # fmt: skip
+    """Moves and multipliers of a chain, from those of the last answer; False when not proven optimal."""
     last = lo.shape[0] - 1
     for _ in range(PASSES):
         if not _sweep(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump_take, move, most):
@@ -224,7 +241,7 @@ def solve_segments(lo, hi, end_value, meets, mu, inverse, stage, jump_give, jump
 
 
 @nb.njit(cache=True, error_model="numpy")
-def meetings(lo, hi, end_value, mu, meets):
+def meetings(lo: Array, hi: Array, end_value: float, mu: Array, meets: IntArray) -> None:
     """Where the multipliers of an answer say that the energy meets a bound."""
     last = lo.shape[0] - 1
     for t in range(last + 1):

@@ -1,6 +1,6 @@
-"""One step of a home as a curve: stored energy against its multiplier (numba, called by the chain only).
+"""One step of a home as a curve: stored energy against its multiplier (numba).
 
-Phi(b) = min over 0 <= y <= avail of F(b - load + y) is the cost of a storage power b; its derivative is a polyline in b. With
+Phi(b) = min over 0 <= y <= avail of F(b - load + y) is the cost of a storage power b, its derivative a polyline. With
 
     discharging  mu = -eta_give (Phi'(b) + give_cost),    w = -dt b / eta_give         (b > 0)
     charging     mu = (take_cost - Phi'(b)) / eta_take,   w = -dt eta_take b           (b < 0)
@@ -14,12 +14,14 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from admmflex.horizon import Array
+
 SNAP = 1e-13
 """Multipliers closer than this, relative, are one jump: deciding it once keeps all later comparisons exact."""
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def home_kinks(load, avail, below, above, rho, kink_b, kink_d):
+@nb.njit(cache=True, error_model="numpy")
+def home_kinks(load: float, avail: float, below: float, above: float, rho: float, kink_b: Array, kink_d: Array) -> None:
     """The four vertices (b, Phi') of the derivative of Phi over all b; outside them its slope is rho.
 
     below = F'(0-) and above = F'(0+). Curtailment is the flat piece of length avail at Phi' = 0.
@@ -55,27 +57,32 @@ def home_kinks(load, avail, below, above, rho, kink_b, kink_d):
         kink_d[3] = below
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _between(i, b, rho, kink_b, kink_d):
+@nb.njit(cache=True, error_model="numpy")
+def _between(i: int, b: float, rho: float, kink_b: Array, kink_d: Array) -> float:
     """Phi' at b, where i is the first kink below b (or at b, for the derivative from the right)."""
-    if i == 0:
-        return kink_d[0] + rho * (b - kink_b[0])
+    d: float = kink_d[0] + rho * (b - kink_b[0])
     if i == 4:
-        return kink_d[3] - rho * (kink_b[3] - b)
-    return min(kink_d[i - 1], kink_d[i] + rho * (b - kink_b[i]))
+        d = kink_d[3] - rho * (kink_b[3] - b)
+    elif i > 0:
+        d = min(kink_d[i - 1], kink_d[i] + rho * (b - kink_b[i]))
+    return d
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def top_level(high, rho, kink_b, kink_d):
+@nb.njit(cache=True, error_model="numpy")
+def top_level(high: float, rho: float, kink_b: Array, kink_d: Array) -> float:
     """Phi' just below b = high."""
     i = 0
     while i < 4 and kink_b[i] >= high:
         i += 1
-    return _between(i, high, rho, kink_b, kink_d)
+    d: float = _between(i, high, rho, kink_b, kink_d)
+    return d
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def plain_side(high, low, c, m, g, rho, kink_b, kink_d, vertex_mu, vertex_w, k):
+@nb.njit(cache=True, error_model="numpy")
+def plain_side(
+    high: float, low: float, c: float, m: float, g: float, rho: float, kink_b: Array, kink_d: Array,
+    vertex_mu: Array, vertex_w: Array, k: int,
+) -> int:  # fmt: skip
     """Append the vertices (mu, w) of one side, b from high down to low; c, m, g as in the module's text."""
     i = 0
     while i < 4 and kink_b[i] >= high:
@@ -93,14 +100,18 @@ def plain_side(high, low, c, m, g, rho, kink_b, kink_d, vertex_mu, vertex_w, k):
     return k + 1
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def restrict(high, low, rho, kink_b, kink_d, poly_b, poly_d):
+@nb.njit(cache=True, error_model="numpy")
+def restrict(high: float, low: float, rho: float, kink_b: Array, kink_d: Array, poly_b: Array, poly_d: Array) -> int:
     """Polyline (b, Phi') between low and high; returns its number of vertices."""
-    return plain_side(high, low, 0.0, -1.0, -1.0, rho, kink_b, kink_d, poly_d, poly_b, 0)
+    n: int = plain_side(high, low, 0.0, -1.0, -1.0, rho, kink_b, kink_d, poly_d, poly_b, 0)
+    return n
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _walk(n, poly_b, poly_d, high, low, c, m, g, w, vertex_mu, vertex_w, vertex_b, k):
+def _walk(
+    n: int, poly_b: Array, poly_d: Array, high: float, low: float, c: float, m: float, g: float, w: float,
+    vertex_mu: Array, vertex_w: Array, vertex_b: Array, k: int,
+) -> int:  # fmt: skip
     """Append the vertices of a polyline from high down to low; w is the energy at high."""
     if high <= low:
         return k
@@ -128,26 +139,31 @@ def _walk(n, poly_b, poly_d, high, low, c, m, g, w, vertex_mu, vertex_w, vertex_
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _burn_start(n, poly_b, poly_d, kappa):
+def _burn_start(n: int, poly_b: Array, poly_d: Array, kappa: float) -> float:
     """Largest b of the polyline with Phi'(b) <= kappa, -inf when there is none."""
     i = 0
     while i < n and poly_d[i] > kappa:
         i += 1
     if i == n:
         return -np.inf
+    b: float = poly_b[0]
     if i == 0:
-        return poly_b[0]
-    return poly_b[i] + (kappa - poly_d[i]) * ((poly_b[i - 1] - poly_b[i]) / (poly_d[i - 1] - poly_d[i]))
+        return b
+    b = poly_b[i] + (kappa - poly_d[i]) * ((poly_b[i - 1] - poly_b[i]) / (poly_d[i - 1] - poly_d[i]))
+    return b
 
 
 @nb.njit(cache=True, error_model="numpy")
-def general_side(n, poly_b, poly_d, give, take, cd, md, gd, cc, mc, gc, kappa, vertex_mu, vertex_w, vertex_b):
+def general_side(
+    n: int, poly_b: Array, poly_d: Array, give: float, take: float, cd: float, md: float, gd: float, cc: float,
+    mc: float, gc: float, kappa: float, vertex_mu: Array, vertex_w: Array, vertex_b: Array,
+) -> int:  # fmt: skip
     """Vertices (mu, w, b) of any polyline, with charging and discharging at once wherever that is optimal.
 
-    The relaxed stage min Phi(give' - take') + costs has, above Phi' = kappa, the storage at full give while take rises, then at
-    full take while give falls; at Phi' = kappa burning energy is free and the curve jumps to the physical one.
+    The relaxed stage min Phi(give' - take') + costs has, above Phi' = kappa, the storage at full give while take rises,
+    then at full take while give falls; at Phi' = kappa burning energy is free and the curve jumps to the physical one.
     """
-    k = 0
+    k: int = 0
     if poly_d[0] <= kappa:
         if give > 0.0:
             k = _walk(n, poly_b, poly_d, give, 0.0, cd, md, gd, -gd * give, vertex_mu, vertex_w, vertex_b, k)
@@ -158,7 +174,8 @@ def general_side(n, poly_b, poly_d, give, take, cd, md, gd, cc, mc, gc, kappa, v
     burn_mu = cd - md * kappa
     turn = give - take
     k = _walk(n, poly_b, poly_d, give, max(free, turn), cc, mc, gc, -gd * give, vertex_mu, vertex_w, vertex_b, k)
-    k = _walk(n, poly_b, poly_d, turn, max(free, -take), cd, md, gd, gc * take - gd * give, vertex_mu, vertex_w, vertex_b, k)
+    full = gc * take - gd * give
+    k = _walk(n, poly_b, poly_d, turn, max(free, -take), cd, md, gd, full, vertex_mu, vertex_w, vertex_b, k)
     if free <= -take:
         return k
     if k == 0:
@@ -171,13 +188,15 @@ def general_side(n, poly_b, poly_d, give, take, cd, md, gd, cc, mc, gc, kappa, v
     k += 2
     if free >= 0.0:
         k = _walk(n, poly_b, poly_d, free, 0.0, cd, md, gd, -gd * free, vertex_mu, vertex_w, vertex_b, k)
-        return _walk(n, poly_b, poly_d, 0.0, -take, cc, mc, gc, 0.0, vertex_mu, vertex_w, vertex_b, k)
-    return _walk(n, poly_b, poly_d, free, -take, cc, mc, gc, -gc * free, vertex_mu, vertex_w, vertex_b, k)
+        k = _walk(n, poly_b, poly_d, 0.0, -take, cc, mc, gc, 0.0, vertex_mu, vertex_w, vertex_b, k)
+    else:
+        k = _walk(n, poly_b, poly_d, free, -take, cc, mc, gc, -gc * free, vertex_mu, vertex_w, vertex_b, k)
+    return k
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def breakpoints(k, vertex_mu, vertex_w, x, jump, slope, at):
-    """Turn a polyline into points (x, jump there, change of slope there), written from position ``at``; returns the end."""
+@nb.njit(cache=True, error_model="numpy")
+def breakpoints(k: int, vertex_mu: Array, vertex_w: Array, x: Array, jump: Array, slope: Array, at: int) -> int:
+    """Write a polyline as points (x, jump there, change of slope there) from position ``at``; returns the end."""
     q = at
     x[q] = vertex_mu[0]
     jump[q] = 0.0

@@ -1,8 +1,8 @@
 """How far an answer of chain homes can be from the optimum, proven from the multipliers alone.
 
-Weak duality: with any multipliers of the stored energy (mu), of the power balance (v) and of the reactive balance (theta) the
-problem falls apart into blocks, each minimised over its box in closed form; the sum is below every feasible objective. Nothing
-here is shared with the kernels that find the answer.
+Weak duality: with any multipliers of the stored energy (mu), of the power balance (v) and of the reactive balance
+(theta) the problem falls apart into blocks, each minimised over its box in closed form; the sum is below every
+feasible objective. Nothing here is shared with the kernels that find the answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from admmflex.prosumers.fleet import ChainHomes, Edges, Field
 
 @dataclass(frozen=True)
 class Question:
-    """What n homes were asked: prices and targets ``(2, n, K)`` of each home, the penalty, and the steps ``dt (K,)`` [h]."""
+    """What n homes were asked: prices and targets ``(2, n, K)`` of each, the penalty, the steps ``dt (K,)`` [h]."""
 
     homes: ChainHomes
     dt: Array
@@ -38,8 +38,8 @@ def lower_bound(asked: Question, mu: Array, y: Array) -> Array:
     """Bound ``(n,)`` [EUR] below the objective of every feasible answer.
 
     Args:
-        mu: (n, K) value of stored energy at the end of each step [EUR/kWh]; any numbers give a bound, good ones a tight one.
-        y: (2, n, K) answers, from which the other multipliers are guessed.
+        mu: (n, K) value of stored energy at the end of each step [EUR/kWh]; any numbers give a bound, good ones a
+        tight one. y: (2, n, K) answers, from which the other multipliers are guessed.
     """
     blocks = _Blocks(asked, mu, y)
     best = np.full(mu.shape, -np.inf)
@@ -90,7 +90,8 @@ class _Blocks:
 
     def _tariff(self, p: Array) -> Array:
         paid: Array = np.maximum(-self.import_ * p, -self.export * p)
-        return paid + 0.5 * self.asked.rho * (p - self.asked.target[0]) ** 2 - self.asked.price[0] * p
+        paid += 0.5 * self.asked.rho * (p - self.asked.target[0]) ** 2 - self.asked.price[0] * p
+        return paid
 
     def power(self, v: Array) -> Array:
         """Minimum over the power at the meter."""
@@ -131,7 +132,7 @@ class _Blocks:
         return least
 
     def reactive(self) -> Array:
-        """Minimum over the reactive power at the meter; its multiplier is the slope there, so the answer itself is best."""
+        """Minimum over the reactive power at the meter; as theta is the slope there, the answer itself is best."""
         asked, q = self.asked, self.y[1]
         here = 0.5 * asked.rho * (q - asked.target[1]) ** 2 - asked.price[1] * q
         bound: Array = here - self.theta * q - self.theta * self.load_q

@@ -10,7 +10,7 @@ from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.prosumers.fleet import ChainHomes, Edges, Field, Profiles, asset_plans
 from admmflex.prosumers.program import AssetPlan
 from admmflex.response import _home
-from admmflex.response._home import Answers, Data, Work
+from admmflex.response._data import ROWS, SCALE, Answers, Data, Work
 from admmflex.response.certificate import Question, lower_bound
 
 
@@ -33,12 +33,9 @@ class ChainResponse:
         self._dt = np.ascontiguousarray(dt_h, float)
         self._data = _prepare(homes, self._dt)
         n, steps = len(homes), len(self._dt)
-        inner = [np.zeros((n, steps)) for _ in range(7)]
-        flags = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-        self._answers = Answers(*inner, *flags, np.zeros((n, steps), np.int64))
+        self._answers = _no_answers(n, steps)
         self._shortfall = _shortfall(homes, self._dt)
         self._work = _scratch(homes, steps)
-        self._cost = np.zeros(n)
         self._y = np.zeros((2, n, steps))
         self._signal: tuple[Array, Array, float] | None = None
 
@@ -60,19 +57,17 @@ class ChainResponse:
     def evaluate_cost(self, p: Array, state: Mapping[str, Array]) -> Array:
         """Own cost ``(n,)`` [EUR] of powers p ``(n, K)`` with these trajectories of the assets."""
         out = np.zeros(len(self.homes))
-        trajectories = [
-            np.ascontiguousarray(state[name]) for name in ("gen_q", "store_q", "give", "take", "energy")
-        ]
+        trajectories = [np.ascontiguousarray(state[name]) for name in ("gen_q", "store_q", "give", "take", "energy")]
         _home.own_cost(np.ascontiguousarray(p), *trajectories, self._data, out)
         return out
 
     def certificate(self) -> Array:
-        """Objective of the last answer minus a proven lower bound, ``(n,)`` [EUR]; the signal's arrays must be unchanged."""
+        """Objective of the last answer minus a proven bound, ``(n,)`` [EUR]; the signal's arrays must be unchanged."""
         if self._signal is None:
             return np.zeros(len(self.homes))
         price, target, rho = self._signal
         asked = Question(self.homes, self._dt, price[:, self.homes.bus], target[:, self.rows], rho)
-        scale = self._data.table[self._data.index[:, _home.SCALE]]
+        scale = self._data.table[self._data.place[:, SCALE]]
         bound = lower_bound(asked, self._answers.mu / scale, self._y)
         return asked.objective(self._y, self.cost()) - bound
 
@@ -105,7 +100,7 @@ class ChainResponse:
 def _prepare(homes: ChainHomes, dt: Array) -> Data:
     """Constant data of the kernel: the coefficients of every stage, losses at standstill taken out of the chain."""
     profiles = Profiles(len(dt))
-    index = np.empty((len(homes), _home.ROWS), np.int64)
+    index = np.empty((len(homes), ROWS), np.int64)
     wear = np.empty((len(homes), 2), np.int64)
     end_value, jump = np.empty(len(homes)), np.zeros((len(homes), 2))
     steady = np.zeros(len(homes), np.bool_)
@@ -121,8 +116,8 @@ def _prepare(homes: ChainHomes, dt: Array) -> Data:
         end_value[i] = homes.end_value[i] * scale
         caps = _caps(homes, i, row)
         stages = [profiles.row(place) for place in places]
-        inverse = [profiles.add(1.0 / stages[k]) for k in (1, 4)]
-        index[i] = [*(profiles.add(row[field]) for field in plain), *places, *(profiles.add(cap) for cap in caps), *inverse]
+        tail = [*caps, 1.0 / stages[1], 1.0 / stages[4]]
+        index[i] = [*(profiles.add(row[field]) for field in plain), *places, *(profiles.add(a) for a in tail)]
         steady[i], jump[i] = _steady(row, stages)
         wear[i] = [profiles.add(row[Field.TAKE_COST]), profiles.add(row[Field.GIVE_COST])]
     gen, store = homes.gen_edges, homes.store_edges
@@ -202,6 +197,13 @@ def _peak(box: Array, edges: Edges, i: int, low: Array, high: Array) -> Array:
     power, value = edges.power[i, :k], edges.value[i, :k]
     peak: Array = np.interp(np.clip(power[int(np.argmax(value))], low, high), power, value)
     return peak
+
+
+def _no_answers(n: int, steps: int) -> Answers:
+    """Room for the answers of n homes."""
+    gen, give, take, energy, gen_q, store_q, mu = (np.zeros((n, steps)) for _ in range(7))
+    coupled, swept = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    return Answers(gen, give, take, energy, gen_q, store_q, mu, coupled, swept, np.zeros((n, steps), np.int64))
 
 
 def _cheapest(homes: ChainHomes) -> Array:

@@ -34,11 +34,11 @@ class Response(Protocol):
         ...
 
     def cost(self) -> Array:
-        """Own cost C_i of the last answer ``(len(rows),)`` [EUR]: tariff, wear, reactive power, minus value of the final energy."""
+        """Own cost C_i of the last answer ``(len(rows),)`` [EUR]: tariff, wear, reactive power, less the end value."""
         ...
 
     def state(self) -> Mapping[str, Array]:
-        """Inner trajectories of the last answer, linear quantities only, so that convex combinations of answers are feasible.
+        """Inner trajectories of the last answer, linear quantities only: convex combinations of answers are feasible.
 
         The arrays are valid until the next answer; copy what is kept.
         """

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
-
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
@@ -37,9 +32,8 @@ def show(rows: Sequence[Row]) -> None:
     """Print the rows as a table."""
     table = Table("what", "ours", "peer", "its time", "ratio", "agreement", "note")
     for row in rows:
-        table.add_row(
-            row.name, _seconds(row.ours_s), row.peer, _seconds(row.peer_s), f"{row.ratio:.1f}", f"{row.agreement:.1e}", row.note
-        )
+        times = _seconds(row.ours_s), row.peer, _seconds(row.peer_s), f"{row.ratio:.1f}"
+        table.add_row(row.name, *times, f"{row.agreement:.1e}", row.note)
     Console().print(table)
 
 

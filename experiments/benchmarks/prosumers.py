@@ -1,8 +1,8 @@
 """The prosumer step: 1,000 homes answer a price, against general solvers on the same quadratic programs.
 
-Every home has a load, PV and a battery with losses and wear behind an import/export tariff, 96 steps of 15 minutes. Prices and
-targets change from round to round as in a coordination, so that warm starts are worth something. Peers answer for a sample of
-the homes, set up once and warm-started; their time per answer is scaled to 1,000 homes.
+Every home has a load, PV and a battery with losses and wear behind an import/export tariff, 96 steps of 15 minutes.
+Prices and targets change from round to round as in a coordination, so that warm starts are worth something. Peers
+answer for a sample of the homes, set up once and warm-started; their time per answer is scaled to 1,000 homes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Answer = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Case:
-    """Homes and the signals of some rounds: ``price`` and ``target`` (ROUNDS, 2, HOMES, STEPS), a bus for every home."""
+    """Homes, each at a bus of its own, and the signals of some rounds: price and target (ROUNDS, 2, HOMES, STEPS)."""
 
     horizon: Horizon
     prosumers: list[Prosumer]
@@ -138,8 +138,9 @@ def _peer(day: Case, build: Callable[[Program], Answer], cost: Array) -> tuple[f
 
 
 def _hessian(one: Program) -> sp.csc_matrix:
+    """Upper triangle of the penalty's Hessian, as OSQP and PIQP want it."""
     weighted = sp.diags(RHO * one.dt_h) @ one.P
-    return (one.P.T @ weighted).tocsc()
+    return sp.triu(one.P.T @ weighted, format="csc")
 
 
 def _osqp(one: Program) -> Answer:
@@ -147,11 +148,12 @@ def _osqp(one: Program) -> Answer:
     A = sp.vstack([one.A, sp.identity(n)]).tocsc()
     low, high = np.concatenate([one.low, one.x_min]), np.concatenate([one.high, one.x_max])
     solver = osqp.OSQP()
-    solver.setup(sp.triu(_hessian(one), format="csc"), one.cost, A, low, high, eps_abs=1e-5, eps_rel=1e-5, max_iter=100000, verbose=False)
+    tolerance = {"eps_abs": 1e-5, "eps_rel": 1e-5, "max_iter": 100_000}
+    solver.setup(_hessian(one), one.cost, A, low, high, verbose=False, **tolerance)
 
     def solve(linear: Array) -> Array:
         solver.update(q=linear)
-        x: Array = solver.solve().x
+        x: Array = solver.solve(raise_error=True).x
         return x
 
     return solve
@@ -166,7 +168,9 @@ def _piqp(one: Program) -> Answer:
 
     def solve(linear: Array) -> Array:
         solver.update(c=linear)
-        solver.solve()
+        status = solver.solve()
+        if status != piqp.PIQP_SOLVED:
+            raise RuntimeError(f"PIQP: {status}")
         x: Array = solver.result.x
         return x
 

@@ -1,9 +1,9 @@
 """Sensitivities of all bus voltages to all injections: elimination along the tree against a dense inverse.
 
-Both get the same operating points of a radial feeder of 500 buses and 96 steps, and write d|V| / dp and d|V| / dq of every bus to
-every bus (499 x 499 each) for every step. The peer inverts the real Newton matrix (998 x 998, built beforehand, not timed)
-with ``numpy.linalg.inv`` and projects the rows on |V|; it is timed on a few steps and scaled to 96. The second row adds the
-loading of both ends of every branch (1497 functionals per step).
+Both get the same operating points of a radial feeder of 500 buses and 96 steps, and write d|V| / dp and d|V| / dq of
+every bus to every bus (499 x 499 each) for every step. The peer inverts the real Newton matrix (998 x 998, built
+beforehand, not timed) with ``numpy.linalg.inv`` and projects the rows on |V|; it is timed on a few steps and scaled to
+96. The second row adds the loading of both ends of every branch (1497 functionals per step).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def feeder(buses: int, seed: int = 0) -> grid.Network:
     order = topology.preorder(buses, parent[1:], np.arange(1, buses), 0)
     place = np.argsort(order)
     up, length = place[parent[order[1:]]], rng.uniform(0.01, 0.04, buses - 1)
-    y = 1 / (length * (0.2067 + 0.0804j) / 0.4**2)
+    y: Complex = np.asarray(1 / (length * (0.2067 + 0.0804j) / 0.4**2), dtype=np.complex128)
     size = buses - 1
     return grid.Network(
         name=f"feeder of {buses} buses",
@@ -65,7 +65,7 @@ def feeder(buses: int, seed: int = 0) -> grid.Network:
 
 
 def rows() -> list[Row]:
-    """Two rows: voltages; voltages and branch loadings. ``agreement`` is the largest difference over a row's largest entry."""
+    """Voltages; voltages and branch loadings. ``agreement``: largest difference over the largest entry of its row."""
     network = feeder(BUSES)
     limits = grid.Limits.of(network)
     rng = np.random.default_rng(1)
@@ -82,12 +82,16 @@ def rows() -> list[Row]:
         apart = _apart(_ours(network, v, p, q, functionals), _peer(v, functionals, matrices))
         name = f"sensitivities of {what}, {len(kind)} rows to p and q of {BUSES - 1} buses, {STEPS} steps"
         note = f"peer measured on {PEER_STEPS} steps and scaled"
-        found.append(Row(name, ours_s, "numpy.linalg.inv of the Newton matrix", peer_s, apart, versions("numpy", "numba"), note))
+        found.append(
+            Row(name, ours_s, "numpy.linalg.inv of the Newton matrix", peer_s, apart, versions("numpy", "numba"), note)
+        )
     return found
 
 
-def _ours(network: grid.Network, v: Complex, p: Real, q: Real, functionals: list[grid.Functional]) -> list[tuple[Real, Real]]:
-    """Linearise anew, then all rows of each step, into memory that is reused; the first steps are kept for comparison."""
+def _ours(
+    network: grid.Network, v: Complex, p: Real, q: Real, functionals: list[grid.Functional]
+) -> list[tuple[Real, Real]]:
+    """Linearise anew, then all rows of each step, into memory that is reused; the first steps are kept to compare."""
     linear = grid.linearise(network, v, p, q)
     kept, size = [], len(functionals[0].value)
     out = np.empty((size, network.n)), np.empty((size, network.n))
@@ -102,7 +106,9 @@ def _newton_matrix(network: grid.Network, v: Complex, p: Real, q: Real) -> Real:
     """Dense 2 (n - 1) x 2 (n - 1) map from (Re dV, Im dV) to conj(V) times it, which is (dp, -dq)."""
     y, s = network.y_bus.toarray()[1:, 1:], (p - 1j * q)[1:] / 1000.0
     plain, conjugate = np.conj(v[1:, None]) * y, np.diag(s / np.conj(v[1:]))
-    return np.block([[(plain + conjugate).real, (conjugate - plain).imag], [(plain + conjugate).imag, (plain - conjugate).real]])
+    return np.block(
+        [[(plain + conjugate).real, (conjugate - plain).imag], [(plain + conjugate).imag, (plain - conjugate).real]]
+    )
 
 
 def _peer(v: Complex, functionals: list[grid.Functional], matrices: list[Real]) -> list[tuple[Real, Real]]:

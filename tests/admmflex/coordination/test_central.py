@@ -125,6 +125,26 @@ def test_the_plan_meets_the_limits_and_the_prices_support_it(network: Network) -
     assert result.cost > sum(alone(one, np.zeros((2, STEPS))) for one in HOMES)
 
 
+def test_an_evening_that_is_too_much_is_shifted_by_the_batteries() -> None:
+    """Undervoltage: power is worth more than the tariff where and when it helps, and nobody would deviate."""
+    evening = FixedLoad("load", np.array([1.0, 1.0, 1.0, 1.0, 1.0, 305.0]), np.full(STEPS, 0.5))
+    battery = Battery("battery", 40.0, 15.0, 15.0, 8.0, wear=0.02)
+    tariff = np.full(STEPS, IMPORT), np.full(STEPS, EXPORT)
+    homes = [Prosumer("left", 2, (evening, battery), *tariff), home(3, 20.0, "right", battery=30.0)]
+    network = feeder()
+    without = solve(network, [Prosumer("left", 2, (evening,), *tariff), homes[1]])
+    result = solve(network, homes)
+    assert result.status == "optimal"
+    assert max(ac_excess(network, result.y, [2, 3])) < 2e-6
+    assert {(row.step, row.kind) for row in result.rows} == {(5, V_LOW)}
+    assert result.price[0, 2, 5] > result.price[0, 3, 5] > 0
+    for i, one in enumerate(homes):
+        price = result.price[:, one.bus]
+        here = result.costs[i] - float(HORIZON.dt_h @ (price * result.y[:, i]).sum(axis=0))
+        assert_allclose(here, alone(one, price), rtol=1e-6, atol=1e-6)
+    assert without.status == "infeasible"
+
+
 def test_where_free_curtailment_is_marginal_the_price_cancels_the_tariff() -> None:
     result = solve(feeder())
     give = result.plans[0][1].p

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import clarabel
@@ -21,9 +21,9 @@ from admmflex.response.chain import ChainResponse
 F = Field
 STEPS = 48
 KINDS = (
-    "standard", "no pv", "starts empty", "starts full", "no spread", "negative prices", "linear", "linear with ties", "leak",
-    "heat pump", "vehicle", "ends as it began", "lossless", "marginal curtailment", "negative linear", "no load",
-    "two wears", "no storage", "reactive boxes", "reactive linear", "discs", "discs, dear q", "pv disc only",
+    "standard", "no pv", "starts empty", "starts full", "no spread", "negative prices", "linear", "linear with ties",
+    "leak", "heat pump", "vehicle", "ends as it began", "lossless", "marginal curtailment", "negative linear",
+    "no load", "two wears", "no storage", "reactive boxes", "reactive linear", "discs", "discs, dear q", "pv disc only",
     "power factor", "battery disc only", "discs linear", "discs, negative prices",
 )  # fmt: skip
 
@@ -74,7 +74,8 @@ def standard_home(rng: np.random.Generator, steps: int) -> Home:
     }  # fmt: skip
     home = Home(
         dt, {}, rng.uniform(0.1, 1) * size, rng.uniform(0, 0.4), (0.0, 0.0), (NO_EDGE, NO_EDGE),
-        np.stack([rng.normal(0, 0.1, steps), rng.normal(0, 0.01, steps)]), rng.normal(0, 3, (2, steps)), 10 ** rng.uniform(-3, 0),
+        np.stack([rng.normal(0, 0.1, steps), rng.normal(0, 0.01, steps)]), rng.normal(0, 3, (2, steps)),
+        10 ** rng.uniform(-3, 0),
     )  # fmt: skip
     for field, value in values.items():
         home[field] = value
@@ -189,7 +190,7 @@ def answer(group: list[Home]) -> tuple[ChainResponse, Array, Array]:
 
 
 def reference(home: Home) -> float:
-    """Optimal objective by Clarabel, from a model written down here: variables take, give, y, bought, sold, e, ug+-, us+-."""
+    """Optimal objective by Clarabel, of a model written here: take, give, y, bought, sold, e, ug+, ug-, us+, us-."""
     K, dt, rho = len(home.dt), home.dt, home.rho
     eye, D = sp.identity(K), sp.diags(home.dt)
     P_p = sp.hstack([0 * eye, 0 * eye, 0 * eye, -eye, eye, *[0 * eye] * 5]).tocsc()
@@ -258,7 +259,8 @@ def violation(home: Home, p: Array, q: Array, state: dict[str, Array], i: int = 
             np.abs(p + home[F.LOAD_P] - s["gen"] - s["give"] + s["take"]).max(),
             np.abs(q + home[F.LOAD_Q] - s["gen_q"] - s["store_q"]).max(),
             (home[F.E_MIN] - s["energy"]).max(), (s["energy"] - home[F.E_MAX]).max(),
-            (s["take"] - home[F.TAKE_MAX]).max(), (s["give"] - home[F.GIVE_MAX]).max(), (s["gen"] - home[F.AVAIL]).max(),
+            (s["take"] - home[F.TAKE_MAX]).max(), (s["give"] - home[F.GIVE_MAX]).max(),
+            (s["gen"] - home[F.AVAIL]).max(),
             -min(s["take"].min(), s["give"].min(), s["gen"].min()),
             (np.abs(s["gen_q"]) - limits[0]).max(), (np.abs(s["store_q"]) - limits[1]).max(),
         )
@@ -319,7 +321,8 @@ def test_answers_are_feasible_certified_and_cost_what_they_say(seed: int, kind: 
 
 def test_neither_order_nor_company_changes_an_answer() -> None:
     rng = np.random.default_rng(3)
-    group = [random_home(kind, rng) for kind in ("standard", "discs", "reactive boxes", "leak", "no storage", "discs, dear q")]
+    kinds = ("standard", "discs", "reactive boxes", "leak", "no storage", "discs, dear q")
+    group = [random_home(kind, rng) for kind in kinds]
     for home in group:
         home.dt, home.rho = group[0].dt, group[0].rho
     _, together, _ = answer(group)
@@ -343,11 +346,37 @@ def test_answers_do_not_depend_on_what_was_asked_before() -> None:
     assert_allclose(objective[0].sum(), objective[1].sum(), rtol=1e-9)
 
 
+def test_neighbouring_questions_are_answered_as_from_scratch() -> None:
+    """Segments of the last answer, tried first, must lead to the optimum that the chain finds."""
+    rng = np.random.default_rng(21)
+    for kind in ("standard", "marginal curtailment", "no spread", "ends as it began", "vehicle", "heat pump"):
+        home = random_home(kind, rng)
+        warm, y, _ = answer([home])
+        for _ in range(8):
+            home.price = home.price + rng.normal(0, 0.03, home.price.shape)
+            home.target = home.target + rng.normal(0, 0.5, home.target.shape)
+            warm.answer(home.price[:, None], home.target[:, None], home.rho, y)
+            signal = -home.price * y[:, 0] + home.rho / 2 * (y[:, 0] - home.target) ** 2
+            objective = warm.cost()[0] + signal.sum(axis=0) @ home.dt
+            assert_allclose(objective, answer([home])[2][0], rtol=1e-10, atol=1e-10)
+            assert abs(warm.certificate()[0]) <= 1e-9 * (1.0 + abs(objective))
+            assert violation(home, y[0, 0], y[1, 0], warm.state()) <= 1e-9
+
+
+def test_a_question_with_nan_does_not_spoil_the_next() -> None:
+    home = random_home("discs", np.random.default_rng(13))
+    response, y, objective = answer([home])
+    first = y.copy()
+    response.answer(home.price[:, None] * np.nan, home.target[:, None], home.rho, y)
+    response.answer(home.price[:, None], home.target[:, None], home.rho, y)
+    assert_allclose(y, first, atol=1e-7)
+    assert abs(response.certificate()[0]) <= 1e-9 * (1.0 + abs(objective[0]))
+
+
 def test_only_its_own_rows_are_written() -> None:
     home = standard_home(np.random.default_rng(5), STEPS)
     homes = homes_of([home])
-    placed = ChainHomes(np.array([2]), np.array([1]), *(getattr(homes, name) for name in (
-        "table", "index", "e_start", "end_value", "gen_q_cost", "store_q_cost", "gen_edges", "store_edges")))  # fmt: skip
+    placed = replace(homes, rows=np.array([2]), bus=np.array([1]))
     price, target, out = np.zeros((2, 3, STEPS)), np.zeros((2, 4, STEPS)), np.full((2, 4, STEPS), np.nan)
     price[:, 1], target[:, 2] = home.price, home.target
     ChainResponse(placed, home.dt).answer(price, target, home.rho, out)

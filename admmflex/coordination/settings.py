@@ -1,0 +1,44 @@
+"""Settings of the price coordination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from admmflex.coordination.penalty import Balancing
+
+
+@dataclass(frozen=True)
+class MixingSettings:
+    """When past answers are mixed: from round ``first`` on, every ``every`` rounds, over at most ``window`` answers."""
+
+    first: int = 9
+    every: int = 3
+    window: int = 15
+
+
+@dataclass(frozen=True)
+class AdmmSettings:
+    """Settings of the coordination; the defaults suit low-voltage grids and need no tuning.
+
+    Args:
+        rho: penalty [EUR/(kW kWh)] where the balancing starts.
+        relaxation: over-relaxation in (0, 2).
+        balancing: None keeps rho.
+        mixing: None stops on the answers themselves.
+        relinearise_every: rounds between two linearisations of the grid; 0 keeps the first one.
+        max_iterations: rounds after which a run gives up.
+        cost_tolerance: relative movement of the cost at which a plan counts as settled.
+        voltage_tolerance, loading_tolerance: what a plan may exceed in the AC power flow [pu], [fraction].
+        certify: ask one last answer for a lower bound of the cost.
+    """
+
+    rho: float = 0.01
+    relaxation: float = 1.6
+    balancing: Balancing | None = field(default_factory=Balancing)
+    mixing: MixingSettings | None = field(default_factory=MixingSettings)
+    relinearise_every: int = 1
+    max_iterations: int = 200
+    cost_tolerance: float = 2e-4
+    voltage_tolerance: float = 1e-4
+    loading_tolerance: float = 1e-3
+    certify: bool = True

@@ -1,0 +1,129 @@
+"""Sensitivities equal finite differences and a dense inverse; the adjoint equals the forward product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import grid
+
+
+@pytest.fixture(scope="module")
+def at(drawn: Any) -> tuple[grid.Network, Any, Any, Any, grid.Linearisation]:
+    _, network, p, q = drawn
+    v = grid.power_flow(network, p, q, tol=1e-13).require().v
+    return network, p, q, v, grid.linearise(network, v, p, q)
+
+
+def change(network: grid.Network, seed: int, steps: int = 5) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(network.n, steps)), rng.normal(size=(network.n, steps))
+
+
+def central(network: grid.Network, p: Any, q: Any, dp: Any, dq: Any, what: Any) -> Any:
+    """Fourth-order finite difference of a result of the power flow."""
+    h = 1e-3 * np.abs(p).max()
+    value = {s: what(grid.power_flow(network, p + s * h * dp, q + s * h * dq, tol=1e-14)) for s in (-2, -1, 1, 2)}
+    return (8 * (value[1] - value[-1]) - (value[2] - value[-2])) / (12 * h)
+
+
+def test_voltages_follow_finite_differences(at: Any) -> None:
+    network, p, q, _, linear = at
+    dp, dq = change(network, 0)
+    reference = central(network, p, q, dp, dq, lambda flow: flow.v)
+    assert_allclose(linear.dv(dp, dq), reference, rtol=0, atol=1e-8 * np.abs(reference).max())
+
+
+def test_slack_power_follows_finite_differences(at: Any) -> None:
+    network, p, q, _, linear = at
+    dp, dq = change(network, 1)
+    pp, pq, qp, qq = linear.pcc_gradients(np.arange(5))
+    ours = (pp * dp.T + pq * dq.T).sum(axis=1) + 1j * (qp * dp.T + qq * dq.T).sum(axis=1)
+    reference = central(network, p, q, dp, dq, lambda flow: flow.pcc_kw)
+    assert_allclose(ours, reference, rtol=0, atol=1e-7 * np.abs(reference).max())
+
+
+def test_gradients_are_the_adjoint_of_the_forward_product(at: Any) -> None:
+    network, _, _, _, linear = at
+    dp, dq = change(network, 2)
+    rng = np.random.default_rng(3)
+    size = 43
+    step, a, b = (rng.integers(0, top, size) for top in (5, network.n, network.n))
+    h_a, h_b = rng.normal(size=(2, size)) + 1j * rng.normal(size=(2, size))
+    b[:5] = a[:5]
+    gp, gq = linear.gradients(step, a, h_a, b, h_b)
+    dv = linear.dv(dp, dq)
+    forward = (h_a * dv[a, step] + h_b * dv[b, step]).real
+    assert_allclose(
+        (gp * dp[:, step].T + gq * dq[:, step].T).sum(axis=1), forward, rtol=0, atol=1e-12 * np.abs(forward).max()
+    )
+    assert (gp[:, 0] == 0).all()
+    again = linear.gradients(step, a, h_a, b, h_b, out=(gp.copy() + 7, gq.copy() - 7))
+    assert_allclose(again, (gp, gq), rtol=0, atol=0)
+
+
+def test_dense_equals_the_inverse_of_the_power_equations(at: Any) -> None:
+    """d conj(S) = conj(dV) * (Y V) + conj(V) * (Y dV), assembled column by column and inverted."""
+    network, _, _, v, linear = at
+    y, v = network.y_bus.toarray(), v[:, 2]
+    n = network.n - 1
+    jacobian = np.empty((2 * n, 2 * n))
+    for column in range(2 * n):
+        dv = np.zeros(n + 1, dtype=complex)
+        dv[1 + column % n] = 1.0 if column < n else 1j
+        ds = (np.conj(dv) * (y @ v) + np.conj(v) * (y @ dv))[1:] * 1000
+        jacobian[:, column] = np.concatenate([ds.real, -ds.imag])
+    inverse = np.linalg.inv(jacobian)
+    by_p, by_q = linear.dense(2)
+    reference = inverse[:n] + 1j * inverse[n:]
+    assert_allclose(by_p[1:, 1:], reference[:, :n], rtol=0, atol=1e-10 * np.abs(reference).max())
+    assert_allclose(by_q[1:, 1:], reference[:, n:], rtol=0, atol=1e-10 * np.abs(reference).max())
+
+
+@pytest.mark.parametrize("transformer", ["current", "power"])
+def test_rows_of_the_limits_follow_finite_differences(at: Any, transformer: Any) -> None:
+    network, p, q, v, linear = at
+    limits = grid.Limits.of(network, transformer=transformer)
+    dp, dq = change(network, 4)
+    kind = np.concatenate([np.zeros(network.n - 1), np.ones(network.n - 1), np.full(limits.ends, grid.BRANCH)]).astype(
+        int
+    )
+    index = np.concatenate([np.arange(1, network.n), np.arange(1, network.n), np.arange(limits.ends)])
+    step = np.full(len(kind), 1)
+    rows = limits.functional(v, step, kind, index)
+    load = limits.loading(v)[index * (kind == grid.BRANCH), 1]
+    direction = load / np.abs(load)
+    gp, gq = linear.gradients(step, rows.bus_a, rows.h_a, rows.bus_b, rows.h_b)
+    ours = gp @ dp[:, 1] + gq @ dq[:, 1]
+    reference = central(
+        network, p, q, dp, dq, lambda flow: limits.functional(flow.v, step, kind, index, direction).value
+    )
+    assert_allclose(ours, reference, rtol=0, atol=1e-7 * np.abs(reference).max())
+
+
+def test_values_of_the_rows_are_the_excess_over_the_limit(at: Any) -> None:
+    network, _, _, v, _ = at
+    limits = grid.Limits.of(network)
+    high, low, branch = limits.excess(v)
+    everywhere = [np.full(network.n, 3), np.full(network.n, grid.V_HIGH), np.arange(network.n)]
+    assert_allclose(limits.functional(v, *everywhere).value[1:], high[1:, 3])
+    everywhere[1] = np.full(network.n, grid.V_LOW)
+    assert_allclose(limits.functional(v, *everywhere).value[1:], low[1:, 3])
+    ends = np.arange(limits.ends)
+    assert_allclose(limits.functional(v, 0 * ends + 3, 0 * ends + grid.BRANCH, ends).value, branch[:, 3])
+    worst = limits.worst(v)
+    assert worst[grid.V_HIGH].value == np.abs(v[1:]).max()
+    assert worst[grid.BRANCH].value == pytest.approx(branch.max() + 1, rel=1e-12)
+    assert limits.label(grid.BRANCH, worst[grid.BRANCH].index) == worst[grid.BRANCH].label
+
+
+def test_loading_equals_the_power_flow(at: Any) -> None:
+    network, p, q, v, _ = at
+    limits = grid.Limits.of(network)
+    flow = grid.power_flow(network, p, q, v_start=v)
+    largest = np.zeros((network.m, 5))
+    np.maximum.at(largest, limits.branch, np.abs(limits.loading(flow.v)))
+    assert_allclose(largest, flow.loading(), atol=1e-12)
