@@ -262,12 +262,12 @@ class CoordinationSpec(Section):
     relaxation: Annotated[float, Field(gt=0.0, lt=2.0)] = 1.6
     balancing: bool = True
     mixing: bool = True
-    relinearise_every: Annotated[int, Field(gt=0)] = 1
+    relinearise_every: Annotated[int, Field(ge=0)] = 1
     max_iterations: Annotated[int, Field(gt=0)] = 200
     cost_tolerance: Positive = 2e-4
     voltage_tolerance_pu: Positive = 1e-4
     loading_tolerance_percent: Positive = 0.1
-    certify: bool = False
+    certify: bool = True
 
 
 class ScenarioSpec(Section):

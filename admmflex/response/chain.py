@@ -71,9 +71,9 @@ class ChainResponse:
         bound = lower_bound(asked, self._answers.mu / scale, self._y)
         return asked.objective(self._y, self.cost()) - bound
 
-    def plans(self) -> list[tuple[AssetPlan, ...]]:
-        """What the assets of every home do in the last answer, in the order of ``homes.prosumers``."""
-        horizon, state = self.homes.horizon, self.state()
+    def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
+        """What the assets of every home do in a (combination of) earlier state, in the order of ``homes.prosumers``."""
+        horizon = self.homes.horizon
         if horizon is None:
             raise ValueError("homes that were not built from prosumers have no assets to plan for")
         return [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from admmflex.horizon import Array
+from admmflex.prosumers.program import AssetPlan
 from admmflex.response.signal import Response
 
 
@@ -38,3 +39,18 @@ class Population:
     def state(self) -> tuple[dict[str, Array], ...]:
         """Copies of the internal trajectories of the last answer, by response; all of them enter linearly."""
         return tuple({name: values.copy() for name, values in response.state().items()} for response in self.responses)
+
+    def evaluate_cost(self, y: Array, states: Sequence[Mapping[str, Array]]) -> Array:
+        """Own cost ``(n,)`` [EUR] of powers ``(2, n, K)`` with these trajectories: what a combination of answers costs."""
+        cost = np.zeros(y.shape[1])
+        for response, state in zip(self.responses, states, strict=True):
+            cost[response.rows] = response.evaluate_cost(y[0, response.rows], state)
+        return cost
+
+    def plans(self, states: Sequence[Mapping[str, Array]]) -> list[tuple[AssetPlan, ...]]:
+        """What the assets of every prosumer do, in the order of the prosumers."""
+        plans: list[tuple[AssetPlan, ...]] = [()] * self.y.shape[1]
+        for response, state in zip(self.responses, states, strict=True):
+            for row, plan in zip(response.rows, response.plans(state), strict=True):
+                plans[row] = plan
+        return plans

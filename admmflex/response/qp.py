@@ -106,9 +106,11 @@ class QpResponse:
         """Own cost of the last answers [EUR]."""
         return np.array([answer.program.own_cost(answer.x) for answer in self.answers])
 
-    def plans(self) -> list[tuple[AssetPlan, ...]]:
-        """What the assets do in the last answers."""
-        return [answer.program.plans(answer.x) for answer in self.answers]
+    def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
+        """What the assets do in (combinations of) earlier states."""
+        return [
+            answer.program.plans(x[: len(answer.x)]) for answer, x in zip(self.answers, state["x"], strict=True)
+        ]
 
     def state(self) -> dict[str, Array]:
         """The variables of the programs, ``(n, most variables)``, zeros where a program has fewer."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from admmflex.horizon import Array, IntArray
+from admmflex.prosumers.program import AssetPlan
 
 
 class Response(Protocol):
@@ -46,4 +47,8 @@ class Response(Protocol):
 
     def evaluate_cost(self, p: Array, state: Mapping[str, Array]) -> Array:
         """Own cost ``(len(rows),)`` [EUR] of powers p ``(len(rows), K)`` with these inner trajectories."""
+        ...
+
+    def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
+        """What the assets of every prosumer do in (a combination of) earlier states; empty where there are no assets."""
         ...

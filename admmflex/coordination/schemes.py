@@ -1,0 +1,223 @@
+"""The ways of agreeing on a day, behind one signature: a study in, an outcome out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from admmflex.comm import Comm, SerialComm, own_prosumers, own_steps
+from admmflex.coordination.admm import Admm, Status
+from admmflex.coordination.central import solve_central
+from admmflex.coordination.community import Community, Plan
+from admmflex.coordination.penalty import Balancing
+from admmflex.coordination.settings import AdmmSettings, MixingSettings
+from admmflex.data.spec import CoordinationSpec
+from admmflex.data.study import Study
+from admmflex.dso import Dso
+from admmflex.horizon import Array, Horizon, IntArray
+from admmflex.response.choose import AnyProsumer, flexible, populate
+
+Observe = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What all prosumers do, in the order of the study.
+
+    Args:
+        y: (2, n, K) powers at the meters [kW, kvar].
+        assets: (3, A, K) active power [kW], reactive power [kvar], energy [kWh, NaN without a store] of all assets in turn.
+        cost: [EUR], of all.
+    """
+
+    y: Array
+    assets: Array
+    cost: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scheme found.
+
+    Args:
+        price: (2, n_bus, K) of every bus of the network [EUR/kWh, EUR/kvarh].
+        baseline: what the prosumers do on their own.
+        lower_bound: of the cost [EUR], or None.
+        message: why, when the status is not "optimal".
+        answers: how often every prosumer was asked.
+    """
+
+    status: Status
+    plan: Agreed
+    baseline: Agreed | None
+    price: Array
+    lower_bound: float | None
+    message: str | None
+    answers: int
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The prosumers of a study sorted by bus.
+
+    Args:
+        prosumers: all of them, sorted.
+        order: (n,) their positions in the study.
+        buses: (B,) positions of the prosumer buses in the network.
+        bus: (n,) index into ``buses``, ascending.
+        own: the share of this rank.
+    """
+
+    prosumers: list[AnyProsumer]
+    order: IntArray
+    buses: IntArray
+    bus: IntArray
+    own: slice
+
+    @staticmethod
+    def of(study: Study, comm: Comm) -> Sorted:
+        position = study.network.positions([one.bus for one in study.prosumers])
+        order = np.argsort(position, kind="stable")
+        buses, bus = np.unique(position[order], return_inverse=True)
+        bus = bus.astype(np.int64)
+        prosumers = [study.prosumers[i] for i in order]
+        return Sorted(prosumers, order, buses, bus, own_prosumers(bus, comm.rank, comm.size))
+
+    def community(self, horizon: Horizon) -> Community:
+        """The rank's prosumers, ready to answer."""
+        own = self.prosumers[self.own]
+        position = {one.bus: int(b) for one, b in zip(self.prosumers, self.bus, strict=True)}
+        price = float(np.mean([np.mean(np.abs(one.import_price)) for one in self.prosumers]))
+        return Community(
+            population=populate(own, horizon, position),
+            bus=self.bus[self.own],
+            flexible=flexible(own, horizon),
+            dt_h=horizon.dt_h,
+            price_scale=max(price, 1e-3),
+        )
+
+
+def admm_settings(spec: CoordinationSpec) -> AdmmSettings:
+    """The settings that a scenario asks for."""
+    return AdmmSettings(
+        rho=spec.rho,
+        relaxation=spec.relaxation,
+        balancing=Balancing() if spec.balancing else None,
+        mixing=MixingSettings() if spec.mixing else None,
+        relinearise_every=spec.relinearise_every,
+        max_iterations=spec.max_iterations,
+        cost_tolerance=spec.cost_tolerance,
+        voltage_tolerance=spec.voltage_tolerance_pu,
+        loading_tolerance=spec.loading_tolerance_percent / 100.0,
+        certify=spec.certify,
+    )
+
+
+def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings | None = None) -> Outcome:
+    """Price coordination by ADMM; prosumers and steps are shared among the ranks."""
+    ordered = Sorted.of(study, comm)
+    community = ordered.community(study.horizon)
+    steps = own_steps(study.horizon.steps, comm.rank, comm.size)
+    dso = Dso(study.network, study.limits, ordered.buses, steps.stop - steps.start)
+    started = time.perf_counter()
+
+    def timed(record: dict[str, Any]) -> None:
+        record["elapsed_s"] = time.perf_counter() - started
+        observe(record)
+
+    found = Admm(community, dso, comm, settings or admm_settings(study.settings), timed).run()
+    message = None
+    if found.shortfall is not None:
+        message = found.shortfall.describe(study.limits, study.horizon.label(found.shortfall.step))
+    elif found.status == "not_converged":
+        volts, load = found.plan.excess
+        message = f"{found.rounds} rounds used up; the best plan exceeds the limits by {volts:.2g} pu and {100 * load:.2g} %"
+    price = np.zeros((2, study.network.n, study.horizon.steps))
+    price[:, ordered.buses] = found.price
+    return Outcome(
+        found.status,
+        _collect(found.plan, community, ordered, comm),
+        _collect(found.baseline, community, ordered, comm),
+        price,
+        found.lower_bound,
+        message,
+        found.answers,
+        found.history,
+    )
+
+
+def on_their_own(study: Study, comm: Comm, observe: Observe) -> Outcome:
+    """No coordination: every prosumer takes its own optimum, whatever that does to the grid."""
+    ordered = Sorted.of(study, comm)
+    community = ordered.community(study.horizon)
+    alone = _alone(community, ordered, comm)
+    return Outcome("optimal", alone, alone, np.zeros((2, study.network.n, study.horizon.steps)), None, None, 1, [])
+
+
+def by_one_problem(study: Study, comm: Comm, observe: Observe) -> Outcome:
+    """The whole problem solved at once; every rank solves it, for comparison only."""
+    serial = SerialComm()
+    ordered = Sorted.of(study, serial)
+    found = solve_central(study.network, study.limits, study.prosumers, study.horizon)
+    plans = _stacked([plan for owner in found.plans for plan in owner], study.horizon.steps)
+    message = None
+    if found.status != "optimal":
+        named = [f"{row.label} at {study.horizon.label(row.step)}" for row in found.rows[:3]]
+        message = "; ".join(named) or f"no plan after {found.relinearisations} relinearisations"
+    return Outcome(
+        found.status,
+        Agreed(found.y, plans, found.cost),
+        _alone(ordered.community(study.horizon), ordered, serial),
+        found.price,
+        None,
+        message,
+        0,
+        [],
+    )
+
+
+def _alone(community: Community, ordered: Sorted, comm: Comm) -> Agreed:
+    """The answers at no price, spread a little, as in the first round of ADMM."""
+    from admmflex.coordination.admm import FIRST_RHO
+
+    population = community.population
+    nothing = np.zeros((2, len(ordered.buses), len(community.dt_h)))
+    y = population.answer(nothing, np.zeros_like(population.y), FIRST_RHO).copy()
+    plan = Plan(y, population.state(), 0.0, np.zeros(2))
+    return _collect(plan, community, ordered, comm)
+
+
+def _collect(plan: Plan, community: Community, ordered: Sorted, comm: Comm) -> Agreed:
+    """Put the ranks' plans together, in the order of the study, at what they really cost."""
+    population, steps = community.population, len(community.dt_h)
+    own_plans = population.plans(plan.states)
+    cost = comm.sum(np.bincount(community.bus, population.evaluate_cost(plan.y, plan.states), len(ordered.buses)))
+    y = np.empty((2, len(ordered.order), steps))
+    y[:, ordered.order] = [comm.stack(part) for part in plan.y]
+    stacked = _stacked([one for owner in own_plans for one in owner], steps)
+    sorted_assets = np.stack([comm.stack(part) for part in stacked])
+    counts = comm.stack(np.array([[float(len(owner))] for owner in own_plans]).reshape(-1, 1))[:, 0].astype(int)
+    return Agreed(y, sorted_assets[:, _back(ordered.order, counts)], float(cost.sum()))
+
+
+def _stacked(plans: Sequence[Any], steps: int) -> Array:
+    """Asset plans as ``(3, A, K)``."""
+    assets = np.full((3, len(plans), steps), np.nan)
+    for row, plan in enumerate(plans):
+        assets[0, row], assets[1, row] = plan.p, plan.q
+        if plan.energy is not None:
+            assets[2, row] = plan.energy
+    return assets
+
+
+def _back(order: IntArray, counts: IntArray) -> IntArray:
+    """Where the assets of prosumers in the order of the study stand among the assets sorted by bus."""
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+    where = np.argsort(order)
+    ranges = [np.arange(first[i], first[i] + counts[i]) for i in where]
+    return np.concatenate(ranges) if ranges else np.zeros(0, np.int64)

@@ -1,0 +1,160 @@
+"""From a scenario to a result that is checked by an AC power flow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+import grid
+from admmflex import results
+from admmflex.comm import Comm, default_comm
+from admmflex.coordination.schemes import Agreed, Observe, Outcome, by_one_problem, by_prices, on_their_own
+from admmflex.horizon import Array
+from admmflex.progress import Observer, Silent
+from admmflex.prosumers.prosumer import Prosumer
+from admmflex.results import Result
+from admmflex.scenario import Scenario, Study, build
+
+Scheme = Callable[[Study, Comm, Observe], Outcome]
+SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
+    {"admm": by_prices, "central": by_one_problem, "none": on_their_own}
+)
+
+
+def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: Observer | None = None) -> Result:
+    """Coordinate a day.
+
+    Args:
+        scenario: from ``admmflex.load``; or a study, for prosumers that no file can hold.
+        out: folder for ``result.nc``, ``summary.json`` and ``history.jsonl``; nothing is written without it.
+        observer: told what happens, on rank 0.
+
+    Returns:
+        The result, on every rank. Its status is "optimal", "infeasible" or "not_converged": look at it, or call ``require()``.
+
+    Raises:
+        InputError: every fault of the scenario and its data, before anything is solved.
+    """
+    started = time.perf_counter()
+    study = build(scenario) if isinstance(scenario, Scenario) else scenario
+    comm = default_comm(study.horizon.steps)
+    watching = observer if observer is not None and comm.rank == 0 else Silent()
+    watching.start(_about(study, scenario, comm))
+    for note in study.notes:
+        watching.message(note)
+    read_s = time.perf_counter() - started
+    with results.History(out if comm.rank == 0 else None) as history:
+
+        def observe(record: dict[str, Any]) -> None:
+            history.append(record)
+            watching.iteration(record)
+
+        outcome = SCHEMES[study.settings.method](study, comm, observe)
+    solved_s = time.perf_counter() - started - read_s
+    result = _result(study, scenario, outcome, comm)
+    result.summary["timing"] = {"read_s": read_s, "solve_s": solved_s, "total_s": time.perf_counter() - started}
+    if out is not None and comm.rank == 0:
+        result = results.write(result, out)
+    watching.finish(result)
+    return result
+
+
+def _about(study: Study, scenario: Scenario | Study, comm: Comm) -> dict[str, Any]:
+    """What an observer is told first."""
+    settings = study.settings
+    return {
+        "name": scenario.name if isinstance(scenario, Scenario) else study.network.name,
+        "prosumers": len(study.prosumers),
+        "buses": study.network.n,
+        "steps": study.horizon.steps,
+        "method": settings.method,
+        "ranks": comm.size,
+        "max_iterations": settings.max_iterations,
+        "targets": {
+            "voltage_excess_pu": settings.voltage_tolerance_pu,
+            "loading_excess": settings.loading_tolerance_percent / 100.0,
+        },
+    }
+
+
+def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Comm) -> Result:
+    """Label everything, with the voltages and loadings of the AC power flow of the plan."""
+    network = study.network
+    variables = {
+        "v_min": network.v_min,
+        "v_max": network.v_max,
+        "bus_name": np.array(network.bus_names, dtype=object),
+        "branch_kind": np.where(network.is_transformer, "transformer", "line").astype(object),
+        "price_p": outcome.price[0],
+        "price_q": outcome.price[1],
+        "p_kw": outcome.plan.y[0],
+        "q_kvar": outcome.plan.y[1],
+        "asset_p_kw": outcome.plan.assets[0],
+        "asset_q_kvar": outcome.plan.assets[1],
+        "energy_kwh": outcome.plan.assets[2],
+    }
+    variables |= _grid_state(study, outcome.plan, "")
+    attributes: dict[str, Any] = {}
+    if outcome.baseline is not None:
+        state = _grid_state(study, outcome.baseline, "_baseline")
+        variables |= {"p_kw_baseline": outcome.baseline.y[0], "q_kvar_baseline": outcome.baseline.y[1]}
+        variables |= {name: value for name, value in state.items() if name.endswith("_baseline")}
+        attributes["baseline_eur"] = outcome.baseline.cost
+    bound = outcome.lower_bound
+    if bound is not None and outcome.status == "optimal":
+        attributes |= {"lower_bound_eur": bound, "gap": (outcome.plan.cost - bound) / max(abs(outcome.plan.cost), 1e-9)}
+    data = results.dataset(
+        study.horizon,
+        [_with_assets(one) for one in study.prosumers],
+        network.buses,
+        [network.branch_label(branch) for branch in range(network.m)],
+        variables,
+        status=outcome.status,
+        objective_eur=outcome.plan.cost,
+        history=outcome.history,
+        scenario=scenario.text if isinstance(scenario, Scenario) else "",
+        name=scenario.name if isinstance(scenario, Scenario) else network.name,
+        method=study.settings.method,
+        seed=study.seed,
+        message=outcome.message,
+        answers_per_prosumer=outcome.answers or None,
+        **attributes,
+    )
+    return results.result(data, ranks=comm.size)
+
+
+def _grid_state(study: Study, agreed: Agreed, suffix: str) -> dict[str, Array]:
+    """Voltages, loadings and the exchange with the upstream grid, by AC power flow; NaN where it has no solution."""
+    network = study.network
+    at = network.positions([one.bus for one in study.prosumers])
+    injection = np.zeros((2, network.n, study.horizon.steps))
+    for c in range(2):
+        np.add.at(injection[c], at, agreed.y[c])
+    flow = grid.power_flow(network, injection[0], injection[1])
+    loading = np.zeros((network.m, study.horizon.steps))
+    np.maximum.at(loading, study.limits.branch, np.abs(study.limits.loading(flow.v)))
+    state = {f"v_pu{suffix}": np.abs(flow.v), f"loading{suffix}": loading}
+    if not suffix:
+        state |= {"grid_p_kw": -flow.pcc_kw.real, "grid_q_kvar": -flow.pcc_kw.imag}
+    return state
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """A prosumer written in cvxpy, for the labels of a result: it has no assets."""
+
+    name: str
+    bus: int
+    import_price: Array
+    export_price: Array
+    assets: tuple[()] = ()
+
+
+def _with_assets(one: Any) -> Any:
+    return one if isinstance(one, Prosumer) else _Labelled(one.name, one.bus, one.import_price, one.export_price)
