@@ -110,10 +110,10 @@ class Mixer:
     def _table(self, answers: Array) -> Array:
         """Rows of the LP for the own steps: coefficients of every weight ``(M, B L)`` and the constant; scaled to kW."""
         rows = self.dso.rows
-        n_buses = len(self.dso.buses)
-        at = answers[:, rows.step]  # (L, M, 2 B)
-        product = rows.gradient[None] * at
-        coefficient = (product[:, :, :n_buses] + product[:, :, n_buses:]).transpose(1, 2, 0).reshape(len(rows), -1)
+        n_buses, n_answers = len(self.dso.buses), len(answers)
+        product = rows.gradient[None] * answers[:, rows.step]  # (L, M, 2 B)
+        by_bus = product[:, :, :n_buses] + product[:, :, n_buses:]
+        coefficient = by_bus.transpose(1, 2, 0).reshape(len(rows), n_buses * n_answers)
         constant = rows.value - np.einsum("mj,mj->m", rows.gradient, self.dso.origin[rows.step])
         return np.concatenate([coefficient, constant[:, None]], axis=1) / rows.scale[:, None]
 
