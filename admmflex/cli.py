@@ -32,7 +32,8 @@ Method = Literal["admm", "central", "none"]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).", show_default=False)]
 
 TERMINAL = "ADMMFLEX_TERMINAL"
-"""Set when a terminal is in front of mpirun, which hides it from the ranks."""
+"""For the ranks: 1 when what they write reaches a terminal, 0 when not. They write to mpirun and cannot see it."""
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Options:
 
 def main() -> None:
     """Entry point of ``admmflex`` and ``python -m admmflex``."""
+    for name in _THREADS:  # before numpy is imported: matrices are small, and ranks share the cores
+        os.environ.setdefault(name, "1")
     app()
 
 
@@ -132,8 +135,8 @@ def _run_ranks(options: Options, ranks: int) -> int:
     from admmflex.launch import launch
 
     _study(options.scenario, options.method)
-    shown = {TERMINAL: "1"} if sys.stderr.isatty() else {}
-    code = launch(ranks, options.arguments(), shown)
+    seen = sys.stdout.isatty() and sys.stderr.isatty()
+    code = launch(ranks, options.arguments(), {TERMINAL: str(int(seen))})
     if code == ExitCode.RANK_LOST:
         typer.echo(f"{options.scenario}: a rank was lost; nothing was decided", err=True)
     return code
@@ -172,13 +175,13 @@ def _observer(options: Options, speaks: bool) -> Display:
 
 def _tell(result: Result, options: Options) -> None:
     """Draw the picture, print the table and where everything is."""
-    from admmflex.console import facts, summary_table
+    from admmflex.console import facts, summary_table, verdict
     from admmflex.report.figures import write_day
 
     picture = write_day(result.dataset, options.folder)
     if result.status != "optimal":
         reason = result.summary.get("message") or "see history.jsonl"
-        typer.echo(f"{options.scenario}: {result.status.replace('_', ' ')}: {reason}", err=True)
+        typer.echo(verdict(result.status, reason, str(options.scenario)), err=True)
     if options.quiet or options.as_json:
         return
     console = _console(sys.stdout)
@@ -192,8 +195,11 @@ def _tell(result: Result, options: Options) -> None:
 
 
 def _console(stream: TextIO) -> Console:
-    """A console of at most 80 columns; behind mpirun the launching terminal counts."""
+    """A console of at most 80 columns; a rank knows of a terminal only what it was told."""
     from rich.console import Console
 
+    from admmflex.launch import is_rank
+
+    told = os.environ.get(TERMINAL, "0" if is_rank() else None)
     width = min(80, shutil.get_terminal_size((80, 24)).columns)
-    return Console(file=stream, force_terminal=TERMINAL in os.environ or None, width=width, highlight=False)
+    return Console(file=stream, force_terminal=None if told is None else told == "1", width=width, highlight=False)

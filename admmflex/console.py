@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from grid.errors import InputError
 
-WIDTH, PLACE = 80, 24
+TITLES = {"central": "solved as one problem", "none": "uncoordinated"}
+"""What to call the plan of a method; the others coordinate."""
+WIDTH, PLACE = 80, 20
 
 
 def fault_list(error: InputError, source: str) -> str:
@@ -33,22 +35,26 @@ def _wrapped(first: str, text: str) -> list[str]:
 
 
 def summary_table(summary: Mapping[str, Any]) -> Table:
-    """What the day cost and where it was tightest, before and after coordination."""
+    """What the day cost, whether it met the limits and where it was tightest, before and after coordination."""
     from rich import box
     from rich.table import Table
 
-    before = summary.get("baseline", {})
-    table = Table(box=box.SIMPLE_HEAD, width=WIDTH, pad_edge=False, show_edge=False)
-    table.add_column("")
-    table.add_column("uncoordinated", justify="right")
-    table.add_column("coordinated", justify="right")
-    table.add_row("cost of the day", _euro(summary.get("baseline_eur")), _euro(summary.get("objective_eur")))
+    plans = {TITLES.get(summary.get("method", ""), "coordinated"): summary}
+    if "baseline" in summary:
+        before = summary["baseline"] | {"objective_eur": summary.get("baseline_eur")}
+        plans = {"uncoordinated": before} | plans
+    table = Table(box=box.SIMPLE_HEAD, width=16 + 32 * len(plans), pad_edge=False, show_edge=False)
+    table.add_column("", width=16)
+    for title in plans:
+        table.add_column(title, justify="right", ratio=1)
     for label, key, form in (
+        ("cost of the day", "objective_eur", _euro),
+        ("limits", "steps_beyond_limits", _met),
         ("highest voltage", "highest_voltage", _volt),
         ("lowest voltage", "lowest_voltage", _volt),
         ("worst loading", "worst_loading", _load),
     ):
-        table.add_row(label, form(before.get(key)), form(summary.get(key)))
+        table.add_row(label, *(form(plan.get(key)) for plan in plans.values()))
     return table
 
 
@@ -63,15 +69,27 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
     if "answers_per_prosumer" in summary:
         found.append(f"answers per prosumer   {summary['answers_per_prosumer']}")
     if summary.get("gap") is not None:
-        found.append(f"gap to the optimum     {100.0 * summary['gap']:.3f} %")
-    total = summary.get("timing", {}).get("total_s")
-    if total is not None:
-        found.append(f"time                   {elapsed(total)}")
+        found.append(f"gap at most            {100.0 * summary['gap']:.3f} %")
+    timing = summary.get("timing", {})
+    if "total_s" in timing:
+        solving = f", {elapsed(timing['solve_s'])} of it solving" if "solve_s" in timing else ""
+        found.append(f"time                   {elapsed(timing['total_s'])}{solving}")
     return found
+
+
+def verdict(status: str, reason: str, source: str) -> str:
+    """Why a day has no plan that meets the limits, at most 80 columns wide."""
+    return textwrap.fill(f"{source}: {status.replace('_', ' ')}: {reason}", WIDTH, subsequent_indent="    ")
 
 
 def _euro(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f} EUR"
+
+
+def _met(steps: int | None) -> str:
+    if not steps:
+        return "-" if steps is None else "met"
+    return f"[bold red]broken in {steps} step{'s' if steps > 1 else ''}[/]"
 
 
 def _volt(worst: Mapping[str, Any] | None) -> str:
@@ -86,4 +104,5 @@ def _marked(value: str, worst: Mapping[str, Any], place: str, tolerance: float) 
     """Value, place and hour; red when beyond the limit."""
     hour = datetime.fromisoformat(worst["time"]).strftime("%H:%M")
     value = f"[bold red]{value}[/]" if worst["excess"] > tolerance else value
+    place = place.split(" '")[0]  # the index alone tells a branch
     return f"{value}\n[dim]{place if len(place) <= PLACE else place[: PLACE - 2] + '..'} {hour}[/]"

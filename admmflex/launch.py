@@ -22,16 +22,17 @@ _ENVIRONMENT = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
 }
 
 
 def own_rank() -> int:
     """Rank of this process under mpirun, 0 without; known before MPI is imported."""
     return next((int(os.environ[name]) for name in _RANK_VARIABLES if name in os.environ), 0)
+
+
+def is_rank() -> bool:
+    """Whether mpirun started this process."""
+    return any(name in os.environ for name in _RANK_VARIABLES)
 
 
 def mpirun() -> Path:

@@ -26,8 +26,8 @@ class Observer(Protocol):
     def start(self, info: Record) -> None:
         """Before the first round.
 
-        ``info``: name, prosumers, buses, steps, method, ranks, max_iterations, and targets: by record key, the value
-        that a stopping round must not exceed.
+        ``info``: name, prosumers, buses, steps, method, ranks, max_iterations, and targets: what the plan of a stopping
+        round must not exceed, by record key, and ``cost_change``, relative to the plan before.
         """
         ...
 
@@ -108,9 +108,11 @@ class Lines:
 
     def iteration(self, record: Record) -> None:
         if self._clock.rounds == 0:
-            self._say(HEADING)
+            self._say(f"{HEADING}    time     left")
         left = self._clock.tick(record)
-        self._say(f"{line(record)}  {elapsed(self._clock.elapsed_s):>7}  {elapsed(left):>7}")
+        self._say(f"{line(record)}{elapsed(self._clock.elapsed_s):>8}{elapsed(left):>9}")
+        if mixed := mix_line(record):
+            self._say(mixed)
 
     def message(self, text: str) -> None:
         self._say(text)
@@ -160,30 +162,42 @@ class Live:
 
         shown = [Text(self._title, style="bold"), Text(HEADING, style="dim")]
         for record in self._recent:
-            shown.append(Text(line(record), style="green" if self._clock.within(record) else ""))
+            shown.append(Text(line(record)))
+            if mixed := mix_line(record):
+                shown.append(Text(mixed, style="green" if self._clock.within(record) else ""))
         left = "" if self._left is None else f", about {elapsed(self._left)} left"
         return Group(*shown, Text(f"{elapsed(self._clock.elapsed_s)}{left}", style="cyan"))
 
 
-HEADING = " round    primal      dual       rho    cost EUR  voltage pu  loading %"
+HEADING = "round   primal     dual      rho   cost EUR voltage pu loading %"
 
 
 def line(record: Record) -> str:
     """One round as a row under HEADING; excess over the limits, 0 when met."""
-    voltage, loading = _excess(record, "voltage_excess_pu"), _excess(record, "loading_excess")
-    cells = (
-        f"{record.get('iteration', 0):6d}",
-        *(_cell(record.get(key), 10, ".2e") for key in ("primal", "dual", "rho")),
-        _cell(record.get("cost_eur"), 12, ".3f"),
-        _cell(voltage, 12, "+.5f" if voltage else ".0f"),
-        _cell(None if loading is None else 100.0 * loading, 11, "+.2f" if loading else ".0f"),
-    )
-    return "".join(cells)
+    residuals = "".join(_cell(record.get(key), 9, ".2e") for key in ("primal", "dual", "rho"))
+    return f"{record.get('iteration', 0):5d}{residuals}{_plan(record, '')}"
+
+
+def mix_line(record: Record) -> str:
+    """The mixed plan of a round as a row under HEADING, empty in rounds without one."""
+    return f"{'  mixed plan':<32}{_plan(record, 'mix_')}" if "mix_cost_eur" in record else ""
+
+
+def _plan(record: Record, kind: str) -> str:
+    voltage, loading = _excess(record, f"{kind}voltage_excess_pu"), _excess(record, f"{kind}loading_excess")
+    cost = _cell(record.get(f"{kind}cost_eur"), 11, ".3f")
+    return f"{cost}{_shown(voltage, 11, 5)}{_shown(None if loading is None else 100.0 * loading, 10, 2)}"
 
 
 def _excess(record: Record, key: str) -> float | None:
     value = record.get(key)
     return None if value is None else max(float(value), 0.0)
+
+
+def _shown(excess: float | None, width: int, digits: int) -> str:
+    """An excess with its sign, or 0 when the limits are met."""
+    visible = excess is not None and round(excess, digits) > 0.0
+    return _cell(excess, width, f"+.{digits}f" if visible else ".0f")
 
 
 def _cell(value: Any, width: int, form: str) -> str:
@@ -209,51 +223,81 @@ def elapsed(seconds: float | None) -> str:
 
 
 class Clock:
-    """Time since the start, and an estimate of what is left."""
+    """Time since the start, and an estimate of what is left.
+
+    A plan is the mixed one of a round, or what the prosumers answered as long as nothing was mixed.
+    """
 
     def __init__(self, info: Record | None = None) -> None:
         info = info or {}
         self.rounds = 0
         self._start = time.perf_counter()
+        self._first = self._start
         self._targets: Record = info.get("targets", {})
         self._most: int | None = info.get("max_iterations")
-        self._ratios: deque[float] = deque(maxlen=8)
+        self._mixed = False
+        self._cost: float | None = None
+        self._points: deque[tuple[int, float]] = deque(maxlen=6)
 
     @property
     def elapsed_s(self) -> float:
         return time.perf_counter() - self._start
 
     def within(self, record: Record) -> bool:
-        """Whether the round meets every target."""
-        return bool(self._targets) and self._ratio(record) <= 1.0
+        """Whether the plan of the round meets the limits."""
+        return bool(self._targets) and self._excess(record) <= 1.0
 
     def tick(self, record: Record) -> float | None:
         """Count a round; seconds left, None when nothing can be said yet."""
         self.rounds += 1
-        self._ratios.append(self._ratio(record))
-        left = rounds_left(self._ratios)
+        if self.rounds == 1:
+            self._first = time.perf_counter()
+        self._look(record)
+        left = rounds_left(self._points, self.rounds)
+        if left is None or self.rounds == 1:
+            return None
         if self._most is not None:
-            left = min(left, self._most - self.rounds) if left is not None else None
-        return None if left is None else left * self.elapsed_s / self.rounds
+            left = min(left, self._most - self.rounds)
+        return left * (time.perf_counter() - self._first) / (self.rounds - 1)
 
-    def _ratio(self, record: Record) -> float:
-        return max(
-            (float(record[key]) / target for key, target in self._targets.items() if key in record), default=math.nan
-        )
+    def _look(self, record: Record) -> None:
+        """Note how far the plan of the round is from stopping, as the worst ratio of value to target."""
+        mixed = "mix_cost_eur" in record
+        if mixed and not self._mixed:
+            self._mixed, self._cost = True, None
+            self._points.clear()
+        cost = record.get("mix_cost_eur" if mixed else "cost_eur")
+        if mixed != self._mixed or cost is None:
+            return
+        if self._cost is not None:
+            change = abs(cost - self._cost) / max(abs(cost), 1e-9) / self._targets.get("cost_change", math.inf)
+            self._points.append((self.rounds, max(change, self._excess(record))))
+        self._cost = cost
+
+    def _excess(self, record: Record) -> float:
+        kind = "mix_" if "mix_cost_eur" in record else ""
+        known = ((key, record.get(f"{kind}{key}")) for key in self._targets)
+        return max((value / self._targets[key] for key, value in known if value is not None), default=0.0)
 
 
-def rounds_left(ratios: Sequence[float]) -> float | None:
-    """Rounds until the worst ratio of value to target is 1, when it keeps falling by the same factor.
+def rounds_left(points: Sequence[tuple[int, float]], now: int) -> float | None:
+    """Rounds from ``now`` until the ratio of value to target is 1, when it keeps falling by the same factor.
+
+    Args:
+        points: round and ratio; those that are not positive say nothing about the factor.
 
     Returns:
-        None with fewer than three positive ratios, or when they do not fall.
+        None with fewer than two of them, or when they do not fall.
     """
-    points = [(n, math.log(ratio)) for n, ratio in enumerate(ratios) if ratio > 0.0]
-    if len(points) < 3:
-        return None
-    if points[-1][1] <= 0.0:
+    if points and points[-1][1] <= 1.0:
         return 0.0
-    mean_n = sum(n for n, _ in points) / len(points)
-    mean_y = sum(y for _, y in points) / len(points)
-    slope = sum((n - mean_n) * (y - mean_y) for n, y in points) / sum((n - mean_n) ** 2 for n, _ in points)
-    return None if slope >= -1e-6 else -points[-1][1] / slope
+    logs = [(n, math.log(ratio)) for n, ratio in points if ratio > 0.0]
+    if len(logs) < 2:
+        return None
+    mean_n = sum(n for n, _ in logs) / len(logs)
+    mean_y = sum(y for _, y in logs) / len(logs)
+    slope = sum((n - mean_n) * (y - mean_y) for n, y in logs) / sum((n - mean_n) ** 2 for n, _ in logs)
+    if slope >= -1e-6:
+        return None
+    last, ratio = logs[-1]
+    return max(last - ratio / slope - now, 0.0)

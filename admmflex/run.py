@@ -36,7 +36,8 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
         observer: told what happens, on rank 0.
 
     Returns:
-        The result, on every rank. Its status is "optimal", "infeasible" or "not_converged": look at it, or call ``require()``.
+        The result, on every rank. Its status is "optimal", "infeasible" or "not_converged": look at it, or call
+        ``require()``.
 
     Raises:
         InputError: every fault of the scenario and its data, before anything is solved.
@@ -79,6 +80,7 @@ def _about(study: Study, scenario: Scenario | Study, comm: Comm) -> dict[str, An
         "targets": {
             "voltage_excess_pu": settings.voltage_tolerance_pu,
             "loading_excess": settings.loading_tolerance_percent / 100.0,
+            "cost_change": settings.cost_tolerance,
         },
     }
 

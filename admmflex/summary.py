@@ -12,7 +12,12 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray as xr
 
-_COPIED = ("status", "objective_eur", "baseline_eur", "gap", "answers_per_prosumer", "message", "seed", "timezone")
+_COPIED = (
+    "status", "name", "method", "objective_eur", "baseline_eur", "lower_bound_eur", "gap", "answers_per_prosumer", "message",
+    "seed", "timezone",
+)  # fmt: skip
+MET_PU, MET_LOADING = 1e-4, 1e-3
+"""Excess over a limit up to which a step counts as within it: pu, fraction of the rating."""
 
 
 def summarise(data: xr.Dataset) -> dict[str, Any]:
@@ -60,6 +65,7 @@ def _last_round(data: xr.Dataset) -> dict[str, Any]:
 def _limits(data: xr.Dataset, suffix: str) -> dict[str, Any]:
     """Worst voltage and loading of the plan (suffix empty) or of the baseline."""
     found: dict[str, Any] = {}
+    beyond = np.zeros(data.sizes["time"], dtype=bool)
     if f"v_pu{suffix}" in data:
         v = data[f"v_pu{suffix}"].to_numpy()
         high, low = v - data["v_max"].to_numpy()[:, None], data["v_min"].to_numpy()[:, None] - v
@@ -67,11 +73,13 @@ def _limits(data: xr.Dataset, suffix: str) -> dict[str, Any]:
         found["lowest_voltage"] = _at(data, "bus", -v, v, low)
         found["worst_voltage"] = _at(data, "bus", np.maximum(high, low), v, np.maximum(high, low))
         found["steps_without_power_flow"] = int((~np.isfinite(v)).any(axis=0).sum())
+        beyond |= (~(np.maximum(high, low) <= MET_PU)).any(axis=0)
     if f"loading{suffix}" in data:
         loading = data[f"loading{suffix}"].to_numpy()
         limit = data["loading_max"].to_numpy()[:, None] if "loading_max" in data else 1.0
         found["worst_loading"] = _at(data, "branch", loading - limit, loading, loading - limit)
-    return found
+        beyond |= (~(loading - limit <= MET_LOADING)).any(axis=0)
+    return found | ({"steps_beyond_limits": int(beyond.sum())} if found else {})
 
 
 def _at(data: xr.Dataset, dim: str, rank: Any, values: Any, excess: Any) -> dict[str, Any] | None:

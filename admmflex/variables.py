@@ -70,6 +70,8 @@ HISTORY: MappingProxyType[str, Variable] = MappingProxyType(
         "mix_voltage_excess_pu": Variable(_ROUND, "pu", "worst AC voltage violation of the mixed plan", "optional"),
         "mix_loading_excess": Variable(_ROUND, "1", "worst AC loading violation of the mixed plan", "optional"),
         "mix_slack_kw": Variable(_ROUND, "kW", "what the mixed plan lacks to meet the linearised limits", "optional"),
+        "rows": Variable(_ROUND, "1", "linearised limits that the operator keeps watching", "optional"),
+        "answers": Variable(_ROUND, "1", "answers that every prosumer has given so far", "optional"),
         "elapsed_s": Variable(_ROUND, "s", "time since the start", "optional"),
     }
 )

@@ -2,12 +2,12 @@
 
     prosumer i : y_i <- argmin C_i(y) + sum_t dt_t ( -lam_b,t' y_t + rho/2 |y_t - z_i,t|^2 )
     DSO        : Z   <- argmin sum_b rho / (2 n_b) |Z_b - (Yr_b - n_b lam_b / rho)|^2   s.t. linearised limits
-    price      : lam <- -A' nu                        ( = lam + rho (Z_b - Yr_b) / n_b, by the optimality of the DSO step)
+    price      : lam <- -A' nu              ( = lam + rho (Z_b - Yr_b) / n_b, by the optimality of the DSO step)
     share      : z_i <- yr_i + (Z_b - Yr_b) / n_b
 
-with yr = relaxation y + (1 - relaxation) z, capital letters sums over the prosumers of a bus, nu the multipliers of the grid
-rows and A their gradient. n_b counts the prosumers of a bus that can move p (or q) in the step, so that the DSO never asks for
-what nobody can do. There is one price per bus and step for p and one for q.
+with yr = relaxation y + (1 - relaxation) z, capital letters sums over the prosumers of a bus, nu the multipliers of
+the grid rows and A their gradient. n_b counts the prosumers of a bus that can move p (or q) in the step, so that the
+DSO never asks for what nobody can do. There is one price per bus and step for p and one for q.
 
 Source: Grammatikos et al., price-based control with ADMM; over-relaxation after Boyd et al., 2011, section 3.4.3.
 """
@@ -88,7 +88,9 @@ class Admm:
         self._sums = np.empty((n_steps, 2 * n_buses))
         self.count = self._sum_by_bus(community.flexible.astype(float))
         self.bus_z, self.bus_price = np.zeros_like(self.count), np.zeros_like(self.count)
-        self._price_norm = community.price_scale * float(np.sqrt(comm.sum(np.array([community.flexible.sum()]))[0]))
+        self._price_norm = community.price_scale * float(
+            np.sqrt(comm.sum(np.array([float(community.flexible.sum())]))[0])
+        )
         self.memory = Memory()
         self.mixer: Mixer | None = None
         if settings.mixing is not None:
@@ -146,7 +148,7 @@ class Admm:
         y = community.population.answer(price, self.z, rho)
         self.answers += 1
         own = self._sum_by_bus(y)
-        bus_cost = self.comm.sum(np.bincount(community.bus, community.population.cost(), self.n_buses))
+        bus_cost = self.comm.sum(community.by_bus(community.population.cost(), self.n_buses))
         if self.mixer is not None and remember:
             self.memory.record(community.population, self.mixer.record(own, bus_cost))
         return own, float(bus_cost.sum())
@@ -179,7 +181,10 @@ class Admm:
         return np.ascontiguousarray(steps.T.reshape(2, self.n_buses, -1))
 
     def _mix(self, iteration: int, own: Array) -> tuple[Mix | None, Shortfall | None]:
-        """Mix past answers when it is time. Where no mix meets the limits, push: that proves the day infeasible or mends the mix."""
+        """Mix past answers when it is time.
+
+        Where no mix meets the limits, push: that proves the day infeasible, or brings the answer that the mix lacks.
+        """
         mixing = self.settings.mixing
         if mixing is None or self.mixer is None:
             doubtful = iteration % DOUBT_ROUNDS == 0 and not meets_limits(

@@ -28,6 +28,10 @@ class Community:
     dt_h: Array
     price_scale: float
 
+    def by_bus(self, values: Array, n_buses: int) -> Array:
+        """Sum ``values (n,)`` over the prosumers of every bus, ``(B,)``."""
+        return np.bincount(self.bus, values, n_buses).astype(np.float64)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -4,8 +4,8 @@ For any set of grid rows, scaled to kW, no plan of the prosumers meets them all 
 
     min over all plans of   sum_r ( value_r + gradient_r (Y - z0) ) / scale_r   >   0
 
-The minimum is what the prosumers answer to the price -1000 gradient / scale. The rows are taken linearised, and again in the AC
-power flow of that very answer: both must stay violated before a day is called infeasible.
+The minimum is what the prosumers answer to the price -1000 gradient / scale. The rows are taken linearised, and again
+in the AC power flow of that very answer: both must stay violated before a day is called infeasible.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ TOLERANCE_KW = 1e-2  # mean over the rows
 class Shortfall:
     """A limit that nobody can meet: step, ``kind`` and ``index`` of the limit, and by how much at least.
 
-    ``amount`` is in pu for a voltage and a fraction of the rating for a branch; ``others`` counts further limits and steps.
+    ``amount`` is in pu for a voltage and a fraction of the rating for a branch; ``others`` counts further limits and
+    steps.
     """
 
     step: int
@@ -44,7 +45,7 @@ class Shortfall:
 
 
 def violated_rows(dso: Dso, x: Array) -> tuple[IntArray, Array]:
-    """Rows that ``x (K_own, 2 B)`` violates by more than ``TOLERANCE_KW``, and the direction ``(K_own, 2 B)`` that mends them."""
+    """Rows that ``x (K_own, 2 B)`` violates by more than ``TOLERANCE_KW``, and the direction that mends it."""
     rows, direction = dso.rows, np.zeros_like(x)
     violated = np.flatnonzero(dso.excess_kw(x) > TOLERANCE_KW)
     np.add.at(direction, rows.step[violated], -rows.gradient[violated] / rows.scale[violated, None])
@@ -52,7 +53,7 @@ def violated_rows(dso: Dso, x: Array) -> tuple[IntArray, Array]:
 
 
 def judge(dso: Dso, comm: Comm, violated: IntArray, x: Array, first_step: int) -> Shortfall | None:
-    """What the answer ``x (K_own, 2 B)`` proves of the rows ``violated``: the limit that stays violated most, or None."""
+    """What an answer ``x (K_own, 2 B)`` proves of the ``violated`` rows: the limit that stays violated most."""
     rows = dso.rows
     v = dso.power_flow(x).v
     at = (rows.step[violated], rows.kind[violated], rows.index[violated])

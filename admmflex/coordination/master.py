@@ -1,10 +1,12 @@
 """The linear program behind mixing: one convex combination per bus under a few rows that couple the buses.
 
-    min  sum_bl c_bl w_bl + price sum_r s_r    s.t.  sum_bl A_rbl w_bl - s_r + t_r = h_r,    sum_l w_bl = 1,    w, s, t >= 0
+    min  sum_bl c_bl w_bl + price sum_r s_r
+    s.t. sum_bl A_rbl w_bl - s_r + t_r = h_r,    sum_l w_bl = 1,    w, s, t >= 0
 
-Mehrotra's predictor-corrector interior point. The convexity rows are eliminated in closed form, bus by bus, so that each step
-factorises one matrix of the size of the coupling rows. Without crossover the answer is the centre of the optimal face: it moves
-little when the rows are linearised anew, where a vertex would jump between equally cheap plans.
+Mehrotra's predictor-corrector interior point. The convexity rows are eliminated in closed form, bus by bus, so that
+each step factorises one matrix of the size of the coupling rows. Without crossover the answer is the centre of the
+optimal face: it moves little when the rows are linearised anew, where a vertex would jump between equally cheap
+plans.
 
 Source: Nocedal and Wright, Numerical Optimization, algorithm 14.3.
 """
@@ -27,7 +29,7 @@ BACK_OFF = 0.995  # fraction of the way to the boundary
 
 @dataclass(frozen=True)
 class Master:
-    """Solution: ``weights (B, L)``, multipliers ``nu (M,)`` of the rows, ``slack (M,)``; ``gap`` relative to the spread of costs."""
+    """Solution: ``weights (B, L)``, multipliers ``nu (M,)``, ``slack (M,)``; relative ``gap``."""
 
     weights: Array
     nu: Array
@@ -44,10 +46,9 @@ def solve_master(cost: Array, rows: Array, limit: Array, price: float) -> Master
         limit: (M,).
         price: of exceeding a row by one unit.
     """
-    n_buses, n_answers = cost.shape
     if len(limit) == 0:
         weights = np.zeros_like(cost)
-        weights[np.arange(n_buses), cost.argmin(axis=1)] = 1.0
+        weights[np.arange(len(cost)), cost.argmin(axis=1)] = 1.0
         return Master(weights, np.zeros(0), np.zeros(0), 0.0)
     scale = max(float(np.ptp(cost, axis=1).max()), 1e-9)
     path = _Path((cost - cost.min(axis=1, keepdims=True)) / scale, rows.reshape(len(limit), -1), limit, price / scale)
@@ -80,7 +81,10 @@ class _Path:
         """Go to the end of the path; the relative complementarity gap there."""
         gap = np.inf
         for _ in range(MAX_STEPS):
-            primal = self.limit - self._forward(self.x), 1.0 - self.x[: self.rows.shape[1]].reshape(self.shape).sum(axis=1)
+            primal = (
+                self.limit - self._forward(self.x),
+                1.0 - self.x[: self.rows.shape[1]].reshape(self.shape).sum(axis=1),
+            )
             dual = self.cost - self._transposed(self.y, self.v) - self.z
             gap = float(self.x @ self.z) / (1.0 + abs(float(self.cost @ self.x)))
             infeasible = float(np.abs(primal[0]).max()) / (1.0 + float(np.abs(self.limit).max()))

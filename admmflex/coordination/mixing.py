@@ -1,13 +1,13 @@
 """Mixing of past answers: the cheapest feasible plan that the prosumers' own answers span.
 
-Every answer a prosumer ever gave is feasible for it, and so is every convex combination, since its set is convex. A small LP
-picks one combination per bus that meets the AC-linearised limits at least cost:
+Every answer a prosumer ever gave is feasible for it, and so is every convex combination, since its set is convex. A
+small LP picks one combination per bus that meets the AC-linearised limits at least cost:
 
     min  sum_b sum_l w_bl c_bl + price sum_r s_r
     s.t. value_r + gradient_r ( sum_l w_bl Y_bl - z0 ) <= s_r,    sum_l w_bl = 1,    w, s >= 0
 
-with c_bl the summed cost of the prosumers at bus b in answer l. By convexity the cost is an upper bound of what the plan really
-costs. It is the master problem of a Dantzig-Wolfe decomposition whose columns ADMM generates.
+with c_bl the summed cost of the prosumers at bus b in answer l. By convexity the cost is an upper bound of what the
+plan really costs. It is the master problem of a Dantzig-Wolfe decomposition whose columns ADMM generates.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearis
 class Mix:
     """A plan made of past answers.
 
-    ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` [pu, fraction] over the
-    limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids.
+    ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` [pu, fraction]
+    over the limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids.
     """
 
     weights: Array
@@ -108,7 +108,7 @@ class Mixer:
         return weights, float(result[-1])
 
     def _table(self, answers: Array) -> Array:
-        """Rows of the LP for the own steps: coefficients of every weight ``(M, B L)`` and the constant; scaled to kW."""
+        """Rows of the LP for the own steps, in kW: coefficients of the weights, then the constant, ``(M, B L + 1)``."""
         rows = self.dso.rows
         n_buses, n_answers = len(self.dso.buses), len(answers)
         product = rows.gradient[None] * answers[:, rows.step]  # (L, M, 2 B)
@@ -120,4 +120,4 @@ class Mixer:
 
 def combine(weights: Array, answers: Array) -> Array:
     """Bus powers ``(K, 2 B)`` of the combination ``weights (L, B)`` of ``answers (L, K, 2 B)``."""
-    return np.einsum("lj,lkj->kj", np.concatenate([weights, weights], axis=1), answers)
+    return np.asarray(np.einsum("lj,lkj->kj", np.concatenate([weights, weights], axis=1), answers))

@@ -30,7 +30,7 @@ class Agreed:
 
     Args:
         y: (2, n, K) powers at the meters [kW, kvar].
-        assets: (3, A, K) active power [kW], reactive power [kvar], energy [kWh, NaN without a store] of all assets in turn.
+        assets: (3, A, K) of all assets in turn: active [kW] and reactive power [kvar], energy [kWh], NaN without store.
         cost: [EUR], of all.
     """
 
@@ -136,7 +136,9 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
         message = found.shortfall.describe(study.limits, study.horizon.label(found.shortfall.step))
     elif found.status == "not_converged":
         volts, load = found.plan.excess
-        message = f"{found.rounds} rounds used up; the best plan exceeds the limits by {volts:.2g} pu and {100 * load:.2g} %"
+        message = (
+            f"{found.rounds} rounds used up; the best plan exceeds the limits by {volts:.2g} pu and {100 * load:.2g} %"
+        )
     price = np.zeros((2, study.network.n, study.horizon.steps))
     price[:, ordered.buses] = found.price
     return Outcome(
@@ -196,7 +198,7 @@ def _collect(plan: Plan, community: Community, ordered: Sorted, comm: Comm) -> A
     """Put the ranks' plans together, in the order of the study, at what they really cost."""
     population, steps = community.population, len(community.dt_h)
     own_plans = population.plans(plan.states)
-    cost = comm.sum(np.bincount(community.bus, population.evaluate_cost(plan.y, plan.states), len(ordered.buses)))
+    cost = comm.sum(community.by_bus(population.evaluate_cost(plan.y, plan.states), len(ordered.buses)))
     y = np.empty((2, len(ordered.order), steps))
     y[:, ordered.order] = [comm.stack(part) for part in plan.y]
     stacked = _stacked([one for owner in own_plans for one in owner], steps)

@@ -124,11 +124,11 @@ def nonnegative_qp(gram, gap, nu):  # type: ignore[no-untyped-def]
 def project_steps(first, gradient, value, origin, target, mobility, nu, point, price):  # type: ignore[no-untyped-def]
     """Project each step on its rows.
 
-    min sum_j (z_j - target_j)^2 / (2 mobility_j)   s.t.   value_r + gradient_r (z - origin) <= 0   for the rows of the step
+    min sum_j (z_j - target_j)^2 / (2 mobility_j)   s.t.   value_r + gradient_r (z - origin) <= 0   for its rows
 
-    Rows ``first[t]:first[t + 1]`` belong to step t; ``gradient (M, n)``, ``value, nu (M,)``; ``origin, target, mobility, point,
-    price (K, n)``. Writes ``nu`` (warm start on entry), ``point`` = z and ``price`` = - gradient' nu. Returns the number of
-    steps whose active-set search did not finish.
+    Rows ``first[t]:first[t + 1]`` belong to step t; ``gradient (M, n)``, ``value, nu (M,)``; ``origin, target,
+    mobility, point, price (K, n)``. Writes ``nu`` (warm start on entry), ``point`` = z and ``price`` = - gradient'
+    nu. Returns the number of steps whose active-set search did not finish.
     """
     n_steps, n = target.shape
     unfinished = 0

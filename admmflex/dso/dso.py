@@ -1,7 +1,7 @@
 """The distribution system operator's side of the coordination, for the steps that one rank owns.
 
-Bus quantities are stored step by step as ``(K, 2 B)``: active power [kW] of the B prosumer buses, then reactive power [kvar],
-injections positive. Prices likewise, in EUR/kWh and EUR/kvarh.
+Bus quantities are stored step by step as ``(K, 2 B)``: active power [kW] of the B prosumer buses, then reactive power
+[kvar], injections positive. Prices likewise, in EUR/kWh and EUR/kvarh.
 """
 
 from __future__ import annotations
@@ -106,9 +106,10 @@ class Dso:
         return self.rows.add_violated(self.lin, self.deviation(x))
 
     def excess_kw(self, x: Array) -> Array:
-        """Linearised excess of every row at ``x``, scaled by the effect of 1 kW (or kvar) at the bus that moves it most."""
+        """Linearised excess of every row at ``x``, over the effect of 1 kW (or kvar) at the bus that moves it most."""
         rows = self.rows
-        return (rows.value + np.einsum("mj,mj->m", rows.gradient, (x - self.origin)[rows.step])) / rows.scale
+        excess = rows.value + np.einsum("mj,mj->m", rows.gradient, (x - self.origin)[rows.step])
+        return np.asarray(excess / rows.scale)
 
     def project(self, target: Array, mobility: Array) -> tuple[Array, Array]:
         """The DSO step: the nearest bus powers that the linearised grid can carry, and their prices.
@@ -129,7 +130,15 @@ class Dso:
         for adding in range(MAX_ADDING_ROUNDS):
             if len(rows) or adding == 0:
                 project_steps(
-                    rows.first(self.n_steps), rows.gradient, rows.value, self.origin, target, mobility, rows.nu, point, price
+                    rows.first(self.n_steps),
+                    rows.gradient,
+                    rows.value,
+                    self.origin,
+                    target,
+                    mobility,
+                    rows.nu,
+                    point,
+                    price,
                 )
             if not self.add_violated(point):
                 break

@@ -20,11 +20,13 @@ LOADING_TOLERANCE = 1e-6
 
 
 def feeder_groups(limits: Limits) -> tuple[tuple[IntArray, int], tuple[IntArray, int]]:
-    """Labels of buses and of monitored branch ends, and how many: one per feeder, one for every branch above the feeders."""
+    """Labels of buses and of monitored branch ends, and how many: one per feeder, one per branch above the feeders."""
     grid = limits.network
     n_feeders = int(grid.feeder.max(initial=-1)) + 2
     end_feeder = np.minimum(grid.feeder[limits.from_bus], grid.feeder[limits.to_bus])
-    end_feeder = np.where(end_feeder < 0, np.maximum(grid.feeder[limits.from_bus], grid.feeder[limits.to_bus]), end_feeder)
+    end_feeder = np.where(
+        end_feeder < 0, np.maximum(grid.feeder[limits.from_bus], grid.feeder[limits.to_bus]), end_feeder
+    )
     trunk = (end_feeder < 0) | grid.is_transformer[limits.branch]
     label = np.where(trunk, n_feeders + limits.branch, end_feeder + 1)
     names, end_group = np.unique(label, return_inverse=True)
@@ -39,9 +41,10 @@ def _empty_int() -> IntArray:
 class Rows:
     """Rows ``value_r + gradient_r (z - z0) <= 0`` of the limits that matter, sorted by step.
 
-    Every row belongs to one step, one limit (``kind``, ``index``) and, for a branch, one direction of the complex current.
-    ``gradient (M, 2 B)`` holds dp [1/kW] of the B prosumer buses, then dq [1/kvar]; ``value (M,)`` is the row at the operating
-    point z0 [pu]; ``nu (M,)`` the multipliers of the last projection; ``idle (M,)`` how often in a row a multiplier was zero.
+    Every row belongs to one step, one limit (``kind``, ``index``) and, for a branch, one direction of the complex
+    current. ``gradient (M, 2 B)`` holds dp [1/kW] of the B prosumer buses, then dq [1/kvar]; ``value (M,)`` is the
+    row at the operating point z0 [pu]; ``nu (M,)`` the multipliers of the last projection; ``idle (M,)`` how often in
+    a row a multiplier was zero.
     """
 
     limits: Limits
@@ -66,7 +69,7 @@ class Rows:
     @property
     def scale(self) -> Array:
         """Effect of 1 kW (or kvar) at the bus that moves the row most, ``(M,)``."""
-        return np.maximum(np.abs(self.gradient).max(axis=1, initial=0.0), 1e-12)
+        return np.asarray(np.maximum(np.abs(self.gradient).max(axis=1, initial=0.0), 1e-12))
 
     def first(self, n_steps: int) -> IntArray:
         """Row t of the result is where the rows of step t begin, ``(K + 1,)``."""
@@ -78,7 +81,7 @@ class Rows:
             self.value, self.gradient = self._linearised(lin, self.step, self.kind, self.index, self.direction)
 
     def add_violated(self, lin: Linearisation, dv: ComplexArray) -> int:
-        """Add, per step and feeder, the rows that the linearised voltages ``V0 + dv (n, K)`` violate most; returns how many."""
+        """Add, per step and feeder, the rows that the linearised voltages ``V0 + dv (n, K)`` violate most; how many."""
         step, kind, index, direction = self._violated(lin, dv)
         bucket = np.where(kind == BRANCH, np.round(np.angle(direction) * ANGLE_BUCKETS / (2 * np.pi)), 0).astype(int)
         keys = list(zip(step.tolist(), kind.tolist(), index.tolist(), bucket.tolist(), strict=True))
@@ -114,9 +117,7 @@ class Rows:
         gp, gq = lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b)
         return row.value, np.concatenate([gp[:, self.buses], gq[:, self.buses]], axis=1)
 
-    def _violated(
-        self, lin: Linearisation, dv: ComplexArray
-    ) -> tuple[IntArray, IntArray, IntArray, ComplexArray]:
+    def _violated(self, lin: Linearisation, dv: ComplexArray) -> tuple[IntArray, IntArray, IntArray, ComplexArray]:
         magnitude = np.abs(lin.v) + (np.conj(lin.v) * dv).real / np.abs(lin.v)
         magnitude[0] = np.nan  # the slack is given
         current = self.limits.loading(lin.v + dv)

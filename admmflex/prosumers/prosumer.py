@@ -32,7 +32,9 @@ class Prosumer:
         """Everything that is wrong with the assets and the tariff."""
         found = [fault for asset in self.assets for fault in asset.faults(horizon)]
         if not self.assets:
-            found.append(Fault(f"prosumer {self.name!r}", "no assets", "at least one", "add a load or remove the prosumer"))
+            found.append(
+                Fault(f"prosumer {self.name!r}", "no assets", "at least one", "add a load or remove the prosumer")
+            )
         crossing = self.import_price < self.export_price
         if crossing.any():
             step = int(crossing.argmax())

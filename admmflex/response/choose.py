@@ -25,8 +25,8 @@ SHORTFALL_TOLERANCE = 1e-9  # kWh
 def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mapping[int, int]) -> Population:
     """The fastest exact response for every prosumer.
 
-    Homes with at most one storage are answered by the exact chain, other compositions of assets by a quadratic program, and
-    prosumers written in cvxpy by cvxpy.
+    Homes with at most one storage are answered by the exact chain, other compositions of assets by a quadratic
+    program, and prosumers written in cvxpy by cvxpy.
 
     Args:
         position: of every pandapower bus in the prices.

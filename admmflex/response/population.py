@@ -25,7 +25,7 @@ class Population:
         self._cost = np.zeros(n_prosumers)
 
     def answer(self, price: Array, target: Array, rho: float) -> Array:
-        """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; the returned ``(2, n, K)`` is overwritten by the next call."""
+        """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; the next call overwrites what is returned."""
         for response in self.responses:
             response.answer(price, target, rho, self.y)
         return self.y
@@ -41,7 +41,7 @@ class Population:
         return tuple({name: values.copy() for name, values in response.state().items()} for response in self.responses)
 
     def evaluate_cost(self, y: Array, states: Sequence[Mapping[str, Array]]) -> Array:
-        """Own cost ``(n,)`` [EUR] of powers ``(2, n, K)`` with these trajectories: what a combination of answers costs."""
+        """Own cost ``(n,)`` [EUR] of powers ``(2, n, K)`` with these trajectories: what a mixed plan costs."""
         cost = np.zeros(y.shape[1])
         for response, state in zip(self.responses, states, strict=True):
             cost[response.rows] = response.evaluate_cost(y[0, response.rows], state)

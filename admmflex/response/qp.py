@@ -108,9 +108,7 @@ class QpResponse:
 
     def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
         """What the assets do in (combinations of) earlier states."""
-        return [
-            answer.program.plans(x[: len(answer.x)]) for answer, x in zip(self.answers, state["x"], strict=True)
-        ]
+        return [answer.program.plans(x[: len(answer.x)]) for answer, x in zip(self.answers, state["x"], strict=True)]
 
     def state(self) -> dict[str, Array]:
         """The variables of the programs, ``(n, most variables)``, zeros where a program has fewer."""

@@ -50,5 +50,5 @@ class Response(Protocol):
         ...
 
     def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
-        """What the assets of every prosumer do in (a combination of) earlier states; empty where there are no assets."""
+        """What the assets of every prosumer do in (a combination of) earlier states; empty without assets."""
         ...
