@@ -8,14 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from admmflex.progress import elapsed
+from admmflex.summary import TITLES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from grid.errors import InputError
 
-TITLES = {"central": "solved as one problem", "none": "uncoordinated"}
-"""What to call the plan of a method; the others coordinate."""
 WIDTH, PLACE = 80, 20
 
 
@@ -39,7 +38,9 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
     from rich import box
     from rich.table import Table
 
-    plans = {TITLES.get(summary.get("method", ""), "coordinated"): summary}
+    status = summary.get("status", "optimal")
+    about = "" if status == "optimal" else f", [red]{status.replace('_', ' ')}[/]"
+    plans = {TITLES.get(summary.get("method", ""), "coordinated") + about: summary}
     if "baseline" in summary:
         before = summary["baseline"] | {"objective_eur": summary.get("baseline_eur")}
         plans = {"uncoordinated": before} | plans
@@ -61,10 +62,11 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
 def facts(summary: Mapping[str, Any]) -> list[str]:
     """Further numbers of the run, one a line; what is unknown is left out."""
     found = []
-    if "curtailed_kwh" in summary:
+    solved = summary.get("status") != "infeasible"
+    if solved and "curtailed_kwh" in summary:
         found.append(f"curtailed PV energy    {summary['curtailed_kwh']:.1f} kWh")
     for key, name, unit in (("price_p", "grid price of p", "EUR/kWh"), ("price_q", "grid price of q", "EUR/kvarh")):
-        if key in summary:
+        if solved and key in summary:
             found.append(f"{name:<22} {summary[key]['min']:+.4f} to {summary[key]['max']:+.4f} {unit}")
     if "answers_per_prosumer" in summary:
         found.append(f"answers per prosumer   {summary['answers_per_prosumer']}")

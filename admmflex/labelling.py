@@ -65,7 +65,8 @@ def dataset(
     coordinates = _coordinates(horizon, prosumers, buses, branches, len(history))
     sizes = {name: len(values) for name, (dims, values) in coordinates.items() if dims == name}
     known = VARIABLES | PROFILES
-    data = {name: _labelled(name, known[name], values, sizes, status) for name, values in arrays.items()}
+    checked = status == "optimal" and attributes.get("method") != "none"  # left to itself a grid may collapse
+    data = {name: _labelled(name, known[name], values, sizes, checked) for name, values in arrays.items()}
     data |= _parameters([asset for prosumer in prosumers for asset in prosumer.assets])
     data |= _history(history)
     kept = {name: value for name, value in attributes.items() if value is not None}
@@ -110,12 +111,12 @@ def _check_names(arrays: Mapping[str, Any], status: str) -> None:
         raise ValueError(f"the result lacks {', '.join(missing)}")
 
 
-def _labelled(name: str, variable: Variable, values: Any, sizes: Mapping[str, int], status: str) -> Any:
+def _labelled(name: str, variable: Variable, values: Any, sizes: Mapping[str, int], checked: bool) -> Any:
     wanted = tuple(sizes[dim] for dim in variable.dims)
     if values.shape != wanted:
         raise ValueError(f"{name} has shape {values.shape}; {variable.dims} is {wanted}")
     finite = values.dtype.kind not in "fc" or np.isfinite(values).all()
-    if status == "optimal" and variable.role == "output" and name != "energy_kwh" and not finite:
+    if checked and variable.role == "output" and name != "energy_kwh" and not finite:
         raise ValueError(f"{name} of an optimal result is not finite everywhere")
     return variable.dims, values, {"units": variable.units, "long_name": variable.long_name}
 

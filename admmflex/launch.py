@@ -22,6 +22,7 @@ _ENVIRONMENT = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING": "1",  # or colorama resets the colour of what is no terminal
 }
 
 

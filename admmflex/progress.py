@@ -108,9 +108,9 @@ class Lines:
 
     def iteration(self, record: Record) -> None:
         if self._clock.rounds == 0:
-            self._say(f"{HEADING}    time     left")
+            self._say(f"{HEADING}    time    left")
         left = self._clock.tick(record)
-        self._say(f"{line(record)}{elapsed(self._clock.elapsed_s):>8}{elapsed(left):>9}")
+        self._say(f"{line(record)}{elapsed(self._clock.elapsed_s):>8}{elapsed(left):>8}")
         if mixed := mix_line(record):
             self._say(mixed)
 

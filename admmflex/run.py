@@ -92,6 +92,7 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
         "v_min": network.v_min,
         "v_max": network.v_max,
         "bus_name": np.array(network.bus_names, dtype=object),
+        "prosumer_bus": network.buses[network.positions([one.bus for one in study.prosumers])],  # one of those joined
         "branch_kind": np.where(network.is_transformer, "transformer", "line").astype(object),
         "price_p": outcome.price[0],
         "price_q": outcome.price[1],

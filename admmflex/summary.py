@@ -16,6 +16,8 @@ _COPIED = (
     "status", "name", "method", "objective_eur", "baseline_eur", "lower_bound_eur", "gap", "answers_per_prosumer", "message",
     "seed", "timezone",
 )  # fmt: skip
+TITLES = {"central": "solved as one problem", "none": "uncoordinated"}
+"""What to call the plan of a method; the others coordinate."""
 MET_PU, MET_LOADING = 1e-4, 1e-3
 """Excess over a limit up to which a step counts as within it: pu, fraction of the rating."""
 
@@ -36,8 +38,14 @@ def summarise(data: xr.Dataset) -> dict[str, Any]:
         found["curtailed_kwh"] = curtailed_kwh(data)
     for name in ("price_p", "price_q"):
         if name in data:
-            found[name] = {"min": float(data[name].min()), "max": float(data[name].max())}
+            price = data[name].to_numpy()[prosumer_buses(data)]
+            found[name] = {"min": float(price.min()), "max": float(price.max())}
     return found
+
+
+def prosumer_buses(data: xr.Dataset) -> Any:
+    """Positions along dimension ``bus`` of the buses that have prosumers: nobody is asked the price of the others."""
+    return np.flatnonzero(np.isin(data["bus"].to_numpy(), data["prosumer_bus"].to_numpy()))
 
 
 def curtailed_kwh(data: xr.Dataset) -> float:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
 
 import numpy as np
 from rich.console import Console
@@ -34,7 +30,7 @@ class Compared:
 
     Args:
         cost_eur, reference_eur: of the plan agreed by prices, and of the central optimum.
-        voltage_pu, loading: largest excess over the limits in an AC power flow of the plan [pu, fraction of the rating].
+        voltage_pu, loading: largest excess over the limits in an AC power flow [pu, fraction of the rating].
         seconds, central_s: wall clock.
     """
 
@@ -94,9 +90,9 @@ def excess(day: Study, plan: Agreed) -> tuple[float, float]:
     return max(0.0, float(high.max()), float(low.max())), max(0.0, float(loading.max(initial=0.0)))
 
 
-def compared(day: Study, optimum: CentralResult, central_s: float, settings: AdmmSettings | None = None) -> Compared:
-    """Agree on the day by prices and hold the plan against its optimum."""
-    outcome, seconds = by_price(day, settings)
+def compared(day: Study, outcome: Outcome, seconds: float, best: tuple[CentralResult, float]) -> Compared:
+    """An outcome beside the optimum of the same day; ``best`` as ``central`` returns it."""
+    optimum, central_s = best
     bound, rounds, cost = outcome.lower_bound, len(outcome.history), outcome.plan.cost
     over = excess(day, outcome.plan)
     return Compared(outcome.status, cost, optimum.cost, bound, *over, rounds, outcome.answers, seconds, central_s)
@@ -112,10 +108,10 @@ def show(names: Sequence[str]) -> None:
     for name in names:
         day = study(name)
         by_price(day)  # loads and compiles what the times should not count
-        optimum, central_s = central(day)
-        row = compared(day, optimum, central_s)
+        best = central(day)
+        row = compared(day, *by_price(day), best)
         table.add_row(name, f"{len(day.prosumers)} x {day.horizon.steps}", *_cells(row))
-        binding.append(f"{name}: {_binding(optimum)}")
+        binding.append(f"{name}: {_binding(best[0])}")
     console.print(table)
     for line in binding:
         console.print(line)

@@ -206,7 +206,7 @@ class Admm:
         violated, direction = violated_rows(dso, x)
         price = self._by_bus(self.comm.gather_steps(self.bus_price + OVERWHELMING * direction))
         own, _ = self._ask(price, self.rho)
-        return judge(dso, self.comm, violated, own, self.steps.start)
+        return judge(dso, self.comm, violated, x, own, self.steps.start)
 
     def _mixed(self, mix: Mix) -> Plan:
         y, states = self.memory.combine(mix.weights, self.community)

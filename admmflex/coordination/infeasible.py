@@ -25,23 +25,31 @@ TOLERANCE_KW = 1e-2  # mean over the rows
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A limit that nobody can meet: step, ``kind`` and ``index`` of the limit, and by how much at least.
+    """Limits that nobody can meet together.
 
-    ``amount`` is in pu for a voltage and a fraction of the rating for a branch; ``others`` counts further limits and
-    steps.
+    Args:
+        step, kind, index: the limit that the best plan found exceeds most,
+        excess: and by how much, in pu for a voltage, as a fraction of the rating for a branch.
+        limits: how many limits, counted step by step, were looked at together.
+        least_kw: what they are short of whatever the prosumers do, on average [kW at the bus that helps most].
     """
 
     step: int
     kind: int
     index: int
-    amount: float
-    others: int
+    excess: float
+    limits: int
+    least_kw: float
 
     def describe(self, limits: Limits, when: str) -> str:
         """One line for people."""
-        by = f"{100 * self.amount:.2f} % of the rating" if self.kind == BRANCH else f"{self.amount:.5f} pu"
-        further = f" (and {self.others} further limits or steps)" if self.others else ""
-        return f"{limits.label(self.kind, self.index)} at {when}: exceeded by {by} whatever the prosumers do{further}"
+        by = f"{100 * self.excess:.2f} % of the rating" if self.kind == BRANCH else f"{self.excess:.5f} pu"
+        who = "it is" if self.limits == 1 else f"{self.limits} limits (counted step by step) are"
+        average = "" if self.limits == 1 else " on average"
+        return (
+            f"{limits.label(self.kind, self.index)} at {when}: exceeded by {by} in the best plan found; "
+            f"{who} short of at least {self.least_kw:.3g} kW{average} whatever the prosumers do"
+        )
 
 
 def violated_rows(dso: Dso, x: Array) -> tuple[IntArray, Array]:
@@ -52,24 +60,32 @@ def violated_rows(dso: Dso, x: Array) -> tuple[IntArray, Array]:
     return violated, direction
 
 
-def judge(dso: Dso, comm: Comm, violated: IntArray, x: Array, first_step: int) -> Shortfall | None:
-    """What an answer ``x (K_own, 2 B)`` proves of the ``violated`` rows: the limit that stays violated most."""
+def judge(dso: Dso, comm: Comm, violated: IntArray, best: Array, pushed: Array, first_step: int) -> Shortfall | None:
+    """What an answer proves of the ``violated`` rows.
+
+    Args:
+        violated: rows that ``best`` violates.
+        best, pushed: (K_own, 2 B) the best plan found, and the answer to the overwhelming price.
+        first_step: of the rank.
+    """
     rows = dso.rows
-    v = dso.power_flow(x).v
-    at = (rows.step[violated], rows.kind[violated], rows.index[violated])
-    exact = dso.limits.functional(v, *at, rows.direction[violated]).value
-    linear_kw = dso.excess_kw(x)[violated]
-    exact_kw = exact / rows.scale[violated]
+    at = rows.step[violated], rows.kind[violated], rows.index[violated]
+
+    def exact(x: Array) -> Array:
+        return dso.limits.functional(dso.power_flow(x).v, *at, rows.direction[violated]).value
+
+    linear_kw, exact_kw = dso.excess_kw(pushed)[violated], exact(pushed) / rows.scale[violated]
     total = comm.sum(np.array([linear_kw.sum(), exact_kw.sum(), float(len(violated))]))
-    if total[2] == 0 or min(total[0], total[1]) <= TOLERANCE_KW * total[2]:
+    least = float(min(total[0], total[1]) / max(total[2], 1.0))
+    if not least > TOLERANCE_KW:
         return None
-    still = exact_kw > 0
-    top = float(comm.largest(np.array([exact[still].max(initial=0.0)]))[0])
-    report = np.full(3, -1.0)
-    if still.any() and exact[still].max() == top:
-        worst = int(np.flatnonzero(still)[exact[still].argmax()])
-        report = np.array([first_step + at[0][worst], at[1][worst], at[2][worst]], dtype=float)
-    step, kind, index = comm.largest(report).astype(int)
-    pairs = len(set(zip(*(a[still].tolist() for a in at), strict=True)))
-    others = int(comm.sum(np.array([float(pairs)]))[0]) - 1
-    return Shortfall(int(step), int(kind), int(index), top, others)
+    excess = exact(best)
+    top = float(comm.largest(np.array([excess.max(initial=-np.inf)]))[0])
+    named = np.full(3, -1.0)
+    if len(excess) and excess.max() == top:
+        worst = int(excess.argmax())
+        named = np.array([first_step + at[0][worst], at[1][worst], at[2][worst]], dtype=float)
+    step, kind, index = comm.largest(named).astype(int)
+    places = len(set(zip(*(a.tolist() for a in at), strict=True)))
+    count = int(comm.sum(np.array([float(places)]))[0])
+    return Shortfall(int(step), int(kind), int(index), top, count, least)

@@ -3,6 +3,8 @@
 import numba as nb
 import numpy as np
 
+DEPENDENT = 1e-10  # share of a row that is left outside the span of others, squared
+
 
 @nb.njit(cache=True, error_model="numpy")
 def worst_per_group(excess, group, n_groups, tolerance):  # type: ignore[no-untyped-def]
@@ -33,21 +35,27 @@ def worst_per_group(excess, group, n_groups, tolerance):  # type: ignore[no-unty
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _cholesky_solve(gram, gap, active, n, factor, y):  # type: ignore[no-untyped-def]
-    """Solve gram[active, active] y = gap[active]; returns the position of a dependent row, or -1."""
-    for i in range(n):
+def _factorise(gram, active, start, n, factor):  # type: ignore[no-untyped-def]
+    """Rows ``start`` to n - 1 of the Cholesky factor of gram[active, active]; False at a row that depends on earlier ones."""
+    for i in range(start, n):
         for j in range(i + 1):
             s = gram[active[i], active[j]]
             for k in range(j):
                 s -= factor[i, k] * factor[j, k]
             if i > j:
                 factor[i, j] = s / factor[j, j]
-            elif s <= 1e-10 * gram[active[i], active[i]]:
-                return i
+            elif s <= DEPENDENT * gram[active[i], active[i]]:
+                return False
             else:
                 factor[i, i] = np.sqrt(s)
+    return True
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _solve(factor, right, active, n, y):  # type: ignore[no-untyped-def]
+    """Solve gram[active, active] y = right[active]."""
     for i in range(n):
-        s = gap[active[i]]
+        s = right[active[i]]
         for k in range(i):
             s -= factor[i, k] * y[k]
         y[i] = s / factor[i, i]
@@ -56,106 +64,168 @@ def _cholesky_solve(gram, gap, active, n, factor, y):  # type: ignore[no-untyped
         for k in range(i + 1, n):
             s -= factor[k, i] * y[k]
         y[i] = s / factor[i, i]
-    return -1
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _leave(gram, active, position, n, factor):  # type: ignore[no-untyped-def]
+    """Take the row at ``position`` out of the active set."""
+    for i in range(position, n - 1):
+        active[i] = active[i + 1]
+    return _factorise(gram, active, position, n - 1, factor)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _descend(gram, gap, nu, active, n, factor, y):  # type: ignore[no-untyped-def]
+    """Minimise over the active rows; those that would go below zero leave. Returns how many are left."""
+    while True:
+        _solve(factor, gap, active, n, y)
+        length = 1.0
+        blocking = -1
+        for i in range(n):
+            if y[i] <= 0.0:
+                step = nu[active[i]] / (nu[active[i]] - y[i]) if nu[active[i]] > 0.0 else 0.0
+                if step < length or blocking < 0:
+                    length = step
+                    blocking = i
+        for i in range(n):
+            nu[active[i]] += length * (y[i] - nu[active[i]])
+        if blocking < 0:
+            return n
+        nu[active[blocking]] = 0.0
+        _leave(gram, active, blocking, n, factor)
+        n -= 1
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _exchange(gram, nu, active, n, factor, y, entering):  # type: ignore[no-untyped-def]
+    """Let a row enter that depends on the active ones: its multiplier grows, theirs make up for it, one reaches zero.
+
+    Returns False when none does: then no point meets all these rows.
+    """
+    _solve(factor, gram[entering], active, n, y)
+    length = np.inf
+    blocking = -1
+    for i in range(n):
+        if y[i] > DEPENDENT and nu[active[i]] < length * y[i]:
+            length = nu[active[i]] / y[i]
+            blocking = i
+    if blocking < 0:
+        return False
+    for i in range(n):
+        nu[active[i]] = max(nu[active[i]] - length * y[i], 0.0)
+    nu[entering] = length
+    nu[active[blocking]] = 0.0
+    active[n] = entering
+    if _leave(gram, active, blocking, n + 1, factor):
+        return True
+    nu[entering] = 0.0
+    return False
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _most_violated(gram, gap, nu, banned, scale, tolerance):  # type: ignore[no-untyped-def]
+    """The row without multiplier whose plane is farthest beyond ``tolerance``, or -1."""
+    best = tolerance
+    entering = -1
+    for i in range(len(gap)):
+        if nu[i] == 0.0 and not banned[i] and scale[i] > 0.0:
+            s = gap[i]
+            for k in range(len(gap)):
+                s -= gram[i, k] * nu[k]
+            if s > best * scale[i]:
+                best = s / scale[i]
+                entering = i
+    return entering
 
 
 @nb.njit(cache=True, error_model="numpy")
 def nonnegative_qp(gram, gap, nu):  # type: ignore[no-untyped-def]
     """min 1/2 nu' G nu - gap' nu, nu >= 0, by the active-set method of Lawson and Hanson, warm-started from ``nu``.
 
-    ``nu`` is overwritten by the solution; returns False when the iteration limit was met.
+    Rows that depend on active ones are exchanged for one of them. ``nu`` is overwritten by the solution; returns False
+    when the iteration limit was met.
     """
     m = len(gap)
-    inside = nu > 0.0
-    banned = np.zeros(m, np.bool_)
     active = np.empty(m, np.int64)
     factor = np.empty((m, m))
     y = np.empty(m)
-    tolerance = 1e-11 * (np.abs(gap).max() + 1e-300)
-    for _ in range(10 * m + 20):
-        for _ in range(20 * m + 50):
-            n = 0
-            for i in range(m):
-                if inside[i]:
-                    active[n] = i
-                    n += 1
-            dependent = _cholesky_solve(gram, gap, active, n, factor, y)
-            if dependent >= 0:
-                i = active[dependent]
-                inside[i] = False
-                banned[i] = True
-                nu[i] = 0.0
-                continue
-            length = 1.0
-            blocking = -1
-            for i in range(n):
-                if y[i] <= 0.0:
-                    step = nu[active[i]] / (nu[active[i]] - y[i]) if nu[active[i]] > 0.0 else 0.0
-                    if step < length or blocking < 0:
-                        length = step
-                        blocking = i
-            if blocking < 0:
-                nu[:] = 0.0
-                for i in range(n):
-                    nu[active[i]] = y[i]
-                break
-            for i in range(n):
-                nu[active[i]] += length * (y[i] - nu[active[i]])
-            inside[active[blocking]] = False
-            nu[active[blocking]] = 0.0
-            banned[:] = False
-        best = tolerance
-        entering = -1
-        for i in range(m):
-            if not inside[i] and not banned[i] and gram[i, i] > 0.0:
-                s = gap[i]
-                for k in range(m):
-                    s -= gram[i, k] * nu[k]
-                if s > best:
-                    best = s
-                    entering = i
+    scale = np.sqrt(np.diag(gram))
+    banned = np.zeros(m, np.bool_)
+    tolerance = 1e-300
+    n = 0
+    for i in range(m):
+        if scale[i] > 0.0:
+            tolerance = max(tolerance, 1e-11 * abs(gap[i]) / scale[i])
+        active[n] = i
+        if nu[i] > 0.0 and _factorise(gram, active, n, n + 1, factor):
+            n += 1
+        else:
+            nu[i] = 0.0
+    for _ in range(20 * m + 50):
+        n = _descend(gram, gap, nu, active, n, factor, y)
+        entering = _most_violated(gram, gap, nu, banned, scale, tolerance)
         if entering < 0:
             return True
-        inside[entering] = True
+        active[n] = entering
+        if _factorise(gram, active, n, n + 1, factor):
+            n += 1
+        elif not _exchange(gram, nu, active, n, factor, y, entering):
+            banned[entering] = True
     return False
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _dual_data(gradient, value, offset, mobility, gram, gap):  # type: ignore[no-untyped-def]
+    """Gram matrix of the rows of one step in the metric ``mobility``, and their excess at ``origin + offset``."""
+    m, n = gradient.shape
+    weighted = np.empty(n)
+    for i in range(m):
+        s = 0.0
+        for j in range(n):
+            s += gradient[i, j] * offset[j]
+            weighted[j] = gradient[i, j] * mobility[j]
+        gap[i] = value[i] + s
+        for k in range(i + 1):
+            s = 0.0
+            for j in range(n):
+                s += gradient[k, j] * weighted[j]
+            gram[i, k] = s
+            gram[k, i] = s
+
+
+@nb.njit(cache=True, error_model="numpy")
+def project_some(steps, first, gradient, value, origin, target, mobility, nu, point, price):  # type: ignore[no-untyped-def]
+    """Project each of ``steps`` on its rows.
+
+    min sum_j (z_j - target_j)^2 / (2 mobility_j)   s.t.   value_r + gradient_r (z - origin) <= 0   for the rows of the step
+
+    Rows ``first[t]:first[t + 1]`` belong to step t; ``gradient (M, n)``, ``value, nu (M,)``; ``origin, target, mobility,
+    point, price (K, n)``. Writes ``nu`` (warm start on entry), ``point`` = z and ``price`` = - gradient' nu. Returns the
+    number of steps whose active-set search did not finish.
+    """
+    n = target.shape[1]
+    unfinished = 0
+    for t in steps:
+        a = first[t]
+        b = first[t + 1]
+        price[t] = 0.0
+        if b > a:
+            gram = np.empty((b - a, b - a))
+            gap = np.empty(b - a)
+            _dual_data(gradient[a:b], value[a:b], target[t] - origin[t], mobility[t], gram, gap)
+            if not nonnegative_qp(gram, gap, nu[a:b]):
+                unfinished += 1
+            for i in range(a, b):
+                if nu[i] > 0.0:
+                    for j in range(n):
+                        price[t, j] -= nu[i] * gradient[i, j]
+        for j in range(n):
+            point[t, j] = target[t, j] + mobility[t, j] * price[t, j]
+    return unfinished
 
 
 @nb.njit(cache=True, error_model="numpy")
 def project_steps(first, gradient, value, origin, target, mobility, nu, point, price):  # type: ignore[no-untyped-def]
-    """Project each step on its rows.
-
-    min sum_j (z_j - target_j)^2 / (2 mobility_j)   s.t.   value_r + gradient_r (z - origin) <= 0   for its rows
-
-    Rows ``first[t]:first[t + 1]`` belong to step t; ``gradient (M, n)``, ``value, nu (M,)``; ``origin, target,
-    mobility, point, price (K, n)``. Writes ``nu`` (warm start on entry), ``point`` = z and ``price`` = - gradient'
-    nu. Returns the number of steps whose active-set search did not finish.
-    """
-    n_steps, n = target.shape
-    unfinished = 0
-    for t in range(n_steps):
-        a = first[t]
-        m = first[t + 1] - a
-        price[t] = 0.0
-        if m > 0:
-            gram = np.empty((m, m))
-            gap = np.empty(m)
-            for i in range(m):
-                s = value[a + i]
-                for j in range(n):
-                    s += gradient[a + i, j] * (target[t, j] - origin[t, j])
-                gap[i] = s
-                for k in range(i + 1):
-                    s = 0.0
-                    for j in range(n):
-                        s += gradient[a + i, j] * gradient[a + k, j] * mobility[t, j]
-                    gram[i, k] = s
-                    gram[k, i] = s
-            if not nonnegative_qp(gram, gap, nu[a : a + m]):
-                unfinished += 1
-            for i in range(m):
-                if nu[a + i] > 0.0:
-                    for j in range(n):
-                        price[t, j] -= nu[a + i] * gradient[a + i, j]
-        for j in range(n):
-            point[t, j] = target[t, j] + mobility[t, j] * price[t, j]
-    return unfinished
+    """``project_some`` for all steps."""
+    steps = np.arange(len(target))
+    return project_some(steps, first, gradient, value, origin, target, mobility, nu, point, price)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import grid
-from admmflex.dso._project import project_steps
+from admmflex.dso._project import project_some
 from admmflex.dso.rows import ComplexArray, Rows
 from admmflex.horizon import Array, IntArray
 from grid.limits import Limits
@@ -19,7 +19,7 @@ from grid.linear import Linearisation, linearise
 from grid.network import Network
 
 MAX_ADDING_ROUNDS = 12
-IDLE_LIMIT = 20  # rounds after which an idle row is forgotten
+IDLE_LIMIT = 8  # rounds after which an idle row is forgotten
 MAX_HALVINGS = 6
 
 
@@ -127,21 +127,16 @@ class Dso:
         """
         rows = self.rows
         point, price = target.copy(), np.zeros_like(target)
-        for adding in range(MAX_ADDING_ROUNDS):
-            if len(rows) or adding == 0:
-                project_steps(
-                    rows.first(self.n_steps),
-                    rows.gradient,
-                    rows.value,
-                    self.origin,
-                    target,
-                    mobility,
-                    rows.nu,
-                    point,
-                    price,
-                )
+        changed = np.arange(self.n_steps)
+        first = rows.first(self.n_steps)
+        for _ in range(MAX_ADDING_ROUNDS):
+            project_some(
+                changed, first, rows.gradient, rows.value, self.origin, target, mobility, rows.nu, point, price
+            )
             if not self.add_violated(point):
                 break
+            before, first = first, rows.first(self.n_steps)
+            changed = np.flatnonzero(np.diff(first) != np.diff(before))
         rows.count_idle()
         rows.drop_idle(IDLE_LIMIT)
         return point, price

@@ -10,23 +10,20 @@ import numpy as np
 
 from admmflex.horizon import Array
 from admmflex.results import complete, read
-from admmflex.summary import local_times
+from admmflex.summary import TITLES, local_times, prosumer_buses, summarise
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
 # Told apart with any colour vision: orange before, blue after (Okabe and Ito), grey limits.
-PLANS = (
-    ("_baseline", "uncoordinated", "#d55e00", "rgba(213,94,0,0.16)"),
-    ("", "coordinated", "#0072b2", "rgba(0,114,178,0.20)"),
-)
+BEFORE, AFTER = ("#d55e00", "rgba(213,94,0,0.16)"), ("#0072b2", "rgba(0,114,178,0.20)")
 LIMIT = "#444444"
 PANELS = (
     "Voltage: highest and lowest of all buses, pu",
     "{device} loading, %",
-    "Grid price of active power, range over the buses, ct/kWh",
-    "Grid price of reactive power, range over the buses, ct/kvarh",
+    "Grid price of active power, range over the prosumers' buses, ct/kWh",
+    "Grid price of reactive power, range over the prosumers' buses, ct/kvarh",
 )
 
 
@@ -48,7 +45,8 @@ def day(source: xr.Dataset | Path | str) -> go.Figure:
         subplot_titles=[title.format(device=device) for title in PANELS],
     )
     x, axis = _time_axis(data)
-    for suffix, name, line, fill in PLANS:
+    plans = _plans(data)
+    for suffix, name, line, fill in plans:
         if f"v_pu{suffix}" in data:
             v = data[f"v_pu{suffix}"].to_numpy()
             _band(figure, 1, x, v.min(axis=0), v.max(axis=0), name, line, fill, ".4f")
@@ -57,12 +55,19 @@ def day(source: xr.Dataset | Path | str) -> go.Figure:
             figure.add_scatter(x=x, y=_closed(worst), **_line(name, line, ".1f"), row=2, col=1)
     for row, name in ((3, "price_p"), (4, "price_q")):
         if name in data:
-            price = 100.0 * data[name].to_numpy()
-            _band(figure, row, x, price.min(axis=0), price.max(axis=0), "coordinated", *PLANS[1][2:], ".2f")
+            price = 100.0 * data[name].to_numpy()[prosumer_buses(data)]
+            _band(figure, row, x, price.min(axis=0), price.max(axis=0), *plans[-1][1:], ".2f")
     _limits(figure, data, rows, x)
     _mark_worst(figure, data, x)
     _style(figure, data, axis)
     return figure
+
+
+def _plans(data: xr.Dataset) -> list[tuple[str, str, str, str]]:
+    """Suffix of the variables, title and colours of the plans to show; one when nothing was coordinated."""
+    before = ("_baseline", "uncoordinated", *BEFORE)
+    method = data.attrs.get("method", "")
+    return [before] + [("", TITLES.get(method, "coordinated"), *AFTER)] * (method != "none")
 
 
 def write_day(data: xr.Dataset, folder: Path | str) -> Path | None:
@@ -160,23 +165,32 @@ def _mark_worst(figure: go.Figure, data: xr.Dataset, x: list[datetime]) -> None:
         return
     v = data["v_pu_baseline"].to_numpy()
     excess = np.maximum(v - data["v_max"].to_numpy()[:, None], data["v_min"].to_numpy()[:, None] - v)
-    bus, step = np.unravel_index(np.nanargmax(excess), excess.shape)
-    if excess[bus, step] <= 0.0:
+    if not (excess > 0.0).any():
         return
+    bus, step = np.unravel_index(np.nanargmax(excess), excess.shape)
     high = v[bus, step] > data["v_max"].to_numpy()[bus]
     figure.add_annotation(
         x=x[step], y=v[bus, step], text=f"{v[bus, step]:.4f} pu at bus {int(data['bus'][bus])}", showarrow=False,
-        font={"color": PLANS[0][2], "size": 12}, yshift=11 if high else -11, row=1, col=1,
+        font={"color": BEFORE[0], "size": 12}, yshift=11 if high else -11, row=1, col=1,
     )  # fmt: skip
+
+
+def _outcome(data: xr.Dataset) -> str:
+    """What the plans cost, and how often the uncoordinated one breaks a limit."""
+    texts = []
+    if data.attrs.get("method") != "none":
+        texts.append(f"cost {data.attrs['objective_eur']:.2f} EUR")
+    if "baseline_eur" in data.attrs:
+        steps = summarise(data).get("baseline", {}).get("steps_beyond_limits")
+        broken = f", limits broken in {steps} steps" if steps else ""
+        texts.append(f"uncoordinated {data.attrs['baseline_eur']:.2f} EUR{broken}")
+    return " · ".join(texts)
 
 
 def _style(figure: go.Figure, data: xr.Dataset, axis: dict[str, Any]) -> None:
     start = local_times(data)[0]
     name = data.attrs.get("name") or "Coordination"
-    cost = f"cost {data.attrs['objective_eur']:.2f} EUR"
-    if "baseline_eur" in data.attrs:
-        cost += f" (uncoordinated {data.attrs['baseline_eur']:.2f} EUR)"
-    about = f"{start.strftime('%A %d %B %Y')} · {data.sizes['prosumer']} prosumers · {cost}"
+    about = f"{start.strftime('%A %d %B %Y')} · {data.sizes['prosumer']} prosumers · {_outcome(data)}"
     if data.attrs["status"] != "optimal":
         about += f" · <b>{data.attrs['status'].replace('_', ' ')}</b>"
     heading = f"<b>{name}</b><br><span style='font-size:13px;color:#555'>{about}</span>"

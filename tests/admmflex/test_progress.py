@@ -4,11 +4,10 @@ import io
 import json
 import math
 
-import numpy as np
 import pytest
 from rich.console import Console
 
-from admmflex.progress import JsonLines, Lines, Live, Silent, elapsed, rounds_left
+from admmflex.progress import Clock, JsonLines, Lines, Live, Silent, elapsed, rounds_left
 
 RECORDS = [
     {
@@ -50,7 +49,7 @@ def test_plain_lines_hold_the_numbers(day):
     lines = stream.getvalue().splitlines()
     assert lines[0] == "day: 13 prosumers, 15 buses, 96 steps (admm)"
     assert lines[2].split()[:7] == ["1", "5.00e-01", "3.00e-01", "1.00e-02", "45.000", "+0.00500", "0"]
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_live_display_fits_80_columns_and_gives_the_terminal_back(day):
@@ -72,15 +71,35 @@ def test_silence(day, capsys):
 
 
 @pytest.mark.parametrize("factor", [0.3, 0.7, 0.95])
-def test_rounds_left_is_exact_when_the_ratio_falls_by_a_factor(factor):
-    ratios = 50.0 * factor ** np.arange(6)
-    expected = math.log(ratios[-1]) / -math.log(factor)
-    assert rounds_left(list(ratios)) == pytest.approx(max(expected, 0.0))
+@pytest.mark.parametrize("every", [1, 3])
+def test_rounds_left_is_exact_when_the_ratio_falls_by_a_factor(factor, every):
+    points = [(every * n, 50.0 * factor**n) for n in range(6)]
+    until = points[-1][0] + every * math.log(points[-1][1]) / -math.log(factor)
+    assert rounds_left(points, points[-1][0] + 1) == pytest.approx(max(until - points[-1][0] - 1, 0.0))
 
 
-@pytest.mark.parametrize("ratios", [[], [3.0, 2.0], [2.0, 2.0, 2.0], [1.5, 2.0, 4.0], [math.nan] * 5, [0.0, -1.0, 0.0]])
+@pytest.mark.parametrize("ratios", [[], [3.0], [2.0, 2.0, 2.0], [1.5, 2.0, 4.0], [math.inf]])
 def test_rounds_left_says_nothing_without_a_trend(ratios):
-    assert rounds_left(ratios) is None
+    assert rounds_left(list(enumerate(ratios)), len(ratios)) is None
+
+
+def test_a_mixed_plan_has_its_own_line_and_tells_when_it_ends():
+    """The change of the cost halves from mix to mix, to twice the target: one more mix is due."""
+    stream, clock = io.StringIO(), Clock({"targets": {"voltage_excess_pu": 1e-4, "cost_change": 1e-4}})
+    log, left = Lines(stream), None
+    cost = 100.0
+    for n in range(1, 14):
+        record = RECORDS[0] | {"iteration": n}
+        if n % 3 == 1:
+            cost -= 32e-2 * 0.5 ** (n // 3)
+            record |= {"mix_cost_eur": cost, "mix_voltage_excess_pu": 0.0}
+        clock.tick(record)
+        log.iteration(record)
+        left = rounds_left(clock._points, clock.rounds)
+    assert left == pytest.approx(3.0, abs=0.1)
+    mixed = [line for line in stream.getvalue().splitlines() if "mixed plan" in line]
+    assert len(mixed) == 5
+    assert mixed[-1].split() == ["mixed", "plan", f"{cost:.3f}", "0", "-"]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3.24, "3.2 s"), (65, "1:05 min"), (7800, "2:10 h"), (None, "-")])

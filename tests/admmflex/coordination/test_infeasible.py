@@ -1,0 +1,140 @@
+"""Days that nobody can meet are called infeasible, with a reason; hard ones that somebody can meet are not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from admmflex.assets.fixed_load import FixedLoad
+from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
+from admmflex.horizon import Array
+from admmflex.prosumers.prosumer import Prosumer
+from grid.limits import BRANCH, V_HIGH, V_LOW
+
+SOON = 20
+
+
+def heavier(one: Any, factor: Array | float) -> Any:
+    """The same day with all loads times ``factor``, a number or one for each step."""
+
+    def change(home: Prosumer) -> Prosumer:
+        loads = [
+            replace(asset, p_kw=asset.p_kw * factor, q_kvar=asset.q_kvar * factor)
+            if isinstance(asset, FixedLoad)
+            else asset
+            for asset in home.assets
+        ]
+        return replace(home, assets=tuple(loads))
+
+    return one.with_prosumers(change)
+
+
+def in_the_rain(one: Any, factor: float) -> Any:
+    """Loads of the day by hand times ``factor`` in the last step, where nothing but the battery of home 3 can help."""
+    return heavier(one, np.array([1.0, 1.0, factor]))
+
+
+@pytest.mark.parametrize("mixing", [True, False])
+@pytest.mark.parametrize("factor", [8.0, 20.0])
+def test_a_feeder_with_too_much_load(setting: Any, factor: float, mixing: bool) -> None:
+    """The voltage at the end falls too low in the last hour; the least possible excess is what full help leaves."""
+    one = in_the_rain(setting("hand/day"), factor)
+    found = one.run(**({} if mixing else {"mixing": None}))
+    assert one.central.status == "infeasible"
+    assert found.status == "infeasible"
+    assert found.rounds < SOON
+    assert found.shortfall.step == 2
+    named = {(row.step, row.kind, row.index) for row in one.central.rows}
+    assert (found.shortfall.step, found.shortfall.kind, found.shortfall.index) in named
+    assert "whatever the prosumers do" in found.shortfall.describe(one.study.limits, "13:00")
+    _, dso = one.parts()
+    best = np.full((5, 3), 0.0)
+    best[:, 2] = -2.0 * factor
+    best[2, 2] += 2.0
+    excess = float(dso.check(np.concatenate([best.T, np.zeros((3, 5))], axis=1)).worst[found.shortfall.kind == BRANCH])
+    assert_allclose(found.shortfall.amount, excess, rtol=2e-2)
+
+
+@pytest.mark.parametrize("mixing", [True, False])
+def test_a_feeder_that_is_just_not_overloaded(setting: Any, mixing: bool) -> None:
+    """With full help from the battery the voltage ends at its limit: no false alarm on either side of doubt."""
+    limit = 0.95
+    low, high = 1.0, 8.0
+    _, dso = setting("hand/day").parts()
+
+    def lowest(factor: float) -> float:
+        x = np.zeros((3, 10))
+        x[2, :5] = -2.0 * factor
+        x[2, 2] += 2.0
+        return float(np.abs(dso.power_flow(x, "bisect").v[:, 2]).min())
+
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if lowest(middle) > limit else (low, middle)
+    one = in_the_rain(setting("hand/day"), 0.995 * low)
+    found = one.run(**({} if mixing else {"mixing": None}))
+    assert one.central.status == "optimal"
+    assert found.status == "optimal"
+    assert_allclose(found.plan.cost, one.central.cost, rtol=2e-3)
+    beyond = in_the_rain(setting("hand/day"), 1.02 * low)
+    assert beyond.run(**({} if mixing else {"mixing": None})).status == "infeasible"
+
+
+@pytest.mark.parametrize("mixing", [True, False])
+def test_a_village_with_too_much_load(setting: Any, mixing: bool) -> None:
+    one = heavier(setting("rural1/check"), 9.0)
+    found = one.run(**({} if mixing else {"mixing": None}))
+    assert one.central.status == "infeasible"
+    assert found.status == "infeasible"
+    assert found.rounds < SOON
+    named = {(row.step, row.kind, row.index): row.excess for row in one.central.rows}
+    assert found.shortfall.step in {step for step, _, _ in named}
+    assert found.shortfall.kind in (V_LOW, BRANCH)
+    assert found.shortfall.amount > 0
+    assert found.lower_bound is None
+
+
+def test_days_that_can_be_met_raise_no_alarm(setting: Any) -> None:
+    """Tighter and tighter limits, as long as the central problem has an answer."""
+    base = setting("rural1/check")
+    for loading in (0.9, 0.8):
+        one = base.with_limits(0.95, 1.05, loading)
+        assert one.central.status == "optimal"
+        found = one.run()
+        assert found.status == "optimal"
+        assert found.plan.cost <= one.central.cost + 2e-3 * abs(one.central.cost)
+
+
+def test_violated_rows_point_to_where_help_is(setting: Any) -> None:
+    one = setting("hand/day")
+    _, dso = one.parts()
+    x = np.zeros((3, 10))
+    x[1, :5] = 25.0
+    dso.relinearise(x)
+    dso.add_violated(x)
+    violated, direction = violated_rows(dso, x)
+    assert set(dso.rows.kind[violated].tolist()) == {V_HIGH}
+    assert not direction[[0, 2]].any()
+    assert (direction[1, :5] < 0).all()
+    assert direction[1].min() == direction[1, 4] == pytest.approx(-1.0)
+    assert OVERWHELMING > 1e2
+
+
+def test_an_answer_that_mends_the_rows_proves_nothing(setting: Any) -> None:
+    one = setting("hand/day")
+    admm = one.admm()
+    dso, x = admm.dso, np.zeros((3, 10))
+    x[1, :5] = 25.0
+    dso.relinearise(x)
+    dso.add_violated(x)
+    violated, _ = violated_rows(dso, x)
+    assert judge(dso, admm.comm, violated, np.zeros((3, 10)), 0) is None
+    still = judge(dso, admm.comm, violated, x, 0)
+    assert isinstance(still, Shortfall)
+    assert (still.step, still.kind) == (1, V_HIGH)
+    assert_allclose(still.amount, dso.check(x).worst[0], atol=1e-9)
+    assert judge(dso, admm.comm, violated[:0], x, 0) is None

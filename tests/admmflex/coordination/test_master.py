@@ -1,0 +1,135 @@
+"""The structured interior point for mixing against HiGHS on the same linear program."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import linprog
+
+from admmflex.coordination.master import solve_master
+from admmflex.horizon import Array
+
+GAP = 1e-6  # of the largest spread of the costs, summed over the buses
+
+
+def highs(cost: Array, rows: Array, limit: Array, price: float) -> tuple[float, Array, Array]:
+    """Objective, multipliers of the rows (positive) and reduced costs of the weights."""
+    m, n_buses, n_answers = len(limit), *cost.shape
+    convex = np.kron(np.eye(n_buses), np.ones(n_answers))
+    found = linprog(
+        np.concatenate([cost.ravel(), np.full(m, price)]),
+        A_ub=np.hstack([rows.reshape(m, -1), -np.eye(m)]),
+        b_ub=limit,
+        A_eq=np.hstack([convex, np.zeros((n_buses, m))]),
+        b_eq=np.ones(n_buses),
+        method="highs",
+    )
+    assert found.status == 0
+    return found.fun, -found.ineqlin.marginals, found.lower.marginals[: cost.size]
+
+
+def draw(seed: int, m: int = 12, n_buses: int = 9, n_answers: int = 7) -> tuple[Array, Array, Array]:
+    """Answers that cost the more the better they keep to the rows; every third row is beyond all of them for odd seeds."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(m, n_buses, n_answers))
+    cost = rng.exponential(size=(n_buses, n_answers)) - 0.3 * rows.sum(axis=0) / m
+    weights = rng.dirichlet(np.ones(n_answers), n_buses)
+    limit = np.einsum("rbl,bl->r", rows, weights) + rng.exponential(0.2, m) * rng.integers(0, 2, m)
+    if seed % 2:
+        limit[::3] -= n_buses
+    return cost, rows, limit
+
+
+def assert_optimal(cost: Array, rows: Array, limit: Array, price: float) -> Array:
+    """On the simplex, at the cost of HiGHS, with multipliers that prove it; returns the multipliers."""
+    found = solve_master(cost, rows, limit, price)
+    least, _, _ = highs(cost, rows, limit, price)
+    assert found.weights.min() >= -1e-12
+    assert_allclose(found.weights.sum(axis=1), 1.0, atol=1e-9)
+    excess = np.maximum(np.einsum("rbl,bl->r", rows, found.weights) - limit, 0.0)
+    assert_allclose(found.slack, excess, atol=1e-9)
+    value = float(np.sum(cost * found.weights)) + price * float(excess.sum())
+    allowed = GAP * (float(np.ptp(cost, axis=1).sum()) + price * float(excess.sum()) + price * 1e-3)
+    assert abs(value - least) <= allowed
+    # weak duality: the multipliers alone give a bound from below
+    assert found.nu.min(initial=0.0) >= 0.0
+    assert found.nu.max(initial=0.0) <= price * (1 + 1e-6)
+    reduced = cost + np.tensordot(found.nu, rows, axes=1)
+    bound = float(reduced.min(axis=1).sum() - found.nu @ limit)
+    assert bound <= least + allowed
+    assert bound >= least - allowed
+    return found.nu
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_programs(seed: int) -> None:
+    assert_optimal(*draw(seed), 100.0)
+
+
+@pytest.mark.parametrize("seed", range(0, 12, 2))
+def test_multipliers_where_they_are_unique(seed: int) -> None:
+    """The optimum of random data is a vertex without ties, so that its multipliers are unique."""
+    cost, rows, limit = draw(seed, m=5, n_buses=12)
+    nu = assert_optimal(cost, rows, limit + 0.1, 100.0)
+    assert_allclose(nu, highs(cost, rows, limit + 0.1, 100.0)[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("difference", [0.0, 1e-12, 1e-9, 1e-6, 1e-3])
+def test_nearly_equal_rows(difference: float) -> None:
+    """Cuts of one current at neighbouring angles say nearly the same."""
+    rng = np.random.default_rng(3)
+    cost, rows, limit = draw(4, m=4)
+    rows = np.concatenate([rows, rows * (1 + difference * rng.normal(size=rows.shape)), rows])
+    assert_optimal(cost, rows, np.tile(limit, 3) + difference, 100.0)
+
+
+def test_rows_that_no_combination_meets_are_broken_by_the_least() -> None:
+    rows, limit = np.ones((1, 3, 4)), np.array([1.5])
+    found = solve_master(np.zeros((3, 4)), rows, limit, 10.0)
+    assert_allclose(found.slack, 1.5, atol=1e-9)
+    assert_allclose(found.nu, 10.0, rtol=1e-6)
+
+
+def test_rows_that_all_answers_meet_cost_nothing() -> None:
+    cost, rows, _ = draw(2)
+    found = solve_master(cost, rows, np.full(12, 1e3), 100.0)
+    assert_allclose(np.sum(found.weights * cost), cost.min(axis=1).sum(), atol=1e-5)
+    assert found.nu.max() < 1e-5
+
+
+def test_without_rows_everybody_takes_its_cheapest_answer() -> None:
+    cost, _, _ = draw(0)
+    found = solve_master(cost, np.zeros((0, *cost.shape)), np.zeros(0), 100.0)
+    assert_allclose(np.sum(found.weights * cost), cost.min(axis=1).sum())
+    assert_allclose(found.weights.sum(axis=1), 1.0)
+
+
+def test_one_answer_leaves_no_choice() -> None:
+    cost, rows, limit = draw(1, n_answers=1)
+    found = solve_master(cost, rows, limit, 100.0)
+    assert_allclose(found.weights, 1.0)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1e3, 1e6])
+def test_units_of_money_do_not_matter(size: float) -> None:
+    cost, rows, limit = draw(6)
+    small, plain = (solve_master(cost * s, rows, limit, 100.0 * s) for s in (size, 1.0))
+    assert_allclose(np.sum(small.weights * cost), np.sum(plain.weights * cost), rtol=1e-6)
+    assert_allclose(small.nu / size, plain.nu, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_costs_and_effects_of_very_different_size(seed: int) -> None:
+    """A town hall beside cottages: one bus costs and moves a thousand times as much as another."""
+    cost, rows, limit = draw(2 * seed)
+    size = 10.0 ** np.linspace(-2, 1, 9)
+    inside = np.einsum("rbl,b->r", rows, size) / rows.shape[2]
+    assert_optimal(cost * size[:, None], rows * size[None, :, None], inside + 0.1 * limit**2, 100.0)
+
+
+def test_equal_costs_are_shared_evenly() -> None:
+    """Without crossover the answer is the centre of what is equally cheap, not a corner of it."""
+    cost, rows = np.zeros((3, 4)), np.zeros((1, 3, 4))
+    found = solve_master(cost, rows, np.ones(1), 100.0)
+    assert_allclose(found.weights, 0.25, atol=1e-3)

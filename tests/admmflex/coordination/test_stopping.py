@@ -1,0 +1,65 @@
+"""Stopping tests look and change nothing."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from admmflex.coordination.settings import AdmmSettings
+from admmflex.coordination.stopping import STEADY_PRIMAL, STEADY_ROUNDS, meets_limits, settled, steady
+
+SETTINGS = AdmmSettings(cost_tolerance=1e-3, voltage_tolerance=1e-4, loading_tolerance=1e-3)
+
+
+def record(**changed: float) -> dict[str, Any]:
+    return {"primal": 0.0, "cost_eur": 10.0, "voltage_excess_pu": 0.0, "loading_excess": 0.0} | changed
+
+
+@pytest.mark.parametrize(
+    ("volts", "load", "good"),
+    [(0, 0, True), (1e-4, 1e-3, True), (1.1e-4, 0, False), (0, 1.1e-3, False), (np.inf, np.inf, False), (np.nan, 0, False)],
+)
+def test_a_plan_meets_the_limits_within_both_tolerances(volts: float, load: float, good: bool) -> None:
+    assert meets_limits(np.array([volts, load]), SETTINGS) is good
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "good"),
+    [(10, 10.005, True), (10, 10.02, False), (-10, -10.005, True), (0.0, 0.0, True), (0.0, 1.0, False), (1, -1, False)],
+)
+def test_settled_is_relative_whatever_the_sign(before: float, after: float, good: bool) -> None:
+    assert settled(before, after, SETTINGS) is good
+
+
+def test_steady_needs_all_of_the_last_rounds() -> None:
+    quiet = [record() for _ in range(STEADY_ROUNDS)]
+    assert steady(quiet, SETTINGS)
+    assert steady([record(cost_eur=99.0), *quiet], SETTINGS)
+    assert not steady(quiet[1:], SETTINGS)
+    assert not steady([], SETTINGS)
+
+
+@pytest.mark.parametrize("at", range(STEADY_ROUNDS))
+@pytest.mark.parametrize("fault", [{"cost_eur": 10.1}, {"voltage_excess_pu": 2e-4}, {"loading_excess": 2e-3}])
+def test_one_bad_round_is_enough_to_go_on(at: int, fault: dict[str, float]) -> None:
+    history = [record(**(fault if i == at else {})) for i in range(STEADY_ROUNDS)]
+    assert not steady(history, SETTINGS)
+
+
+def test_disagreement_counts_in_the_last_round_only() -> None:
+    history = [record(primal=1.0) for _ in range(STEADY_ROUNDS)]
+    assert not steady(history, SETTINGS)
+    history[-1]["primal"] = STEADY_PRIMAL
+    assert steady(history, SETTINGS)
+
+
+def test_tests_change_nothing() -> None:
+    history, excess = [record(cost_eur=float(i)) for i in range(6)], np.array([1e-5, 1e-5])
+    before, excess_before = deepcopy(history), excess.copy()
+    assert [steady(history, SETTINGS) for _ in range(3)] == [False] * 3
+    assert all(meets_limits(excess, SETTINGS) for _ in range(3))
+    assert history == before
+    assert (excess == excess_before).all()
