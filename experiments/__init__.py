@@ -1,4 +1,7 @@
-"""Studies that reproduce the numbers of the documentation: one folder each, with its command. Everybody gets one thread."""
+"""Studies that reproduce the numbers of the documentation: one folder each, with its command.
+
+Everybody gets one thread.
+"""
 
 import os
 

@@ -37,6 +37,21 @@ DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the da
 
 
 @dataclass(frozen=True)
+class Warm:
+    """Where a coordination left off, for the next one of the same prosumers and steps.
+
+    Args:
+        price: (2, B, K) [EUR/kWh, EUR/kvarh].
+        z: (2, n, K) the shares of the rank's prosumers [kW, kvar].
+        rho: the penalty.
+    """
+
+    price: Array
+    z: Array
+    rho: float
+
+
+@dataclass(frozen=True)
 class Coordinated:
     """What came out.
 
@@ -44,7 +59,7 @@ class Coordinated:
         status: "optimal", "infeasible" (``shortfall`` says why) or "not_converged".
         plan: of the rank's prosumers.
         price: (2, B, K) [EUR/kWh, EUR/kvarh].
-        baseline: what they do at no price.
+        baseline: what they do at no price; None after a warm start, which does not ask for it.
         lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
         rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
         history: one record per round.
@@ -53,12 +68,13 @@ class Coordinated:
     status: Status
     plan: Plan
     price: Array
-    baseline: Plan
+    baseline: Plan | None
     lower_bound: float | None
     shortfall: Shortfall | None
     rounds: int
     answers: int
     history: list[dict[str, Any]]
+    warm: Warm
 
 
 class Admm:
@@ -68,6 +84,7 @@ class Admm:
         community: the rank's prosumers.
         dso: the grid in the rank's steps.
         observe: told every round's record, on every rank.
+        warm: of an earlier coordination; without it the first answer is asked at no price.
     """
 
     def __init__(
@@ -77,6 +94,7 @@ class Admm:
         comm: Comm,
         settings: AdmmSettings,
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
+        warm: Warm | None = None,
     ) -> None:
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
         n_steps, n_buses = len(community.dt_h), len(dso.buses)
@@ -91,6 +109,11 @@ class Admm:
         self._price_norm = community.price_scale * float(
             np.sqrt(comm.sum(np.array([float(community.flexible.sum())]))[0])
         )
+        self.cold = warm is None
+        if warm is not None:
+            self.rho, self.price, self.z = warm.rho, warm.price.copy(), warm.z.copy()
+            self.bus_price = self.price.transpose(2, 0, 1).reshape(n_steps, -1)[self.steps].copy()
+            self.bus_z = self._sum_by_bus(self.z)
         self.memory = Memory()
         self.mixer: Mixer | None = None
         if settings.mixing is not None:
@@ -99,11 +122,12 @@ class Admm:
 
     def run(self) -> Coordinated:
         """Go round until the plan is good, the day is proven infeasible, or the rounds are used up."""
+        baseline: Plan | None = None
         best: tuple[Mix, Plan] | None = None
         before: Mix | None = None
         for iteration in range(1, self.settings.max_iterations + 1):
             plan, own = self._round(iteration)
-            if iteration == 1:
+            if iteration == 1 and self.cold:
                 baseline = plan
             mix, shortfall = self._mix(iteration, own)
             self._report(mix)
@@ -124,7 +148,7 @@ class Admm:
 
     def _round(self, iteration: int) -> tuple[Plan, Array]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""
-        own, cost = self._ask(self.price, FIRST_RHO if iteration == 1 else self.rho)
+        own, cost = self._ask(self.price, FIRST_RHO if iteration == 1 and self.cold else self.rho)
         population = self.community.population
         primal, dual = self._dso_step(population.y, own, iteration)
         excess = self.comm.largest(self.dso.check(own).worst)
@@ -160,7 +184,7 @@ class Admm:
     def _dso_step(self, y: Array, own: Array, iteration: int) -> tuple[float, float]:
         """Project the bus sums, move the prices, hand every prosumer its share; relative primal and dual residual."""
         relaxation = self.settings.relaxation if iteration > 1 else 1.0
-        if iteration == 1:
+        if iteration == 1 and self.cold:
             self.bus_z, self.z[:] = own.copy(), y
         every = self.settings.relinearise_every
         if iteration == 1 or (every and iteration % every == 0):
@@ -191,7 +215,8 @@ class Admm:
                 np.array([self.history[-1]["voltage_excess_pu"], self.history[-1]["loading_excess"]]), self.settings
             )
             return None, self._push(self.dso, own) if doubtful else None
-        if iteration < mixing.first or (iteration - mixing.first) % mixing.every:
+        first = mixing.first if self.cold else mixing.every
+        if iteration < first or (iteration - first) % mixing.every:
             return None, None
         mix = self.mixer.mix()
         if mix.slack > SLACK_TOLERANCE:
@@ -232,8 +257,11 @@ class Admm:
         earned = np.einsum("k,kj,kj->", dt, self.bus_price, own)
         return cost + float(self.comm.sum(np.array([self.dso.least_value(dt) - earned]))[0])
 
-    def _result(self, status: Status, plan: Plan, baseline: Plan, shortfall: Shortfall | None = None) -> Coordinated:
+    def _result(
+        self, status: Status, plan: Plan, baseline: Plan | None, shortfall: Shortfall | None = None
+    ) -> Coordinated:
+        warm = Warm(self.price, self.z, self.rho)
         bound = self._lower_bound() if self.settings.certify and status != "infeasible" else None
         return Coordinated(
-            status, plan, self.price, baseline, bound, shortfall, len(self.history), self.answers, self.history
+            status, plan, self.price, baseline, bound, shortfall, len(self.history), self.answers, self.history, warm
         )

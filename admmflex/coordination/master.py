@@ -116,18 +116,21 @@ class _Path:
         return np.concatenate([y @ self.rows + np.repeat(v, self.shape[1]), -y, y])
 
     def _factorise(self, weight: Array) -> tuple[tuple[Array, bool], Array, Array]:
-        """Cholesky factor of the rows' Schur complement; coupling to the convexity rows; their own diagonal."""
+        """Cholesky factor of the rows' Schur complement; coupling to the convexity rows; their own diagonal.
+
+        The Schur complement sums the spread of the answers around their weighted mean, bus by bus.
+        """
         n = self.rows.shape[1]
-        weighted = self.rows * weight[:n]
-        matrix = weighted @ self.rows.T
-        coupling = weighted.reshape(self.m, *self.shape).sum(axis=2)
-        own = weight[:n].reshape(self.shape).sum(axis=1)
-        matrix -= (coupling / own) @ coupling.T
+        by_bus, own = self.rows.reshape(self.m, *self.shape), weight[:n].reshape(self.shape)
+        coupling, total = np.einsum("mbl,bl->mb", by_bus, own), own.sum(axis=1)
+        spread = by_bus - (coupling / total)[:, :, None]
+        spread *= np.sqrt(own)
+        matrix = scipy.linalg.blas.dsyrk(1.0, spread.reshape(self.m, n).T, trans=1)
         diagonal = matrix.diagonal() + weight[n : n + self.m] + weight[n + self.m :]
         for shift in REGULARISATION:
             np.fill_diagonal(matrix, diagonal + shift * diagonal.max())
             try:
-                return scipy.linalg.cho_factor(matrix, check_finite=False), coupling, own
+                return scipy.linalg.cho_factor(matrix, check_finite=False), coupling, total
             except scipy.linalg.LinAlgError:
                 continue
         raise SolverError("the mixing of past answers met a singular system; run with mixing: false")

@@ -25,6 +25,7 @@ RELINEARISATIONS = 3
 ROW_ROUNDS = 6
 UNUSED = 1e-3  # weight at every bus below which an answer counts as not used
 SLACK_TOLERANCE = 1e-3  # [kW]
+ROOM = 0.02  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
 AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
 
 
@@ -78,8 +79,10 @@ class Mixer:
         """The cheapest combination of the recorded answers that meets the limits."""
         answers, costs = np.array(self.answers), np.array(self.costs)  # (L, K_own, 2 B), (L, B)
         x = answers[-1] if self.last is None else self.last
-        for _ in range(RELINEARISATIONS):
+        for relinearisation in range(RELINEARISATIONS):
             self.dso.relinearise(x)
+            if relinearisation == 0:
+                self.dso.drop_roomy(x, ROOM)
             self.dso.add_violated(x)
             weights, slack = self._solve(answers, costs)
             x = combine(weights, answers)

@@ -144,7 +144,7 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
     return Outcome(
         found.status,
         _collect(found.plan, community, ordered, comm),
-        _collect(found.baseline, community, ordered, comm),
+        _collect(found.baseline, community, ordered, comm) if found.baseline is not None else None,
         price,
         found.lower_bound,
         message,

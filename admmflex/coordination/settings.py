@@ -9,7 +9,10 @@ from admmflex.coordination.penalty import Balancing
 
 @dataclass(frozen=True)
 class MixingSettings:
-    """When past answers are mixed: from round ``first`` on, every ``every`` rounds, over at most ``window`` answers."""
+    """When past answers are mixed: from round ``first`` on, every ``every`` rounds, over at most ``window`` answers.
+
+    A warm start mixes from round ``every`` on.
+    """
 
     first: int = 9
     every: int = 3

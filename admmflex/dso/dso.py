@@ -19,7 +19,7 @@ from grid.linear import Linearisation, linearise
 from grid.network import Network
 
 MAX_ADDING_ROUNDS = 12
-IDLE_LIMIT = 8  # rounds after which an idle row is forgotten
+IDLE_LIMIT = 4  # rounds after which an idle row is forgotten
 MAX_HALVINGS = 6
 
 
@@ -110,6 +110,10 @@ class Dso:
         rows = self.rows
         excess = rows.value + np.einsum("mj,mj->m", rows.gradient, (x - self.origin)[rows.step])
         return np.asarray(excess / rows.scale)
+
+    def drop_roomy(self, x: Array, room_kw: float) -> None:
+        """Forget the rows that have more room than this at ``x``, measured as in ``excess_kw``."""
+        self.rows.keep(self.excess_kw(x) > -room_kw)
 
     def project(self, target: Array, mobility: Array) -> tuple[Array, Array]:
         """The DSO step: the nearest bus powers that the linearised grid can carry, and their prices.

@@ -96,11 +96,14 @@ class Rows:
 
     def drop_idle(self, longest: int) -> None:
         """Forget the rows whose multiplier was zero more than ``longest`` times in a row."""
-        keep = self.idle <= longest
-        if keep.all():
+        self.keep(self.idle <= longest)
+
+    def keep(self, kept: BoolArray) -> None:
+        """Forget all rows but these ``(M,)``."""
+        if kept.all():
             return
         for name in ("step", "kind", "index", "direction", "value", "nu", "idle", "gradient"):
-            setattr(self, name, getattr(self, name)[keep])
+            setattr(self, name, getattr(self, name)[kept])
         bucket = np.where(self.kind == BRANCH, np.round(np.angle(self.direction) * ANGLE_BUCKETS / (2 * np.pi)), 0)
         self.known = set(
             zip(self.step.tolist(), self.kind.tolist(), self.index.tolist(), bucket.astype(int).tolist(), strict=True)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 ROUNDS = 60  # no run stops before
-FLOOR = 1e-6
+RANGE = (-5.3, 0.3)  # powers of ten
+FLOOR = 10.0 ** RANGE[0]
 TARGET_LINE = 1e-3
 COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c9b400")  # dark to light with rho0
 KINDS = (("mixed past answers", "mix_"), ("the answers themselves, no mixing", ""))
@@ -101,7 +102,7 @@ def _style(figure: go.Figure) -> None:
         height=780,
         margin={"l": 70, "r": 20, "t": 100, "b": 60},
     )
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    figure.update_yaxes(type="log", range=RANGE, exponentformat="power", dtick=1)
     figure.update_yaxes(title_text="|cost - optimum| / |optimum|", col=1)
     figure.update_xaxes(range=[0, ROUNDS + 3])
     figure.update_xaxes(title_text="answers of each home", row=len(KINDS))

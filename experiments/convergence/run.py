@@ -24,6 +24,7 @@ from admmflex.coordination.central import CentralResult
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import meets_limits
 from admmflex.data.study import Study
+from admmflex.errors import SolverError
 from admmflex.horizon import Array
 from experiments import compare
 from experiments.benchmarks.common import versions
@@ -42,25 +43,28 @@ class Finding:
     Args:
         to_target: answers of each home up to the first plan within ``TARGET`` of the optimum that meets the limits in
             the AC power flow; None when the run stopped before.
+        end: the plan at the stop; None when a solver failed.
     """
 
     trial: Trial
     homes: int
     to_target: int | None
-    end: Compared
+    end: Compared | None
 
     @property
     def faults(self) -> str:
         """Which goal the run misses: the gap or the limits of the plan at its stop, the answers up to the target."""
+        if self.end is None:
+            return "solver failed"
         late = self.to_target is None or self.to_target > GOAL
         found = {self.end.status: self.end.status != "optimal", "gap": self.end.gap > TARGET, "answers": late}
         return ", ".join(name for name, missed in found.items() if missed)
 
     def record(self) -> dict[str, Any]:
         """The finding as it is written to JSON."""
-        trial = self.trial
+        trial, end = self.trial, {} if self.end is None else compare.record(self.end)
         named = {"factor": trial.factor, "value": trial.value, "day": trial.variant.day, "homes": self.homes}
-        return {**named, "answers_to_target": self.to_target, **compare.record(self.end), "missed": self.faults}
+        return {**named, "answers_to_target": self.to_target, **end, "missed": self.faults}
 
 
 @cache
@@ -79,7 +83,10 @@ def find(trial: Trial) -> Finding:
     """Run a trial."""
     day, best = study(trial.variant), optimum(trial.variant.reference)
     settings = trial.settings(day)
-    outcome, seconds = compare.by_price(day, settings)
+    try:
+        outcome, seconds = compare.by_price(day, settings)
+    except SolverError:
+        return Finding(trial, len(day.prosumers), None, None)
     first = answers_to_target(outcome.history, best[0].cost, settings)
     return Finding(trial, len(day.prosumers), first, compare.compared(day, outcome, seconds, best))
 
@@ -107,18 +114,19 @@ def table(findings: Sequence[Finding]) -> Table:
         *("day", "factor", "value", "homes", "to 0.1 %", "at stop", "gap", "certified", "over V, pu", "over I, %", "s"),
         "misses",
     )
-    before: tuple[str, str] | None = None
-    for one in findings:
-        trial, end = one.trial, one.end
+    for one, after in zip(findings, [*findings[1:], None], strict=True):
+        trial, answers = one.trial, "-" if one.to_target is None else str(one.to_target)
         group = (trial.variant.day, trial.factor)
-        if before is not None and group != before:
-            shown.add_section()
-        answers = "-" if one.to_target is None else str(one.to_target)
-        numbers = f"{end.voltage_pu:.1e}", f"{100 * end.loading:.4f}", f"{end.seconds:.2f}"
-        gaps = percent(end.gap), percent(end.certified)
-        shown.add_row(*group, trial.value, str(one.homes), answers, str(end.answers), *gaps, *numbers, one.faults)
-        before = group
+        last = after is None or (after.trial.variant.day, after.trial.factor) != group
+        shown.add_row(*group, trial.value, str(one.homes), answers, *_cells(one.end), one.faults, end_section=last)
     return shown
+
+
+def _cells(end: Compared | None) -> list[str]:
+    if end is None:
+        return ["-"] * 6
+    numbers = [f"{end.voltage_pu:.1e}", f"{100 * end.loading:.4f}", f"{end.seconds:.2f}"]
+    return [str(end.answers), percent(end.gap), percent(end.certified), *numbers]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -89,7 +89,15 @@ def check_power_flow(data: xr.Dataset, folder: Path, steps: list[int]) -> None:
     for step in steps:
         net.sgen.loc[plants, "p_mw"] = data["p_kw"].to_numpy()[:, step] / 1000
         net.sgen.loc[plants, "q_mvar"] = data["q_kvar"].to_numpy()[:, step] / 1000
-        pp.runpp(net, tolerance_mva=1e-10, trafo_model="t", trafo_loading="current")
+        start = "dc" if len(net.trafo) else "flat"  # its DC start divides by the reactance, which cables by hand lack
+        pp.runpp(
+            net,
+            init=start,
+            calculate_voltage_angles=True,
+            tolerance_mva=1e-10,
+            trafo_model="t",
+            trafo_loading="current",
+        )
         assert_allclose(data["v_pu"][:, step], net.res_bus.vm_pu.loc[data["bus"].to_numpy()], atol=1e-6)
         theirs = np.concatenate([net.res_line.loading_percent, net.res_trafo.loading_percent]) / 100
         assert_allclose(np.sort(data["loading"][:, step]), np.sort(theirs), atol=1e-6)
@@ -153,7 +161,7 @@ def test_a_result_file_can_be_checked_without_us(hand: Write, tmp_path: Path, me
     check_assets(data)
     assert cost(data) == pytest.approx(data.attrs["objective_eur"], abs=1e-6)
     over = float((data["v_pu"] - data["v_max"]).max())
-    assert (over > 5e-3) if method == "none" else (over < 1e-4)
+    assert (over > 1e-3) if method == "none" else (over < 1e-4)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["steps_beyond_limits"] == (1 if method == "none" else 0)
     assert summary["baseline"]["steps_beyond_limits"] == 1
@@ -240,7 +248,7 @@ def test_an_interrupted_run_leaves_its_history_and_no_result(hand: Write, tmp_pa
     assert [path.name for path in out.iterdir()] == ["history.jsonl"]
 
 
-HEAVY = {i: {"load": {"p_kw": 30}} for i in range(5)}
+HEAVY, THICK = ({i: {"load": {"p_kw": power}} for i in range(5)} for power in (30, 45))
 DARK = {i: {"pv": {"kwp": 25, "avail_kw": [6, 22, 0], "curtailable": False}} for i in range(5)}
 
 
@@ -249,7 +257,11 @@ DARK = {i: {"pv": {"kwp": 25, "avail_kw": [6, 22, 0], "curtailable": False}} for
     ("homes", "sections", "limit"),
     [
         (HEAVY, {}, r"voltage at bus 5 'home 5' at 2016-06-01 1[123]:00"),
-        (HEAVY, {"limits": {"v_min": 0.5, "v_max": 1.05}}, r"current of line 0 'cable to home 1' .*2016-06-01 1[13]:00"),
+        (
+            THICK,
+            {"limits": {"v_min": 0.5, "v_max": 1.05}},
+            r"current of line 0 'cable to home 1' .*2016-06-01 1[13]:00",
+        ),
         (DARK, {}, r"voltage at bus 5 'home 5' at 2016-06-01 12:00"),
     ],
     ids=["too much load", "too much current", "too much sun"],
@@ -311,7 +323,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "short profile": ({"homes": {1: {"load": {"p_kw": [2, 2]}}}}, ["load 'home 2 load': p_kw has shape (2,)"]),
     "negative resistance": ({"net": negative_resistance}, ["r_ohm_per_km = -0.16", "line 2"]),
     "length not a number": ({"net": not_a_number}, ["length_km = nan", "line 1"]),
-    "cut-off bus": ({"net": cut_off}, ["prosumer 'home 5': bus = 5 is not a supplied bus"]),
+    "cut-off bus": ({"net": cut_off}, ["bus 5 'home 5': cut off from the slack"]),
     "duplicate names": ({"homes": {1: {"name": "home 1"}}}, ["prosumer 'home 1': 2 prosumers have this name"]),
     "e_start outside its band": (
         {"homes": {0: {"battery": BATTERY | {"e_start_kwh": 7.2}}}},
@@ -331,9 +343,8 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {
             "homes": {0: {"load": {"p_kw": [2, 1]}, "name": "home 2"}, 3: {"battery": BATTERY | {"eta_c": 7}}},
             "net": cut_off,
-            "limits": {"v_min": 1.02, "v_max": 1.05},
         },
-        ["shape (2,)", "2 prosumers have this name", "eta_c = 7", "bus = 5 is not", "slack voltage 1 pu"],
+        ["shape (2,)", "2 prosumers have this name", "eta_c = 7", "cut off from the slack"],
     ),
 }
 

@@ -72,12 +72,12 @@ def linearised_optimum(one: Any, admm: Any) -> float:
         own.append(block)
         high.append(home.high)
         low.append(home.low)
-    table = np.concatenate(own)
-    scale = rows.scale
+    table, scale = np.concatenate([*own, *(-block for block in own), grid_rows / rows.scale[:, None]]), rows.scale
+    right = np.concatenate([*high, *(-a for a in low), limit / scale])
     found = linprog(
         np.concatenate([home.cost for home in homes]),
-        A_ub=np.concatenate([table, -table, grid_rows / scale[:, None]]),
-        b_ub=np.concatenate([*high, *(-a for a in low), limit / scale]),
+        A_ub=table[np.isfinite(right)],
+        b_ub=right[np.isfinite(right)],
         bounds=np.stack([np.concatenate([h.x_min for h in homes]), np.concatenate([h.x_max for h in homes])], axis=1),
     )
     assert found.status == 0

@@ -38,50 +38,66 @@ def in_the_rain(one: Any, factor: float) -> Any:
     return heavier(one, np.array([1.0, 1.0, factor]))
 
 
+def lowest(one: Any, factor: float) -> tuple[float, float]:
+    """Voltage [pu] and loading excess in the rain when home 3 gives all its battery has, by AC power flow."""
+    x = np.zeros((3, 10))
+    x[2, :5] = -2.0 * factor
+    x[2, 2] += 2.0
+    _, dso = one.parts()
+    return float(np.abs(dso.power_flow(x).v[:, 2]).min()), float(dso.check(x).loading[2])
+
+
 @pytest.mark.parametrize("mixing", [True, False])
-@pytest.mark.parametrize("factor", [8.0, 20.0])
+@pytest.mark.parametrize("factor", [12.0, 20.0])
 def test_a_feeder_with_too_much_load(setting: Any, factor: float, mixing: bool) -> None:
-    """The voltage at the end falls too low in the last hour; the least possible excess is what full help leaves."""
+    """The voltage at the end falls too low in the last hour, whatever the battery does."""
     one = in_the_rain(setting("hand/day"), factor)
     found = one.run(**({} if mixing else {"mixing": None}))
     assert one.central.status == "infeasible"
     assert found.status == "infeasible"
     assert found.rounds < SOON
-    assert found.shortfall.step == 2
-    named = {(row.step, row.kind, row.index) for row in one.central.rows}
-    assert (found.shortfall.step, found.shortfall.kind, found.shortfall.index) in named
-    assert "whatever the prosumers do" in found.shortfall.describe(one.study.limits, "13:00")
-    _, dso = one.parts()
-    best = np.full((5, 3), 0.0)
-    best[:, 2] = -2.0 * factor
-    best[2, 2] += 2.0
-    excess = float(dso.check(np.concatenate([best.T, np.zeros((3, 5))], axis=1)).worst[found.shortfall.kind == BRANCH])
-    assert_allclose(found.shortfall.amount, excess, rtol=2e-2)
+    named = {(row.step, row.kind, row.index): row.excess for row in one.central.rows}
+    short = found.shortfall
+    assert (short.step, short.kind, short.index) == (2, V_LOW, 5)
+    assert (short.step, short.kind, short.index) in named
+    # the best plan found is no better than full help, and not much worse than what the central problem leaves
+    best = 0.95 - lowest(one, factor)[0]
+    assert best * (1 - 1e-3) <= short.excess
+    assert short.least_kw > 0
+    text = short.describe(one.study.limits, one.study.horizon.label(short.step))
+    assert "home 5" in text
+    assert "2016-06-01 13:00" in text
+
+
+@pytest.fixture(scope="module")
+def edge(setting: Any) -> float:
+    """The load factor at which full help from the battery just keeps the voltage."""
+    low, high = 1.0, 12.0
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if lowest(setting("hand/day"), middle)[0] > 0.95 else (low, middle)
+    return low
 
 
 @pytest.mark.parametrize("mixing", [True, False])
-def test_a_feeder_that_is_just_not_overloaded(setting: Any, mixing: bool) -> None:
-    """With full help from the battery the voltage ends at its limit: no false alarm on either side of doubt."""
-    limit = 0.95
-    low, high = 1.0, 8.0
-    _, dso = setting("hand/day").parts()
-
-    def lowest(factor: float) -> float:
-        x = np.zeros((3, 10))
-        x[2, :5] = -2.0 * factor
-        x[2, 2] += 2.0
-        return float(np.abs(dso.power_flow(x, "bisect").v[:, 2]).min())
-
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if lowest(middle) > limit else (low, middle)
-    one = in_the_rain(setting("hand/day"), 0.995 * low)
+def test_a_feeder_that_is_just_not_overloaded(setting: Any, edge: float, mixing: bool) -> None:
+    """No false alarm at 99.5 % of what can be met."""
+    one = in_the_rain(setting("hand/day"), 0.995 * edge)
     found = one.run(**({} if mixing else {"mixing": None}))
     assert one.central.status == "optimal"
     assert found.status == "optimal"
     assert_allclose(found.plan.cost, one.central.cost, rtol=2e-3)
-    beyond = in_the_rain(setting("hand/day"), 1.02 * low)
-    assert beyond.run(**({} if mixing else {"mixing": None})).status == "infeasible"
+
+
+@pytest.mark.parametrize("mixing", [True, False])
+def test_a_feeder_that_is_just_overloaded(setting: Any, edge: float, mixing: bool) -> None:
+    """Found at 102 % of what can be met."""
+    one = in_the_rain(setting("hand/day"), 1.02 * edge)
+    found = one.run(**({} if mixing else {"mixing": None}))
+    assert one.central.status == "infeasible"
+    assert found.status == "infeasible"
+    assert found.rounds < SOON
+    assert found.shortfall.step == 2
 
 
 @pytest.mark.parametrize("mixing", [True, False])
@@ -92,14 +108,16 @@ def test_a_village_with_too_much_load(setting: Any, mixing: bool) -> None:
     assert found.status == "infeasible"
     assert found.rounds < SOON
     named = {(row.step, row.kind, row.index): row.excess for row in one.central.rows}
-    assert found.shortfall.step in {step for step, _, _ in named}
-    assert found.shortfall.kind in (V_LOW, BRANCH)
-    assert found.shortfall.amount > 0
+    short = found.shortfall
+    assert short.step in {step for step, _, _ in named}
+    assert short.kind in (V_LOW, BRANCH)
+    assert short.excess > 0
+    assert short.limits > 1
     assert found.lower_bound is None
 
 
 def test_days_that_can_be_met_raise_no_alarm(setting: Any) -> None:
-    """Tighter and tighter limits, as long as the central problem has an answer."""
+    """Tighter and tighter ratings, as long as the central problem has an answer."""
     base = setting("rural1/check")
     for loading in (0.9, 0.8):
         one = base.with_limits(0.95, 1.05, loading)
@@ -132,9 +150,9 @@ def test_an_answer_that_mends_the_rows_proves_nothing(setting: Any) -> None:
     dso.relinearise(x)
     dso.add_violated(x)
     violated, _ = violated_rows(dso, x)
-    assert judge(dso, admm.comm, violated, np.zeros((3, 10)), 0) is None
-    still = judge(dso, admm.comm, violated, x, 0)
+    assert judge(dso, admm.comm, violated, x, np.zeros((3, 10)), 0) is None
+    still = judge(dso, admm.comm, violated, x, x, 0)
     assert isinstance(still, Shortfall)
     assert (still.step, still.kind) == (1, V_HIGH)
-    assert_allclose(still.amount, dso.check(x).worst[0], atol=1e-9)
-    assert judge(dso, admm.comm, violated[:0], x, 0) is None
+    assert_allclose(still.excess, dso.check(x).worst[0], atol=1e-9)
+    assert judge(dso, admm.comm, violated[:0], x, x, 0) is None
