@@ -33,7 +33,7 @@ ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario
 
 TERMINAL = "ADMMFLEX_TERMINAL"
 """For the ranks: 1 when what they write reaches a terminal, 0 when not. They write to mpirun and cannot see it."""
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Options:
 
 def main() -> None:
     """Entry point of ``admmflex`` and ``python -m admmflex``."""
-    for name in _THREADS:  # before numpy is imported: matrices are small, and ranks share the cores
+    for name in THREADS:  # before numpy is imported: matrices are small, and ranks share the cores
         os.environ.setdefault(name, "1")
     app()
 
@@ -130,22 +130,27 @@ def _study(path: Path, method: Method | None) -> Study:
 
 
 def _run_ranks(options: Options, ranks: int) -> int:
-    """Check the input here, which also fills the cache of networks, then start the ranks."""
+    """Check the input here, which also fills the cache of networks, start the ranks, and tell what they found.
+
+    The table is not theirs to print: mpirun does not keep their two streams in order.
+    """
     from admmflex.errors import ExitCode
     from admmflex.launch import launch
+    from admmflex.results import read
 
     _study(options.scenario, options.method)
-    seen = sys.stdout.isatty() and sys.stderr.isatty()
-    code = launch(ranks, options.arguments(), {TERMINAL: str(int(seen))})
+    code = launch(ranks, options.arguments(), {TERMINAL: str(int(sys.stderr.isatty()))})
     if code == ExitCode.RANK_LOST:
         typer.echo(f"{options.scenario}: a rank was lost; nothing was decided", err=True)
+    elif code != ExitCode.BAD_INPUT:
+        _tell(read(options.folder), options)
     return code
 
 
 def _run_here(options: Options) -> int:
     """Run in this process, which may be one rank of many; rank 0 speaks."""
     from admmflex.errors import ExitCode
-    from admmflex.launch import own_rank
+    from admmflex.launch import launched, own_rank
 
     speaks = own_rank() == 0
     scenario = _load(options.scenario, options.method)  # before the slow import of what solves it
@@ -153,13 +158,21 @@ def _run_here(options: Options) -> int:
 
     observer = _observer(options, speaks)
     try:
+        if not _compiled():
+            observer.message("first run on this machine: compiling takes a minute or two, once")
         result = coordinate(scenario, out=options.folder, observer=observer)
     finally:
         observer.close()
-    if speaks:
+    if speaks and not launched():
         _tell(result, options)
     codes = {"optimal": ExitCode.OK, "infeasible": ExitCode.INFEASIBLE, "not_converged": ExitCode.NOT_CONVERGED}
     return codes[result.status]
+
+
+def _compiled() -> bool:
+    """Whether numba has kernels of an earlier run."""
+    package = Path(__file__).parent
+    return "NUMBA_CACHE_DIR" in os.environ or any(package.glob("*/__pycache__/*.nbi"))
 
 
 def _observer(options: Options, speaks: bool) -> Display:

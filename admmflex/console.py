@@ -71,7 +71,8 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
     if "answers_per_prosumer" in summary:
         found.append(f"answers per prosumer   {summary['answers_per_prosumer']}")
     if summary.get("gap") is not None:
-        found.append(f"gap at most            {100.0 * summary['gap']:.3f} %")
+        gap = summary["gap"]  # below zero: the bound belongs to limits that were linearised elsewhere
+        found.append(f"gap at most            {f'{100.0 * gap:.3f} %' if gap >= 0.0 else 'not known'}")
     timing = summary.get("timing", {})
     if "total_s" in timing:
         solving = f", {elapsed(timing['solve_s'])} of it solving" if "solve_s" in timing else ""

@@ -76,6 +76,11 @@ def launch(ranks: int, arguments: Sequence[str], environment: dict[str, str] | N
         return int(status.read_text(encoding="utf-8"))
 
 
+def launched() -> bool:
+    """Whether ``launch`` started this process; it will tell what was found."""
+    return STATUS_FILE in os.environ
+
+
 def leave(code: int) -> int:
     """Leave the exit code for ``launch``, if it started this process; return what to exit with."""
     name = os.environ.get(STATUS_FILE)

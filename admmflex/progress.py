@@ -132,7 +132,9 @@ class Live:
         self._console = console
         self._clock = Clock()
         self._recent: deque[Record] = deque(maxlen=rows)
-        self._display = Display(console=console, refresh_per_second=8, transient=True)
+        self._display = Display(
+            get_renderable=self._picture, console=console, refresh_per_second=4, transient=True, redirect_stdout=False
+        )
         self._left: float | None = None
         self._title = ""
 
@@ -140,12 +142,10 @@ class Live:
         self._clock = Clock(info)
         self._title = opening(info)
         self._display.start()
-        self._display.update(self._picture())
 
     def iteration(self, record: Record) -> None:
         self._left = self._clock.tick(record)
         self._recent.append(record)
-        self._display.update(self._picture())
 
     def message(self, text: str) -> None:
         self._console.print(text, style="dim", highlight=False)

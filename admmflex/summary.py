@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _COPIED = (
-    "status", "name", "method", "objective_eur", "baseline_eur", "lower_bound_eur", "gap", "answers_per_prosumer", "message",
-    "seed", "timezone",
+    "status", "name", "method", "objective_eur", "baseline_eur", "lower_bound_eur", "gap", "answers_per_prosumer",
+    "message", "seed", "timezone",
 )  # fmt: skip
 TITLES = {"central": "solved as one problem", "none": "uncoordinated"}
 """What to call the plan of a method; the others coordinate."""

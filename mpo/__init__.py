@@ -1,1 +1,1 @@
-"""Explicit solutions of multiparametric linear and quadratic programs: an optimisation library that knows nothing of power systems."""
+"""Explicit solutions of multiparametric linear and quadratic programs; knows nothing of power systems."""

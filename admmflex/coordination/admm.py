@@ -100,6 +100,7 @@ class Admm:
         n_steps, n_buses = len(community.dt_h), len(dso.buses)
         self.n_buses, self.steps = n_buses, own_steps(n_steps, comm.rank, comm.size)
         self.rho, self.answers = settings.rho, 0
+        self.bound: float | None = None
         self.history: list[dict[str, Any]] = []
         self.z = np.zeros_like(community.population.y)
         self.price = np.zeros((2, n_buses, n_steps))
@@ -166,14 +167,14 @@ class Admm:
         )
         return Plan(population.y.copy(), population.state(), cost, excess), own
 
-    def _ask(self, price: Array, rho: float, *, remember: bool = True) -> tuple[Array, float]:
+    def _ask(self, price: Array, rho: float) -> tuple[Array, float]:
         """One answer of every prosumer: bus sums of the own steps ``(K_own, 2 B)``, and the cost of all."""
         community = self.community
         y = community.population.answer(price, self.z, rho)
         self.answers += 1
         own = self._sum_by_bus(y)
         bus_cost = self.comm.sum(community.by_bus(community.population.cost(), self.n_buses))
-        if self.mixer is not None and remember:
+        if self.mixer is not None:
             self.memory.record(community.population, self.mixer.record(own, bus_cost))
         return own, float(bus_cost.sum())
 
@@ -218,6 +219,8 @@ class Admm:
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
             return None, None
+        if self.settings.certify:
+            self._certify()
         mix = self.mixer.mix()
         if mix.slack > SLACK_TOLERANCE:
             shortfall = self._push(self.mixer.dso, mix.x)
@@ -247,21 +250,26 @@ class Admm:
             record["mix_slack_kw"] = mix.slack
         self.observe(record)
 
-    def _lower_bound(self) -> float:
-        """A bound from below by weak duality, for the limits as last linearised.
+    def _certify(self) -> None:
+        """Ask at the plain price, rho = 0: a bound from below by weak duality, and an extreme answer for the mix.
 
         sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
+
+        The limits are those of the last linearisation; the best bound of the run is kept.
         """
-        own, cost = self._ask(self.price, 0.0, remember=False)
+        own, cost = self._ask(self.price, 0.0)
         dt = self.community.dt_h[self.steps]
         earned = np.einsum("k,kj,kj->", dt, self.bus_price, own)
-        return cost + float(self.comm.sum(np.array([self.dso.least_value(dt) - earned]))[0])
+        bound = cost + float(self.comm.sum(np.array([self.dso.least_value(dt) - earned]))[0])
+        self.bound = bound if self.bound is None else max(self.bound, bound)
 
     def _result(
         self, status: Status, plan: Plan, baseline: Plan | None, shortfall: Shortfall | None = None
     ) -> Coordinated:
         warm = Warm(self.price, self.z, self.rho)
-        bound = self._lower_bound() if self.settings.certify and status != "infeasible" else None
+        if self.settings.certify and self.bound is None:
+            self._certify()
+        bound = None if status == "infeasible" else self.bound
         return Coordinated(
             status, plan, self.price, baseline, bound, shortfall, len(self.history), self.answers, self.history, warm
         )

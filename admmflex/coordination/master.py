@@ -79,7 +79,7 @@ class _Path:
 
     def follow(self) -> float:
         """Go to the end of the path; the relative complementarity gap there."""
-        gap = np.inf
+        gap = before = np.inf
         for _ in range(MAX_STEPS):
             primal = (
                 self.limit - self._forward(self.x),
@@ -88,8 +88,9 @@ class _Path:
             dual = self.cost - self._transposed(self.y, self.v) - self.z
             gap = float(self.x @ self.z) / (1.0 + abs(float(self.cost @ self.x)))
             infeasible = float(np.abs(primal[0]).max()) / (1.0 + float(np.abs(self.limit).max()))
-            if gap < TOLERANCE and infeasible < TOLERANCE:
-                break
+            if gap < TOLERANCE and (infeasible < TOLERANCE or infeasible >= before):
+                break  # rows that are nearly equal keep a little infeasibility, and it would grow
+            before = infeasible
             self._step(primal, dual)
         return gap
 
@@ -128,7 +129,7 @@ class _Path:
         matrix = scipy.linalg.blas.dsyrk(1.0, spread.reshape(self.m, n).T, trans=1)
         diagonal = matrix.diagonal() + weight[n : n + self.m] + weight[n + self.m :]
         for shift in REGULARISATION:
-            np.fill_diagonal(matrix, diagonal + shift * diagonal.max())
+            np.fill_diagonal(matrix, (1.0 + shift) * diagonal)
             try:
                 return scipy.linalg.cho_factor(matrix, check_finite=False), coupling, total
             except scipy.linalg.LinAlgError:

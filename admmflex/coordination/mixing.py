@@ -23,8 +23,8 @@ from admmflex.horizon import Array
 
 RELINEARISATIONS = 3
 ROW_ROUNDS = 6
-UNUSED = 1e-3  # weight at every bus below which an answer counts as not used
 SLACK_TOLERANCE = 1e-3  # [kW]
+COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
 ROOM = 0.02  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
 AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
 
@@ -63,14 +63,14 @@ class Mixer:
     def record(self, x: Array, bus_cost: Array) -> int | None:
         """Keep an answer: bus powers of the own steps ``(K_own, 2 B)`` and the cost at every bus ``(B,)``.
 
-        Returns the position of the answer that had to make room: the oldest that the last mix did not use, or None.
+        Returns the position of the answer that had to make room, the one that the last mix used least, or None.
         """
         self.answers.append(x.copy())
         self.costs.append(bus_cost.copy())
         self.used.append(1.0)
         if len(self.answers) <= self.window:
             return None
-        leaving = next((i for i, used in enumerate(self.used) if used < UNUSED), 0)
+        leaving = int(np.argmin(self.used))
         for kept in (self.answers, self.costs, self.used):
             del kept[leaving]
         return leaving
@@ -105,7 +105,7 @@ class Mixer:
             result = self.comm.broadcast(result)
             weights = result[:-1].reshape(n_answers, n_buses)
             x = combine(weights, answers)
-            added = self.comm.sum(np.array([float(self.dso.add_violated(x))]))
+            added = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE))]))
             if added[0] == 0:
                 break
         return weights, float(result[-1])

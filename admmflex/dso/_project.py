@@ -36,7 +36,7 @@ def worst_per_group(excess, group, n_groups, tolerance):  # type: ignore[no-unty
 
 @nb.njit(cache=True, error_model="numpy")
 def _factorise(gram, active, start, n, factor):  # type: ignore[no-untyped-def]
-    """Rows ``start`` to n - 1 of the Cholesky factor of gram[active, active]; False at a row that depends on earlier ones."""
+    """Rows ``start`` to n - 1 of the Cholesky factor of gram[active, active]; False at a row that depends on others."""
     for i in range(start, n):
         for j in range(i + 1):
             s = gram[active[i], active[j]]
@@ -197,11 +197,11 @@ def _dual_data(gradient, value, offset, mobility, gram, gap):  # type: ignore[no
 def project_some(steps, first, gradient, value, origin, target, mobility, nu, point, price):  # type: ignore[no-untyped-def]
     """Project each of ``steps`` on its rows.
 
-    min sum_j (z_j - target_j)^2 / (2 mobility_j)   s.t.   value_r + gradient_r (z - origin) <= 0   for the rows of the step
+    min sum_j (z_j - target_j)^2 / (2 mobility_j)   s.t.  value_r + gradient_r (z - origin) <= 0  for the rows of a step
 
-    Rows ``first[t]:first[t + 1]`` belong to step t; ``gradient (M, n)``, ``value, nu (M,)``; ``origin, target, mobility,
-    point, price (K, n)``. Writes ``nu`` (warm start on entry), ``point`` = z and ``price`` = - gradient' nu. Returns the
-    number of steps whose active-set search did not finish.
+    Rows ``first[t]:first[t + 1]`` belong to step t; ``gradient (M, n)``, ``value, nu (M,)``; ``origin, target,
+    mobility, point, price (K, n)``. Writes ``nu`` (warm start on entry), ``point`` = z and ``price`` = - gradient' nu.
+    Returns the number of steps whose active-set search did not finish.
     """
     n = target.shape[1]
     unfinished = 0

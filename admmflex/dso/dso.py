@@ -100,10 +100,10 @@ class Dso:
         assert self.lin is not None
         return self.lin.dv(*self.spread(x - self.origin))
 
-    def add_violated(self, x: Array) -> int:
-        """Add the rows that ``x`` violates most; returns how many."""
+    def add_violated(self, x: Array, coarse: float = 1.0) -> int:
+        """Add the rows that ``x`` violates most, beyond ``coarse`` times the tolerances; returns how many."""
         assert self.lin is not None
-        return self.rows.add_violated(self.lin, self.deviation(x))
+        return self.rows.add_violated(self.lin, self.deviation(x), coarse)
 
     def excess_kw(self, x: Array) -> Array:
         """Linearised excess of every row at ``x``, over the effect of 1 kW (or kvar) at the bus that moves it most."""

@@ -80,9 +80,12 @@ class Rows:
         if len(self):
             self.value, self.gradient = self._linearised(lin, self.step, self.kind, self.index, self.direction)
 
-    def add_violated(self, lin: Linearisation, dv: ComplexArray) -> int:
-        """Add, per step and feeder, the rows that the linearised voltages ``V0 + dv (n, K)`` violate most; how many."""
-        step, kind, index, direction = self._violated(lin, dv)
+    def add_violated(self, lin: Linearisation, dv: ComplexArray, coarse: float = 1.0) -> int:
+        """Add, per step and feeder, the rows that the linearised voltages ``V0 + dv (n, K)`` violate most; how many.
+
+        ``coarse`` multiplies the tolerances.
+        """
+        step, kind, index, direction = self._violated(lin, dv, coarse)
         bucket = np.where(kind == BRANCH, np.round(np.angle(direction) * ANGLE_BUCKETS / (2 * np.pi)), 0).astype(int)
         keys = list(zip(step.tolist(), kind.tolist(), index.tolist(), bucket.tolist(), strict=True))
         fresh = [i for i, key in enumerate(keys) if key not in self.known]
@@ -120,15 +123,17 @@ class Rows:
         gp, gq = lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b)
         return row.value, np.concatenate([gp[:, self.buses], gq[:, self.buses]], axis=1)
 
-    def _violated(self, lin: Linearisation, dv: ComplexArray) -> tuple[IntArray, IntArray, IntArray, ComplexArray]:
+    def _violated(
+        self, lin: Linearisation, dv: ComplexArray, coarse: float
+    ) -> tuple[IntArray, IntArray, IntArray, ComplexArray]:
         magnitude = np.abs(lin.v) + (np.conj(lin.v) * dv).real / np.abs(lin.v)
         magnitude[0] = np.nan  # the slack is given
         current = self.limits.loading(lin.v + dv)
-        grid = self.limits.network
+        grid, volts = self.limits.network, coarse * VOLTAGE_TOLERANCE
         found = [
-            (V_HIGH, *worst_per_group(magnitude - grid.v_max[:, None], *self.bus_group, VOLTAGE_TOLERANCE)),
-            (V_LOW, *worst_per_group(grid.v_min[:, None] - magnitude, *self.bus_group, VOLTAGE_TOLERANCE)),
-            (BRANCH, *worst_per_group(np.abs(current) - 1.0, *self.end_group, LOADING_TOLERANCE)),
+            (V_HIGH, *worst_per_group(magnitude - grid.v_max[:, None], *self.bus_group, volts)),
+            (V_LOW, *worst_per_group(grid.v_min[:, None] - magnitude, *self.bus_group, volts)),
+            (BRANCH, *worst_per_group(np.abs(current) - 1.0, *self.end_group, coarse * LOADING_TOLERANCE)),
         ]
         step = np.concatenate([s for _, s, _ in found])
         index = np.concatenate([i for _, _, i in found])

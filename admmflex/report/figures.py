@@ -182,7 +182,7 @@ def _outcome(data: xr.Dataset) -> str:
         texts.append(f"cost {data.attrs['objective_eur']:.2f} EUR")
     if "baseline_eur" in data.attrs:
         steps = summarise(data).get("baseline", {}).get("steps_beyond_limits")
-        broken = f", limits broken in {steps} steps" if steps else ""
+        broken = f", limits broken in {steps} step{'s' * (steps > 1)}" if steps else ""
         texts.append(f"uncoordinated {data.attrs['baseline_eur']:.2f} EUR{broken}")
     return " · ".join(texts)
 

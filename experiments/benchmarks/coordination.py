@@ -1,9 +1,9 @@
 """The whole day of a town: price coordination against one big linear program.
 
-Ours is everything from the prosumers and the grid as read to the plan: building the data of the answers, all rounds, and
-the lower bound. The peers get the linear program of all homes and of the grid linearised at our solution, built beforehand,
-with only the rows that mattered to us: they neither search for the rows nor relinearise. ``agreement`` is the relative
-difference of the costs. A peer that is stopped gives a lower bound of the ratio.
+Ours is everything from the prosumers and the grid as read to the plan: building the data of the answers, all rounds,
+and the lower bound. The peers get the linear program of all homes and of the grid linearised at our solution, built
+beforehand, with only the limits that are near there: they neither search for the rows nor relinearise. ``agreement`` is
+the relative difference of the costs. A peer that is stopped gives a lower bound of the ratio.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from admmflex.comm import SerialComm
 from admmflex.coordination.schemes import Outcome, Sorted, by_prices
 from admmflex.coordination.whole import Block
 from admmflex.data.study import Study
-from admmflex.dso import Dso
 from admmflex.horizon import Array
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
@@ -49,7 +48,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Solved:
-    """Seconds and cost of a peer; ``finished`` is False when the time limit stopped it (then the cost means nothing)."""
+    """Seconds and cost of a peer; when the time limit stopped it, it is not ``finished`` and the cost means nothing."""
 
     seconds: float
     cost: float
@@ -123,7 +122,9 @@ def whole(study: Study, y: Array) -> tuple[Whole, int]:
     block = Block.of(programs, ordered.bus, len(ordered.buses), study.horizon.steps)
     G, h = grid_rows(study, ordered, y)
     n_x, n_z = len(block.cost), len(block.z0)
-    A = sp.bmat([[block.A, None], [-block.Z, sp.identity(n_z)], [sp.csr_matrix((len(h), n_x)), G]]).tocsr()
+    own, none = sp.csr_matrix((len(block.low), n_z)), sp.csr_matrix((len(h), n_x))
+    sums = sp.hstack([-block.Z, sp.identity(n_z)])
+    A = sp.csr_matrix(sp.vstack([sp.hstack([block.A, own]), sums, sp.hstack([none, G])]))
     free = np.full(n_z, np.inf)
     return Whole(
         cost=np.concatenate([block.cost, np.zeros(n_z)]),

@@ -1,12 +1,13 @@
 """The DSO step: the nearest bus powers that a radial grid can carry, against PIQP on the sparse tree form.
 
-500 buses, 96 steps, two homes at every bus; the targets settle from round to round as in a coordination. Both project on
-the limits of the same linear grid: the differential of the power flow at no load, which on lines without charging is
+500 buses, 96 steps, two homes at every bus; the targets settle from round to round as in a coordination. Both project
+on the limits of the same linear grid: the differential of the power flow at no load, which on lines without charging is
 
     P_i = p_i + sum of P over the children,     v_i = v_parent + (r_i P_i + x_i Q_i) / v_0,     |v| within its limits
 
-(Q likewise). Loadings are discs; ours cuts them where the answer leaves them, and the peer is given just these cuts,
-without having to search for them. It is set up once for each step and gets a new linear cost in every round.
+(Q likewise). Loadings are discs; ours cuts them where the answer leaves them, and the peer is given just the cuts that
+ours holds in the round, without having to search for them. It is set up once for each step and gets a new linear cost
+in every round.
 ``agreement`` is the largest difference of a bus power [kW, kvar].
 """
 
@@ -30,7 +31,7 @@ from experiments.benchmarks.synthetic import town
 from grid import BRANCH
 from grid.network import S_BASE_KVA, Network
 
-BUSES, STEPS, ROUNDS, RHO = 500, 96, 6, 0.05
+BUSES, STEPS, ROUNDS, RHO = 500, 96, 10, 0.05
 LOOSE = 2.0  # limit of a cut that our working set does not hold in a round
 
 
@@ -45,12 +46,12 @@ class Cuts:
 
 @dataclass(frozen=True)
 class Projected:
-    """Points of every round ``(R, K, 2 B)`` [kW, kvar], seconds ``(R,)``, cuts of every step, which steps a limit binds."""
+    """Points ``(R, K, 2 B)`` [kW, kvar], seconds ``(R,)``, cuts of every step, where a limit binds ``(R, K)``."""
 
     points: Array
     seconds: Array
     cuts: list[Cuts]
-    binding: Array
+    binding: BoolArray
 
 
 def rows() -> list[Row]:
@@ -196,7 +197,8 @@ def tree_form(network: Network) -> sp.csc_matrix:
     flow_p = [one, none, child - one, none, none]
     flow_q = [none, one, none, child - one, none]
     drop = [none, none, r, x, child.T - one]
-    return sp.bmat([flow_p, flow_q, drop]).tocsc()
+    blocks = [sp.hstack(row) for row in (flow_p, flow_q, drop)]
+    return sp.csc_matrix(sp.vstack(blocks))
 
 
 def _cut_rows(study: Study, cuts: Cuts) -> sp.csc_matrix:
@@ -209,4 +211,4 @@ def _cut_rows(study: Study, cuts: Cuts) -> sp.csc_matrix:
     P = sp.csc_matrix((sign * cuts.direction.real, (place, own)), shape=(count, n))
     Q = sp.csc_matrix((-sign * cuts.direction.imag, (place, own)), shape=(count, n))
     none = sp.csc_matrix((count, n))
-    return sp.hstack([none, none, P, Q, none]).tocsc()
+    return sp.csc_matrix(sp.hstack([none, none, P, Q, none]))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 ROUNDS = 60  # no run stops before
-RANGE = (-5.3, 0.3)  # powers of ten
+RANGE = (-5.3, -0.5)  # powers of ten
 FLOOR = 10.0 ** RANGE[0]
 TARGET_LINE = 1e-3
 COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c9b400")  # dark to light with rho0

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from admmflex.coordination.admm import Coordinated
 from admmflex.coordination.central import CentralResult
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import meets_limits
@@ -31,6 +32,7 @@ from experiments.benchmarks.common import versions
 from experiments.compare import Compared, percent
 from experiments.convergence.figure import write_figure
 from experiments.convergence.trials import DEEP, QUICK, Trial, Variant, trials
+from experiments.convergence.warm import warmed
 
 TARGET = 1e-3  # of the gap
 GOAL = 30  # answers of each home
@@ -84,11 +86,24 @@ def find(trial: Trial) -> Finding:
     day, best = study(trial.variant), optimum(trial.variant.reference)
     settings = trial.settings(day)
     try:
-        outcome, seconds = compare.by_price(day, settings)
+        if trial.forecast is None:
+            outcome, seconds = compare.by_price(day, settings)
+            history, end = outcome.history, compare.compared(day, outcome, seconds, best)
+        else:
+            found, seconds = warmed(day, settings, trial.forecast)
+            history, end = found.history, _warm_end(found, seconds, best)
     except SolverError:
         return Finding(trial, len(day.prosumers), None, None)
-    first = answers_to_target(outcome.history, best[0].cost, settings)
-    return Finding(trial, len(day.prosumers), first, compare.compared(day, outcome, seconds, best))
+    return Finding(trial, len(day.prosumers), answers_to_target(history, best[0].cost, settings), end)
+
+
+def _warm_end(found: Coordinated, seconds: float, best: tuple[CentralResult, float]) -> Compared:
+    """The end of a warm run; the cost is the upper bound that mixing reports."""
+    volts, loading = map(float, found.plan.excess)
+    bound, rounds, cost = found.lower_bound, found.rounds, found.plan.cost
+    return Compared(
+        found.status, cost, best[0].cost, bound, volts, loading, rounds, found.answers, seconds, central_s=best[1]
+    )
 
 
 def answers_to_target(history: Sequence[Mapping[str, Any]], reference: float, settings: AdmmSettings) -> int | None:

@@ -21,7 +21,8 @@ RELAXATIONS = (1.0, 1.3, 1.6, 1.8)
 BIASES = (0.2, 0.5, 1.0, 5.0)
 SPLITS = (1, 2, 4)
 DEEP = ("rural1/check", "rural3/day")  # every factor
-WIDE = ("hand/day", "rural1/worst", "rural1/idle")  # rho0 only
+WIDE = ("hand/day", "rural1/worst", "rural1/idle")  # rho0, with and without mixing
+FORECASTS = (0.0, 0.05, 0.2)
 QUICK = ("rural1/check",)
 
 
@@ -47,12 +48,16 @@ class Variant:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run: ``factor`` is set to ``value``, everything else is at its default."""
+    """One run: ``factor`` is set to ``value``, everything else is at its default.
+
+    ``forecast`` is None for a cold start, or how much the forecast that the run starts from differs from the day.
+    """
 
     factor: str
     value: str
     variant: Variant
     changes: dict[str, Any] = field(default_factory=dict)
+    forecast: float | None = None
 
     def settings(self, study: Study) -> AdmmSettings:
         """The settings of the scenario with the changes of the trial."""
@@ -65,8 +70,10 @@ def trials(*, quick: bool) -> list[Trial]:
     found = [Trial("defaults", "", Variant(day)) for day in (*deep, *wide)]
     for day in (*deep, *wide):
         found += [Trial("rho0", f"{rho:g}", Variant(day), {"rho": rho}) for rho in RHOS]
+        found += [Trial("no mixing, rho0", f"{rho:g}", Variant(day), {"rho": rho, "mixing": None}) for rho in RHOS]
     for day in deep:
         found += _settings_varied(Variant(day)) + _costs_varied(day)
+        found += [Trial("warm start, forecast off by", f"{x:.0%}", Variant(day), forecast=x) for x in FORECASTS]
     found += [Trial("homes for one", str(parts), Variant(deep[-1], parts)) for parts in SPLITS]
     return found
 
@@ -77,7 +84,6 @@ def _settings_varied(variant: Variant) -> list[Trial]:
     vary += [("relaxation", f"{value:g}", {"relaxation": value}) for value in RELAXATIONS]
     vary += [("no balancing, rho0", f"{rho:g}", {"balancing": None, "rho": rho}) for rho in RHOS]
     vary += [("bias of the balancing", f"{bias:g}", {"balancing": Balancing(bias=bias)}) for bias in BIASES]
-    vary += [("no mixing, rho0", f"{rho:g}", {"mixing": None, "rho": rho}) for rho in RHOS]
     plain: dict[str, Any] = {"mixing": None}
     for name, more in (("linearised every", {}), ("no mixing, linearised every", plain)):
         vary += [(name, "never again" if not n else f"{n}", {"relinearise_every": n, **more}) for n in (0, 1, 5)]

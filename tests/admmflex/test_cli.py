@@ -1,18 +1,20 @@
 """The command line: exit codes, what goes to which stream, and ranks; the coordination itself is replaced."""
 
 import importlib.metadata
+import io
 import json
 import subprocess
 import sys
 import types
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from admmflex import launch as launcher
 from admmflex import results
-from admmflex.cli import app
-from admmflex.console import fault_list
+from admmflex.cli import THREADS, _console, app
+from admmflex.console import fault_list, summary_table
 from grid.errors import Fault, InputError
 
 SCENARIO = """\
@@ -68,6 +70,7 @@ def test_a_run_ends_with_the_table_and_the_paths(asked):
     assert "1.0495 pu" in done.stdout
     assert "99.0 %" in done.stdout
     assert "2.250 EUR" in done.stdout
+    assert "broken in 1 step" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= max(80, len(str(asked["folder"])) + 50)
     assert (asked["folder"] / "day.html").is_file()
     assert "day.html" in done.stdout.replace("\n", "")
@@ -103,6 +106,63 @@ def test_an_unknown_method_is_refused(asked):
     done = call(asked, "--method", "magic")
     assert done.exit_code == 2
     assert "magic" in done.stderr
+
+
+def test_the_table_of_ranks_is_printed_here_and_they_know_of_no_terminal(asked, day, monkeypatch):
+    def launch(ranks, arguments, environment):
+        asked["given"] = ranks, arguments, environment
+        results.write(day.result(), asked["folder"])
+        return 0
+
+    monkeypatch.setattr("admmflex.cli._study", lambda path, method: None)
+    monkeypatch.setattr(launcher, "launch", launch)
+    done = call(asked, "--ranks", "3", "--method", "admm")
+    assert done.exit_code == 0
+    assert "2.250 EUR" in done.stdout
+    assert (asked["folder"] / "day.html").is_file()
+    words = ["run", "day.yaml", "--out", str(asked["folder"]), "--method", "admm"]
+    assert asked["given"] == (3, words, {"ADMMFLEX_TERMINAL": "0"})
+
+
+def test_a_rank_that_was_launched_leaves_the_table_to_its_parent(asked, monkeypatch, tmp_path):
+    monkeypatch.setenv("ADMMFLEX_STATUS_FILE", str(tmp_path / "status"))
+    done = call(asked)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert (tmp_path / "status").read_text() == "0"
+
+
+@pytest.mark.parametrize(
+    ("told", "rank", "tty", "seen"),
+    [("1", "0", False, True), ("0", "0", True, False), (None, "0", True, False), (None, None, True, True)],
+)
+def test_a_rank_believes_what_it_is_told_about_the_terminal(monkeypatch, told, rank, tty, seen):
+    for name, value in (("ADMMFLEX_TERMINAL", told), ("OMPI_COMM_WORLD_RANK", rank)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: tty, raising=False)
+    assert _console(stream).is_terminal == seen
+
+
+def test_matrices_are_small_so_that_one_thread_is_enough(monkeypatch):
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    code = "import os, sys, admmflex.cli as cli; cli.app = lambda: print(*[os.environ[n] for n in cli.THREADS], "
+    code += "'numpy' in sys.modules); cli.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "4 1 1 False\n"
+
+
+def test_left_to_itself_there_is_one_plan_to_show(day):
+    data = day.dataset(v_pu=day.variables["v_pu"] + 0.01)
+    data.attrs["method"] = "none"
+    console = Console(file=io.StringIO(), width=80)
+    console.print(summary_table(results.result(data).summary))
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].split() == ["uncoordinated"]
+    assert lines[3].split() == ["limits", "broken", "in", "1", "step"]
 
 
 def test_only_rank_0_speaks(asked, monkeypatch):

@@ -67,3 +67,21 @@ def test_an_infeasible_day_shows_what_there_is(day, tmp_path, outputs):
     dropped += ["p_kw", "q_kvar", "asset_p_kw", "asset_q_kvar", "energy_kwh", "price_p", "price_q", "v_pu", "loading"]
     data = day.dataset("infeasible", drop=dropped)
     assert (write_day(data, tmp_path) is not None) == outputs
+
+
+def test_a_day_without_any_power_flow_can_still_be_drawn(day, tmp_path):
+    lost = {name: np.full_like(day.variables[name], np.nan) for name in day.variables if name.startswith("v_pu")}
+    assert write_day(day.dataset("infeasible", **lost), tmp_path) is not None
+
+
+def test_left_to_itself_there_is_one_plan(day):
+    data = day.dataset()
+    data.attrs["method"] = "none"
+    names = {trace.name for trace in draw(data).data}
+    assert {name.split(",")[0] for name in names} == {"uncoordinated", "limit"}
+
+
+def test_the_title_says_what_the_uncoordinated_day_breaks(day):
+    title = draw(day.dataset()).layout.title.text
+    assert "cost 2.25 EUR" in title
+    assert "uncoordinated 1.50 EUR, limits broken in 1 step" in title

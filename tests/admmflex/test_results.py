@@ -47,6 +47,12 @@ def test_every_variable_has_a_unit_a_meaning_and_a_place_in_the_document(day):
         assert {"units", "long_name"} <= variable.attrs.keys(), name
 
 
+def test_every_number_of_a_summary_has_a_place_in_the_document(day):
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for key in (*day.result(ranks=1, timing={}).summary, "steps_beyond_limits", "lower_bound_eur", "gap"):
+        assert f"`{key}`" in text, key
+
+
 def test_parameters_are_the_fields_of_the_assets_as_they_applied(day):
     data = day.dataset()
     assert_array_equal(data["eta_c"], [np.nan, np.nan, 0.95, np.nan])
@@ -130,13 +136,20 @@ def test_the_summary_names_the_worst_places(day):
     assert summary["price_p"] == {"min": -0.08, "max": 0.0}
     assert summary["residuals"] == {"primal": 1e-3, "dual": 2e-3, "rho": 0.01}
     assert summary["steps_without_power_flow"] == 0
+    assert (summary["steps_beyond_limits"], summary["baseline"]["steps_beyond_limits"]) == (0, 1)
+
+
+def test_only_prices_that_somebody_is_asked_count(day):
+    price = day.variables["price_p"].copy()
+    price[0] = 99.0  # the station, where nobody lives
+    assert results.result(day.dataset(price_p=price)).summary["price_p"] == {"min": -0.08, "max": 0.0}
 
 
 def test_a_step_without_power_flow_is_counted(day):
     v = day.variables["v_pu"].copy()
     v[:, 2] = np.nan
     summary = results.result(day.dataset("not_converged", v_pu=v)).summary
-    assert summary["steps_without_power_flow"] == 1
+    assert summary["steps_without_power_flow"] == summary["steps_beyond_limits"] == 1
     assert summary["highest_voltage"]["value"] == 1.0495
 
 

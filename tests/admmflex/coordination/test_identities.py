@@ -118,19 +118,25 @@ def test_with_one_binding_limit_prices_are_in_the_ratio_of_its_effects(finished:
     assert tried
 
 
-def test_by_hand_tariff_and_price_cancel_where_free_power_is_cut(setting: Any, finished: Any) -> None:
-    """The prices of the page beside the scenario, for p; the day has no reactive power that could move."""
-    one, _, found = finished["hand/day"]
-    assert_allclose(found.price[0, :, 1], [-0.0163, -0.0322, -0.0480, -0.0638, -0.0800], atol=3e-4)
-    assert_allclose(found.plan.y[0, :, 1], [20.0, 20.0, 18.0, 20.0, 13.297], atol=1e-3)
+@pytest.fixture(scope="module")
+def settled_by_hand(setting: Any) -> Any:
+    """The day by hand, for so many rounds that nothing moves any more."""
+    return setting("hand/day").run(mixing=None, cost_tolerance=0.0, max_iterations=100)
+
+
+def test_by_hand_tariff_and_price_cancel_where_free_power_is_cut(settled_by_hand: Any) -> None:
+    """Powers and prices of the page beside the scenario; home 5 is cut at 0.08 EUR/kWh."""
+    found = settled_by_hand
+    assert_allclose(found.price[0, :, 1], [-0.0163, -0.0322, -0.0480, -0.0638, -0.0800], atol=6e-5)
+    assert_allclose(found.plan.y[0, :, 1], [20.0, 20.0, 18.0, 20.0, 13.297], atol=2e-3)
     assert_allclose(found.plan.cost, -6.4237, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", DAYS)
+@pytest.mark.parametrize("name", ["hand/day", "rural1/idle", "rural1/worst"])
 def test_at_the_central_prices_marginal_curtailment_cancels_the_tariff(setting: Any, name: str) -> None:
     """... and where the price leaves the tariff positive, nothing is cut."""
     one = setting(name)
-    central, horizon = one.central, one.study.horizon
+    central = one.central
     marginal = 0
     for i, home in enumerate(one.study.prosumers):
         solar = [k for k, asset in enumerate(home.assets) if isinstance(asset, Pv)]
@@ -146,12 +152,9 @@ def test_at_the_central_prices_marginal_curtailment_cancels_the_tariff(setting: 
         assert (value[selling & (plan < 1e-4) & (avail > 1e-3)] <= 1e-6).all()
         assert (plan[selling & (value > 1e-4)] >= avail[selling & (value > 1e-4)] - 1e-4).all()
     assert marginal > 0
-    assert horizon.steps == central.y.shape[2]
 
 
-def test_prices_of_the_coordination_come_close_to_the_central_ones(setting: Any) -> None:
+def test_settled_prices_are_the_central_ones(setting: Any, settled_by_hand: Any) -> None:
     """On the day by hand the central prices are unique: one limit, one home that is cut."""
     one = setting("hand/day")
-    found = one.run(max_iterations=120, cost_tolerance=0.0)
-    central = one.central.price[:, one.ordered.buses]
-    assert_allclose(found.price[0], central[0], atol=1e-3)
+    assert_allclose(settled_by_hand.price[0], one.central.price[0, one.ordered.buses], atol=2e-5)

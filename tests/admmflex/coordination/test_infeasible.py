@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from admmflex.assets.fixed_load import FixedLoad
+from admmflex.coordination.admm import DOUBT_ROUNDS
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
 from admmflex.horizon import Array
 from admmflex.prosumers.prosumer import Prosumer
@@ -50,7 +51,7 @@ def lowest(one: Any, factor: float) -> tuple[float, float]:
 @pytest.mark.parametrize("mixing", [True, False])
 @pytest.mark.parametrize("factor", [12.0, 20.0])
 def test_a_feeder_with_too_much_load(setting: Any, factor: float, mixing: bool) -> None:
-    """The voltage at the end falls too low in the last hour, whatever the battery does."""
+    """At the end of the feeder the voltage falls too low, and then its first piece is overloaded, whatever the battery does."""
     one = in_the_rain(setting("hand/day"), factor)
     found = one.run(**({} if mixing else {"mixing": None}))
     assert one.central.status == "infeasible"
@@ -58,14 +59,13 @@ def test_a_feeder_with_too_much_load(setting: Any, factor: float, mixing: bool) 
     assert found.rounds < SOON
     named = {(row.step, row.kind, row.index): row.excess for row in one.central.rows}
     short = found.shortfall
-    assert (short.step, short.kind, short.index) == (2, V_LOW, 5)
+    assert short.step == 2
     assert (short.step, short.kind, short.index) in named
-    # the best plan found is no better than full help, and not much worse than what the central problem leaves
-    best = 0.95 - lowest(one, factor)[0]
-    assert best * (1 - 1e-3) <= short.excess
+    volts, loading = lowest(one, factor)  # the best plan found is no better than full help
+    assert short.excess >= (1 - 1e-3) * (0.95 - volts if short.kind == V_LOW else loading)
     assert short.least_kw > 0
     text = short.describe(one.study.limits, one.study.horizon.label(short.step))
-    assert "home 5" in text
+    assert ("home 5" if short.kind == V_LOW else "cable to home 1") in text
     assert "2016-06-01 13:00" in text
 
 
@@ -91,12 +91,12 @@ def test_a_feeder_that_is_just_not_overloaded(setting: Any, edge: float, mixing:
 
 @pytest.mark.parametrize("mixing", [True, False])
 def test_a_feeder_that_is_just_overloaded(setting: Any, edge: float, mixing: bool) -> None:
-    """Found at 102 % of what can be met."""
+    """Found at 102 % of what can be met; without mixing it may take a second question."""
     one = in_the_rain(setting("hand/day"), 1.02 * edge)
     found = one.run(**({} if mixing else {"mixing": None}))
     assert one.central.status == "infeasible"
     assert found.status == "infeasible"
-    assert found.rounds < SOON
+    assert found.rounds < SOON if mixing else found.rounds <= 2 * DOUBT_ROUNDS
     assert found.shortfall.step == 2
 
 

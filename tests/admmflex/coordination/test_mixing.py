@@ -46,13 +46,12 @@ def least_cost(one: Program, power: Array) -> float:
     """The least own cost of a home at these powers of its meter; infinite where it cannot do that."""
     equal = np.concatenate([one.P.toarray(), one.Q.toarray()])
     wanted = np.concatenate([power[0] - one.p0, power[1] - one.q0])
-    near = np.full(len(wanted), TOLERANCE)
-    found = linprog(
-        one.cost,
-        A_ub=np.concatenate([one.A.toarray(), -one.A.toarray(), equal, -equal]),
-        b_ub=np.concatenate([one.high + TOLERANCE, TOLERANCE - one.low, wanted + near, near - wanted]),
-        bounds=np.stack([one.x_min - TOLERANCE, one.x_max + TOLERANCE], axis=1),
-    )
+    table = np.concatenate([one.A.toarray(), -one.A.toarray(), equal, -equal])
+    right = np.concatenate([one.high, -one.low, wanted, -wanted]) + TOLERANCE
+    bounds = np.stack([one.x_min - TOLERANCE, one.x_max + TOLERANCE], axis=1)
+    if not len(one.cost):
+        return one.cost_constant if right.min() >= 0 else np.inf
+    found = linprog(one.cost, A_ub=table[np.isfinite(right)], b_ub=right[np.isfinite(right)], bounds=bounds)
     return found.fun + one.cost_constant if found.status == 0 else np.inf
 
 

@@ -20,7 +20,14 @@ def record(**changed: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("volts", "load", "good"),
-    [(0, 0, True), (1e-4, 1e-3, True), (1.1e-4, 0, False), (0, 1.1e-3, False), (np.inf, np.inf, False), (np.nan, 0, False)],
+    [
+        (0, 0, True),
+        (1e-4, 1e-3, True),
+        (1.1e-4, 0, False),
+        (0, 1.1e-3, False),
+        (np.inf, np.inf, False),
+        (np.nan, 0, False),
+    ],
 )
 def test_a_plan_meets_the_limits_within_both_tolerances(volts: float, load: float, good: bool) -> None:
     assert meets_limits(np.array([volts, load]), SETTINGS) is good

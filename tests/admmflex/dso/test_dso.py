@@ -146,7 +146,9 @@ def test_idle_rows_are_forgotten_and_found_again(dso_of: DsoOf) -> None:
         dso.project(0.01 * target, mobility)
         rows.drop_idle(longest)
         bucket = np.round(np.angle(rows.direction) * ANGLE_BUCKETS / (2 * np.pi)) * (rows.kind == BRANCH)
-        there = zip(rows.step.tolist(), rows.kind.tolist(), rows.index.tolist(), bucket.astype(int).tolist(), strict=True)
+        there = zip(
+            rows.step.tolist(), rows.kind.tolist(), rows.index.tolist(), bucket.astype(int).tolist(), strict=True
+        )
         assert rows.known == set(there)
         assert (np.diff(rows.step) >= 0).all()
         assert len({len(getattr(rows, name)) for name in ("step", "value", "gradient", "nu", "idle", "direction")}) == 1

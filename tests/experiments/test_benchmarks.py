@@ -1,0 +1,66 @@
+"""The benchmarks of the DSO step and of the whole day run and agree with their peers, on grids that take no time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import grid
+from experiments.benchmarks import coordination, dso
+from experiments.benchmarks.synthetic import town
+
+HIGHS = ("HiGHS", "highspy", lambda problem: coordination.highs(problem, "simplex", 60.0))
+CLARABEL = ("Clarabel", "clarabel", lambda problem: coordination.clarabel(problem, 60.0))
+
+
+def test_a_town_is_a_radial_grid_that_its_homes_overload() -> None:
+    study = town(40, 20, steps=24)
+    assert study.network.is_tree
+    assert study.network.feeder.max() >= 1
+    assert not [fault for home in study.prosumers for fault in home.faults(study.horizon)]
+    alone = dso.on_their_own(study, coordination.SerialComm(), lambda record: None).plan.y
+    voltage, loading = coordination.ac_excess(study, alone)
+    assert max(voltage, loading) > 1e-2
+
+
+def test_the_same_seed_gives_the_same_town() -> None:
+    first, again, other = town(10, 8, 4), town(10, 8, 4), town(10, 8, 4, seed=1)
+    assert np.array_equal(first.network.y_ff, again.network.y_ff)
+    assert not np.array_equal(first.network.y_ff, other.network.y_ff)
+
+
+def test_the_tree_form_is_the_differential_of_the_power_flow_at_no_load() -> None:
+    study, rng = town(20, 12, 1), np.random.default_rng(0)
+    network = study.network
+    n, none = network.n - 1, np.zeros((network.n, 1))
+    p, q = rng.normal(size=(2, network.n, 1))
+    dv = grid.linearise(network, network.v_no_load[:, None], none, none).dv(p, q)
+    form = dso.tree_form(network)
+    free = np.linalg.solve(form[:, 2 * n :].toarray(), -form[:, : 2 * n] @ np.concatenate([p[1:, 0], q[1:, 0]]))
+    assert_allclose(free[2 * n :], (np.conj(network.v_no_load[1:]) * dv[1:, 0]).real / abs(network.v_slack), atol=1e-12)
+
+
+def test_the_projection_agrees_with_the_peer() -> None:
+    pytest.importorskip("piqp")
+    rows = dso.compare(town(40, 20, steps=24), rounds=3)
+    assert len(rows) == 4
+    assert all(row.agreement < 1e-4 for row in rows), "kW"
+    assert all(row.ours_s > 0 and row.peer_s > 0 for row in rows)
+
+
+def test_the_coordination_agrees_with_the_whole_problem() -> None:
+    study = town(30, 14, steps=24)
+    simplex, interior = coordination.compare(study, [HIGHS, CLARABEL])
+    assert simplex.agreement < 2e-3
+    assert interior.agreement == pytest.approx(simplex.agreement, abs=1e-5)
+    outcome, _ = coordination.ours(study)
+    voltage, loading = coordination.ac_excess(study, outcome.plan.y)
+    assert voltage <= 1e-4
+    assert loading <= 1e-3
+
+
+def test_a_peer_that_is_stopped_says_so() -> None:
+    study = town(30, 14, steps=24)
+    problem, _ = coordination.whole(study, np.zeros((2, 30, 24)))
+    assert not coordination.highs(problem, "simplex", 0.0).finished

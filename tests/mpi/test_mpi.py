@@ -1,0 +1,92 @@
+"""One, three or four ranks agree on the same day; a failing rank ends all of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from admmflex import launch
+from admmflex.errors import InputError
+
+WORKER = Path(__file__).with_name("worker.py")
+ROOT = Path(__file__).parents[2]
+DAYS = ["hand/day", *(["rural1/check"] if importlib.util.find_spec("simbench") else [])]
+SECONDS = 100
+MIXED_KW = (
+    2e-5  # the linear program stops within 1e-8 of some 10 EUR, and a kilowatt of a step is worth 0.02 EUR/kWh 0.25 h
+)
+
+
+def start(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the worker under mpirun."""
+    try:
+        command = [str(launch.mpirun()), "-n", str(ranks), sys.executable, str(WORKER), *arguments]
+    except InputError:
+        pytest.skip("no MPI is installed")
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | launch._ENVIRONMENT | {"PYTHONPATH": path}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+@cache
+def alone(name: str, kind: str) -> dict[str, Any]:
+    """The outcome in this process, without MPI."""
+    spec = importlib.util.spec_from_file_location("worker", WORKER)
+    assert spec is not None
+    assert spec.loader is not None
+    worker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(worker)
+    found: dict[str, Any] = worker.coordinate(str(ROOT / "experiments" / f"{name}.yaml"), kind)
+    return found
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Folder with the outcomes of so many ranks, which are started once."""
+    known: dict[int, Path] = {}
+
+    def find(ranks: int) -> Path:
+        if ranks not in known:
+            known[ranks] = tmp_path_factory.mktemp(f"ranks{ranks}")
+            paths = [str(ROOT / "experiments" / f"{name}.yaml") for name in DAYS]
+            done = start(ranks, str(known[ranks]), *paths)
+            assert done.returncode == 0, done.stderr
+        return known[ranks]
+
+    return find
+
+
+@pytest.mark.parametrize("name", DAYS)
+@pytest.mark.parametrize("kind", ["mixing", "plain"])
+@pytest.mark.parametrize("ranks", [3, 4])
+def test_the_number_of_ranks_does_not_matter(together: Any, ranks: int, kind: str, name: str) -> None:
+    """Status, cost, plans, prices and bound; on the day by hand one of four ranks owns no step."""
+    one = alone(name, kind)
+    many = dict(np.load(together(ranks) / f"{Path(name).parent}-{kind}.npz"))
+    assert one["size"] == 1
+    assert many["size"] == ranks
+    assert many["status"] == one["status"]
+    assert many["answers"] == one["answers"]
+    for key in ("price", "cost", "baseline", "bound"):
+        assert_allclose(many[key], one[key], atol=1e-8, rtol=1e-8, err_msg=key)
+    assert_allclose(many["y"], one["y"], atol=MIXED_KW if kind == "mixing" else 1e-8)
+    assert many["differ"] == 0.0
+
+
+def test_a_failing_rank_ends_all_ranks_within_seconds_and_says_why() -> None:
+    started = time.monotonic()
+    done = start(3)
+    assert done.returncode != 0
+    assert "this rank fails on purpose" in done.stderr
+    assert time.monotonic() - started < 0.5 * SECONDS

@@ -1,0 +1,77 @@
+"""What every rank of the tests in test_mpi.py does: ``python worker.py <folder> <scenario>...``, or without arguments fail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from admmflex.comm import default_comm, own_steps
+
+KINDS: dict[str, dict[str, Any]] = {"mixing": {"max_iterations": 30}, "plain": {"mixing": None, "max_iterations": 20}}
+
+
+def coordinate(path: str, kind: str) -> dict[str, Any]:
+    """Agree on the day; ``differ`` says how far the outcomes of the ranks are apart."""
+    from admmflex import scenario  # not needed by ranks that only fail
+    from admmflex.coordination.schemes import by_prices
+    from admmflex.coordination.settings import AdmmSettings
+
+    study, settings = scenario.build(scenario.load(path)), AdmmSettings(**KINDS[kind])
+    comm = default_comm(study.horizon.steps)
+    found = by_prices(study, comm, lambda record: None, settings)
+    assert found.baseline is not None
+    result = {
+        "y": found.plan.y,
+        "price": found.price,
+        "cost": np.array([found.plan.cost]),
+        "baseline": found.baseline.y,
+        "bound": np.array([np.nan if found.lower_bound is None else found.lower_bound]),
+    }
+    apart = max(float(np.nanmax(np.abs(comm.broadcast(a.copy()) - a))) for a in result.values())
+    worst = float(comm.largest(np.array([apart]))[0])
+    return result | {"status": found.status, "answers": found.answers, "size": comm.size, "differ": worst}
+
+
+def exchange(n_steps: int) -> None:
+    """Every call of the communicator against what one process would compute from the data of all ranks."""
+    comm = default_comm(n_steps)
+    rng = np.random.default_rng(0)
+    everybody = rng.normal(size=(comm.size, n_steps, 3))
+    mine, own = everybody[comm.rank], own_steps(n_steps, comm.rank, comm.size)
+    total = everybody.sum(axis=0)
+    np.testing.assert_allclose(comm.scatter_steps(mine.copy()), total[own], atol=1e-14)
+    np.testing.assert_array_equal(comm.gather_steps(total[own].copy()), total)
+    np.testing.assert_allclose(comm.sum(mine.copy()), total, atol=1e-14)
+    np.testing.assert_array_equal(comm.largest(mine.copy()), everybody.max(axis=0))
+    parts = [everybody[rank][:rank] for rank in range(comm.size)]
+    np.testing.assert_array_equal(comm.stack(parts[comm.rank].copy()), np.concatenate(parts))
+    np.testing.assert_array_equal(comm.broadcast(mine.copy()), everybody[0])
+
+
+def fail() -> None:
+    """The last rank fails while the others wait for it."""
+    comm = default_comm(1)
+    if comm.rank == comm.size - 1:
+        raise RuntimeError("this rank fails on purpose")
+    comm.sum(np.zeros(1))
+
+
+def work(folder: Path, paths: list[str]) -> None:
+    """Everything that one start of the ranks is good for."""
+    for n_steps in (2, 7):
+        exchange(n_steps)
+    for path in paths:
+        for kind in KINDS:
+            result = coordinate(path, kind)
+            if default_comm(1).rank == 0:
+                np.savez(folder / f"{Path(path).parent.name}-{kind}.npz", **result)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        work(Path(sys.argv[1]), sys.argv[2:])
+    else:
+        fail()
