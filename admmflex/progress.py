@@ -110,7 +110,8 @@ class Lines:
         if self._clock.rounds == 0:
             self._say(f"{HEADING}    time    left")
         left = self._clock.tick(record)
-        self._say(f"{line(record)}{elapsed(self._clock.elapsed_s):>8}{elapsed(left):>8}")
+        times = (elapsed(seconds).removesuffix(" min") for seconds in (self._clock.elapsed_s, left))
+        self._say(line(record) + "".join(f"{text:>8}" for text in times))
         if mixed := mix_line(record):
             self._say(mixed)
 
@@ -132,11 +133,11 @@ class Live:
         self._console = console
         self._clock = Clock()
         self._recent: deque[Record] = deque(maxlen=rows)
+        self._left: float | None = None
+        self._title = ""
         self._display = Display(
             get_renderable=self._picture, console=console, refresh_per_second=4, transient=True, redirect_stdout=False
         )
-        self._left: float | None = None
-        self._title = ""
 
     def start(self, info: Record) -> None:
         self._clock = Clock(info)
@@ -166,7 +167,8 @@ class Live:
             if mixed := mix_line(record):
                 shown.append(Text(mixed, style="green" if self._clock.within(record) else ""))
         left = "" if self._left is None else f", about {elapsed(self._left)} left"
-        return Group(*shown, Text(f"{elapsed(self._clock.elapsed_s)}{left}", style="cyan"))
+        last = Text()  # mpirun passes on complete lines only
+        return Group(*shown, Text(f"{elapsed(self._clock.elapsed_s)}{left}", style="cyan"), last)
 
 
 HEADING = "round   primal     dual      rho   cost EUR voltage pu loading %"

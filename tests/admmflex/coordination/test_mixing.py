@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 from admmflex.comm import SerialComm
 from admmflex.coordination.admm import Admm
-from admmflex.coordination.mixing import SLACK_TOLERANCE, UNUSED, Mix, Mixer, combine
+from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer, combine
 from admmflex.horizon import Array
 from admmflex.prosumers.program import Program, program
 
@@ -118,12 +118,12 @@ def test_mixes_never_beat_the_linear_program_over_the_same_rows(mixed: Any) -> N
 
 
 def test_what_the_last_mix_used_is_kept(setting: Any) -> None:
-    """A full memory forgets the oldest answer that the last mix left out, or the oldest of all."""
+    """A full memory forgets the answer that the last mix used least, or the oldest of those."""
     _, dso = setting("hand/day").parts()
     mixer, rng = Mixer(dso, SerialComm(), 4, 100.0), np.random.default_rng(0)
     x = rng.normal(size=(5, 3, 10))
     assert [mixer.record(one, np.zeros(5)) for one in x[:4]] == [None] * 4
-    mixer.used = [1.0, 2 * UNUSED, 0.5 * UNUSED, 0.0]
+    mixer.used = [1.0, 0.2, 0.1, 0.3]
     assert mixer.record(x[4], np.zeros(5)) == 2
     assert_allclose(mixer.answers, x[[0, 1, 3, 4]])
     mixer.used = [1.0] * 4
