@@ -23,7 +23,8 @@ from admmflex.horizon import Array
 
 MAX_STEPS = 80
 TOLERANCE = 1e-8
-REGULARISATION = (1e-13, 1e-11, 1e-9, 1e-7)  # nearly equal rows make the system singular at the end of the path
+# Of every diagonal entry: nearly equal rows make the system singular at the end of the path. The least that helps.
+REGULARISATION = (1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-9, 1e-7)
 BACK_OFF = 0.995  # fraction of the way to the boundary
 
 

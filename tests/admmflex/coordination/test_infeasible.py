@@ -100,9 +100,14 @@ def test_a_feeder_that_is_just_overloaded(setting: Any, edge: float, mixing: boo
     assert found.shortfall.step == 2
 
 
+@pytest.fixture(scope="module")
+def village(setting: Any) -> Any:
+    return heavier(setting("rural1/check"), 9.0)
+
+
 @pytest.mark.parametrize("mixing", [True, False])
-def test_a_village_with_too_much_load(setting: Any, mixing: bool) -> None:
-    one = heavier(setting("rural1/check"), 9.0)
+def test_a_village_with_too_much_load(village: Any, mixing: bool) -> None:
+    one = village
     found = one.run(**({} if mixing else {"mixing": None}))
     assert one.central.status == "infeasible"
     assert found.status == "infeasible"
