@@ -38,7 +38,7 @@ class Master:
     gap: float
 
 
-def solve_master(cost: Array, rows: Array, limit: Array, price: float) -> Master:
+def solve_master(cost: Array, rows: Array, limit: Array, price: float, tolerance: float = TOLERANCE) -> Master:
     """Solve the LP.
 
     Args:
@@ -46,6 +46,7 @@ def solve_master(cost: Array, rows: Array, limit: Array, price: float) -> Master
         rows: (M, B, L) effect of each answer on each row.
         limit: (M,).
         price: of exceeding a row by one unit.
+        tolerance: of the relative complementarity gap, and of the rows.
     """
     if len(limit) == 0:
         weights = np.zeros_like(cost)
@@ -53,7 +54,7 @@ def solve_master(cost: Array, rows: Array, limit: Array, price: float) -> Master
         return Master(weights, np.zeros(0), np.zeros(0), 0.0)
     scale = max(float(np.ptp(cost, axis=1).max()), 1e-9)
     path = _Path((cost - cost.min(axis=1, keepdims=True)) / scale, rows.reshape(len(limit), -1), limit, price / scale)
-    gap = path.follow()
+    gap = path.follow(tolerance)
     weights = path.x[: cost.size].reshape(cost.shape)
     weights = weights / weights.sum(axis=1, keepdims=True)
     slack = np.maximum(np.einsum("rbl,bl->r", rows, weights) - limit, 0.0)
@@ -78,7 +79,7 @@ class _Path:
         self.v = np.minimum(reduced[: cost.size].reshape(self.shape).min(axis=1) - 0.5, 0.0)
         self.z = self.cost - self._transposed(self.y, self.v)
 
-    def follow(self) -> float:
+    def follow(self, tolerance: float) -> float:
         """Go to the end of the path; the relative complementarity gap there."""
         gap = before = np.inf
         for _ in range(MAX_STEPS):
@@ -89,7 +90,7 @@ class _Path:
             dual = self.cost - self._transposed(self.y, self.v) - self.z
             gap = float(self.x @ self.z) / (1.0 + abs(float(self.cost @ self.x)))
             infeasible = float(np.abs(primal[0]).max()) / (1.0 + float(np.abs(self.limit).max()))
-            if gap < TOLERANCE and (infeasible < TOLERANCE or infeasible >= before):
+            if gap < tolerance and (infeasible < tolerance or infeasible >= before):
                 break  # rows that are nearly equal keep a little infeasibility, and it would grow
             before = infeasible
             self._step(primal, dual)

@@ -22,9 +22,10 @@ from admmflex.dso import Dso
 from admmflex.horizon import Array
 
 RELINEARISATIONS = 3
-ROW_ROUNDS = 6
+ROW_ROUNDS = 8
 SLACK_TOLERANCE = 1e-3  # [kW]
 COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
+LOOSE, FINE = 1e-3, 1e-7  # tolerances of the LP while rows are still added, and at last
 ROOM = 0.02  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
 AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
 
@@ -87,7 +88,7 @@ class Mixer:
             weights, slack = self._solve(answers, costs)
             x = combine(weights, answers)
             excess = self.comm.largest(self.dso.check(x).worst)
-            if np.all(excess <= AC_TOLERANCE):
+            if np.all(excess <= AC_TOLERANCE) or slack > SLACK_TOLERANCE:
                 break
         self.last, self.used = x, weights.max(axis=1).tolist()
         return Mix(weights, x, float(np.sum(weights * costs)), excess, slack)
@@ -95,19 +96,22 @@ class Mixer:
     def _solve(self, answers: Array, costs: Array) -> tuple[Array, float]:
         """Solve the LP on rank 0, adding violated rows until none is left: weights ``(L, B)``, largest slack."""
         n_answers, n_buses = costs.shape
+        fine = False
         for _ in range(ROW_ROUNDS):
             table = self.comm.stack(self._table(answers))
             result = np.empty(n_answers * n_buses + 1)
             if self.comm.rank == 0:
                 rows = table[:, :-1].reshape(-1, n_buses, n_answers)
-                master = solve_master(costs.T.copy(), rows, -table[:, -1], self.price)
+                tolerance = FINE if fine else LOOSE
+                master = solve_master(costs.T.copy(), rows, -table[:, -1], self.price, tolerance)
                 result[:-1], result[-1] = master.weights.T.ravel(), master.slack.max(initial=0.0)
             result = self.comm.broadcast(result)
             weights = result[:-1].reshape(n_answers, n_buses)
             x = combine(weights, answers)
             added = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE))]))
-            if added[0] == 0:
+            if added[0] == 0 and fine:
                 break
+            fine = fine or added[0] == 0
         return weights, float(result[-1])
 
     def _table(self, answers: Array) -> Array:

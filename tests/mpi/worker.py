@@ -1,4 +1,4 @@
-"""What every rank of the tests in test_mpi.py does: ``python worker.py <folder> <scenario>...``, or without arguments fail."""
+"""What every rank does: ``python worker.py <folder> <scenario>...``; without arguments the last rank fails."""
 
 from __future__ import annotations
 

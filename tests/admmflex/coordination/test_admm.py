@@ -78,10 +78,10 @@ def linearised_optimum(one: Any, admm: Any) -> float:
         np.concatenate([home.cost for home in homes]),
         A_ub=table[np.isfinite(right)],
         b_ub=right[np.isfinite(right)],
-        bounds=np.stack([np.concatenate([h.x_min for h in homes]), np.concatenate([h.x_max for h in homes])], axis=1),
+        bounds=[pair for home in homes for pair in zip(home.x_min, home.x_max, strict=True)],
     )
     assert found.status == 0
-    return float(found.fun) + sum(home.cost_constant for home in homes)
+    return float(found.fun or 0.0) + sum(home.cost_constant for home in homes)
 
 
 @pytest.mark.parametrize("name", ["hand/day", "rural1/idle", "rural1/worst"])
@@ -205,7 +205,8 @@ def test_the_order_of_the_prosumers_does_not_matter(setting: Any) -> None:
 
 
 def test_every_round_is_reported_once(setting: Any) -> None:
-    one, told = setting("hand/day"), []
+    one = setting("hand/day")
+    told: list[dict[str, Any]] = []
     admm = one.admm()
     admm.observe = told.append
     found = admm.run()

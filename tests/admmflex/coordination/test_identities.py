@@ -1,4 +1,4 @@
-"""What prices mean: zero where no limit binds, in the ratio of the effects, and against the tariff where free power is cut."""
+"""What prices mean: zero without a binding limit, in the ratio of the effects, the tariff where free power is cut."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def lowest(one: Any, factor: float) -> tuple[float, float]:
 @pytest.mark.parametrize("mixing", [True, False])
 @pytest.mark.parametrize("factor", [12.0, 20.0])
 def test_a_feeder_with_too_much_load(setting: Any, factor: float, mixing: bool) -> None:
-    """At the end of the feeder the voltage falls too low, and then its first piece is overloaded, whatever the battery does."""
+    """The voltage at the end falls too low, and then the first piece is overloaded, whatever the battery does."""
     one = in_the_rain(setting("hand/day"), factor)
     found = one.run(**({} if mixing else {"mixing": None}))
     assert one.central.status == "infeasible"

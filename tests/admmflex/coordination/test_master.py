@@ -26,11 +26,11 @@ def highs(cost: Array, rows: Array, limit: Array, price: float) -> tuple[float, 
         method="highs",
     )
     assert found.status == 0
-    return found.fun, -found.ineqlin.marginals, found.lower.marginals[: cost.size]
+    return float(found.fun or 0.0), -found.ineqlin.marginals, found.lower.marginals[: cost.size]
 
 
 def draw(seed: int, m: int = 12, n_buses: int = 9, n_answers: int = 7) -> tuple[Array, Array, Array]:
-    """Answers that cost the more the better they keep to the rows; every third row is beyond all of them for odd seeds."""
+    """Answers that cost the more the better they keep to the rows; odd seeds put every third row beyond them all."""
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(m, n_buses, n_answers))
     cost = rng.exponential(size=(n_buses, n_answers)) - 0.3 * rows.sum(axis=0) / m

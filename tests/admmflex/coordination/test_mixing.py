@@ -48,11 +48,11 @@ def least_cost(one: Program, power: Array) -> float:
     wanted = np.concatenate([power[0] - one.p0, power[1] - one.q0])
     table = np.concatenate([one.A.toarray(), -one.A.toarray(), equal, -equal])
     right = np.concatenate([one.high, -one.low, wanted, -wanted]) + TOLERANCE
-    bounds = np.stack([one.x_min - TOLERANCE, one.x_max + TOLERANCE], axis=1)
+    bounds = list(zip(one.x_min - TOLERANCE, one.x_max + TOLERANCE, strict=True))
     if not len(one.cost):
         return one.cost_constant if right.min() >= 0 else np.inf
     found = linprog(one.cost, A_ub=table[np.isfinite(right)], b_ub=right[np.isfinite(right)], bounds=bounds)
-    return found.fun + one.cost_constant if found.status == 0 else np.inf
+    return float(found.fun or 0.0) + one.cost_constant if found.status == 0 else np.inf
 
 
 def test_weights_are_shares_of_answers(mixed: Any) -> None:
@@ -113,6 +113,7 @@ def test_mixes_never_beat_the_linear_program_over_the_same_rows(mixed: Any) -> N
         A_eq=np.hstack([np.kron(np.eye(n_buses), np.ones(n_answers)), np.zeros((n_buses, m))]),
         b_eq=np.ones(n_buses),
     )
+    assert found.fun is not None
     assert_allclose(mix.cost, found.fun, rtol=2e-5)
     assert mix.slack <= SLACK_TOLERANCE
 

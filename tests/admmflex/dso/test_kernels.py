@@ -43,7 +43,7 @@ class Rows:
 
     @property
     def gram(self) -> Array:
-        return (self.gradient * self.mobility) @ self.gradient.T
+        return np.asarray((self.gradient * self.mobility) @ self.gradient.T)
 
     @property
     def gap(self) -> Array:
@@ -88,7 +88,8 @@ def assert_kkt(rows: Rows, nu: Array) -> None:
 def test_multipliers_are_optimal_from_any_start(start: str) -> None:
     for seed in range(120):
         rows, rng = Rows.draw(seed), np.random.default_rng(seed)
-        nu = {"cold": 0.0, "wrong": rng.integers(0, 2, 8) * rng.exponential(size=8), "all": 1.0}[start] * np.ones(8)
+        wrong = rng.integers(0, 2, 8) * rng.exponential(size=8)
+        nu = {"cold": np.zeros(8), "wrong": wrong, "all": np.ones(8)}[start]
         assert nonnegative_qp(rows.gram, rows.gap, nu), f"seed {seed}"
         assert_kkt(rows, nu)
 

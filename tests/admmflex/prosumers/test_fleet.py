@@ -89,7 +89,7 @@ def test_plans_of_the_assets_add_up_to_the_meter_and_respect_their_limits(assets
     response = ChainResponse(chain, HORIZON.dt_h)
     y = np.zeros((2, 1, STEPS))
     response.answer(np.full((2, 1, STEPS), -0.05), np.full((2, 1, STEPS), 2.0), 0.05, y)
-    (plans,) = response.plans()
+    (plans,) = response.plans(response.state())
     assert_allclose(sum(plan.p for plan in plans), y[0, 0], atol=1e-9)
     assert_allclose(sum(plan.q for plan in plans), y[1, 0], atol=1e-9)
     for asset, plan in zip(assets, plans, strict=True):

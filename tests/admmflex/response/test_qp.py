@@ -194,7 +194,7 @@ def test_response_writes_its_rows_and_prices_states() -> None:
     mixed = {name: np.tensordot(weights, [state[name] for state in states], 1) for name in states[0]}
     power = np.tensordot(weights, powers, 1)
     assert (response.evaluate_cost(power, mixed) <= weights @ costs + 1e-7).all()
-    for plan, p in zip(response.plans(), powers[-1], strict=True):
+    for plan, p in zip(response.plans(states[-1]), powers[-1], strict=True):
         assert_allclose(sum(asset.p for asset in plan), p, atol=1e-9)
 
 
