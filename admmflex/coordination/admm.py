@@ -136,11 +136,13 @@ class Admm:
                 return self._result("infeasible", plan, baseline, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
                 if before is not None and settled(before.cost, mix.cost, self.settings):
-                    return self._result("optimal", self._mixed(mix), baseline)
+                    mix = self._improve(mix)
+                    if meets_limits(mix.excess, self.settings) and settled(before.cost, mix.cost, self.settings):
+                        return self._result("optimal", self._mixed(mix), baseline)
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
-            if steady(self.history, self.settings):
+            if steady(self.history, self.settings) and (best is None or plan.cost <= best[1].cost):
                 return self._result("optimal", plan, baseline)
             if self.settings.balancing is not None:
                 record = self.history[-1]
@@ -228,6 +230,13 @@ class Admm:
                 return mix, shortfall
             mix = self.mixer.mix()
         return mix, None
+
+    def _improve(self, mix: Mix) -> Mix:
+        """Ask at the prices of the mix itself, rho = 0, and mix again: what could improve the mix is then in it."""
+        price = mix.price / self.community.dt_h[self.steps, None]
+        self._ask(self._by_bus(self.comm.gather_steps(price)), 0.0)
+        assert self.mixer is not None
+        return self.mixer.mix()
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""

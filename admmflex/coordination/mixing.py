@@ -35,7 +35,8 @@ class Mix:
     """A plan made of past answers.
 
     ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` [pu, fraction]
-    over the limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids.
+    over the limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids;
+    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses.
     """
 
     weights: Array
@@ -43,6 +44,7 @@ class Mix:
     cost: float
     excess: Array
     slack: float
+    price: Array
 
 
 class Mixer:
@@ -85,34 +87,47 @@ class Mixer:
             if relinearisation == 0:
                 self.dso.drop_roomy(x, ROOM)
             self.dso.add_violated(x)
-            weights, slack = self._solve(answers, costs)
+            weights, slack, price = self._solve(answers, costs)
             x = combine(weights, answers)
             excess = self.comm.largest(self.dso.check(x).worst)
             if np.all(excess <= AC_TOLERANCE) or slack > SLACK_TOLERANCE:
                 break
         self.last, self.used = x, weights.max(axis=1).tolist()
-        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack)
+        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price)
 
-    def _solve(self, answers: Array, costs: Array) -> tuple[Array, float]:
-        """Solve the LP on rank 0, adding violated rows until none is left: weights ``(L, B)``, largest slack."""
+    def _solve(self, answers: Array, costs: Array) -> tuple[Array, float, Array]:
+        """Solve the LP on rank 0, adding violated rows until none is left: weights ``(L, B)``, largest slack, price."""
         n_answers, n_buses = costs.shape
         fine = False
         for _ in range(ROW_ROUNDS):
             table = self.comm.stack(self._table(answers))
-            result = np.empty(n_answers * n_buses + 1)
+            result = np.empty(n_answers * n_buses + 1 + len(table))
+            n_weights = n_answers * n_buses
             if self.comm.rank == 0:
                 rows = table[:, :-1].reshape(-1, n_buses, n_answers)
                 tolerance = FINE if fine else LOOSE
                 master = solve_master(costs.T.copy(), rows, -table[:, -1], self.price, tolerance)
-                result[:-1], result[-1] = master.weights.T.ravel(), master.slack.max(initial=0.0)
+                result[:n_weights], result[n_weights] = master.weights.T.ravel(), master.slack.max(initial=0.0)
+                result[n_weights + 1 :] = master.nu
             result = self.comm.broadcast(result)
-            weights = result[:-1].reshape(n_answers, n_buses)
+            weights = result[:n_weights].reshape(n_answers, n_buses)
+            price = self._price(result[n_weights + 1 :])
             x = combine(weights, answers)
             added = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE))]))
             if added[0] == 0 and fine:
                 break
             fine = fine or added[0] == 0
-        return weights, float(result[-1])
+        return weights, float(result[n_weights]), price
+
+    def _price(self, nu: Array) -> Array:
+        """- gradient' nu of the own rows, ``(K_own, 2 B)``; ``nu`` belongs to the rows of all ranks in turn."""
+        rows = self.dso.rows
+        counts = self.comm.stack(np.array([[float(len(rows))]]))[:, 0].astype(int)
+        first = int(counts[: self.comm.rank].sum())
+        price = np.zeros((self.dso.n_steps, 2 * len(self.dso.buses)))
+        own = nu[first : first + len(rows)] / rows.scale
+        np.add.at(price, rows.step, -own[:, None] * rows.gradient)
+        return price
 
     def _table(self, answers: Array) -> Array:
         """Rows of the LP for the own steps, in kW: coefficients of the weights, then the constant, ``(M, B L + 1)``."""

@@ -51,7 +51,7 @@ class Rows:
 
     @property
     def scale(self) -> Array:
-        return np.maximum(np.abs(self.gradient).max(axis=1), 1e-12)
+        return np.asarray(np.maximum(np.abs(self.gradient).max(axis=1), 1e-12))
 
     @property
     def movable(self) -> BoolArray:
