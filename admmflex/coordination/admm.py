@@ -100,7 +100,6 @@ class Admm:
         n_steps, n_buses = len(community.dt_h), len(dso.buses)
         self.n_buses, self.steps = n_buses, own_steps(n_steps, comm.rank, comm.size)
         self.rho, self.answers = settings.rho, 0
-        self.bound: float | None = None
         self.history: list[dict[str, Any]] = []
         self.z = np.zeros_like(community.population.y)
         self.price = np.zeros((2, n_buses, n_steps))
@@ -115,6 +114,7 @@ class Admm:
             self.rho, self.price, self.z = warm.rho, warm.price.copy(), warm.z.copy()
             self.bus_price = self.price.transpose(2, 0, 1).reshape(n_steps, -1)[self.steps].copy()
             self.bus_z = self._sum_by_bus(self.z)
+        self._price_norm = max(self._price_norm, 1e-9)
         self.memory = Memory()
         self.mixer: Mixer | None = None
         if settings.mixing is not None:
@@ -221,8 +221,7 @@ class Admm:
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
             return None, None
-        if self.settings.certify:
-            self._certify()
+        self._ask(self.price, 0.0)  # at the plain price: the extreme answer that the mix would lack
         mix = self.mixer.mix()
         if mix.slack > SLACK_TOLERANCE:
             shortfall = self._push(self.mixer.dso, mix.x)
@@ -259,26 +258,23 @@ class Admm:
             record["mix_slack_kw"] = mix.slack
         self.observe(record)
 
-    def _certify(self) -> None:
-        """Ask at the plain price, rho = 0: a bound from below by weak duality, and an extreme answer for the mix.
+    def _lower_bound(self, plan: Plan) -> float:
+        """A bound from below by weak duality, for the limits linearised at the plan.
 
         sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
-
-        The limits are those of the last linearisation; the best bound of the run is kept.
         """
-        own, cost = self._ask(self.price, 0.0)
+        price = self.dso.reprice(self._sum_by_bus(plan.y))
+        own, cost = self._ask(self._by_bus(self.comm.gather_steps(price)), 0.0)
         dt = self.community.dt_h[self.steps]
-        earned = np.einsum("k,kj,kj->", dt, self.bus_price, own)
-        bound = cost + float(self.comm.sum(np.array([self.dso.least_value(dt) - earned]))[0])
-        self.bound = bound if self.bound is None else max(self.bound, bound)
+        earned = np.einsum("k,kj,kj->", dt, price, own)
+        return cost + float(self.comm.sum(np.array([self.dso.least_value(dt) - earned]))[0])
 
     def _result(
         self, status: Status, plan: Plan, baseline: Plan | None, shortfall: Shortfall | None = None
     ) -> Coordinated:
         warm = Warm(self.price, self.z, self.rho)
-        if self.settings.certify and self.bound is None:
-            self._certify()
-        bound = None if status == "infeasible" else self.bound
+        certify = self.settings.certify and status != "infeasible"
+        bound = self._lower_bound(plan) if certify else None
         return Coordinated(
             status, plan, self.price, baseline, bound, shortfall, len(self.history), self.answers, self.history, warm
         )

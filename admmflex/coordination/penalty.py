@@ -26,5 +26,5 @@ class Balancing:
         """The penalty for the next round."""
         if (iteration > self.early and iteration % self.every) or iteration > self.until or iteration == 1:
             return rho
-        factor = float(np.clip(np.sqrt(self.bias * primal / max(dual, 1e-12)), 1.0 / self.most, self.most))
+        factor = float(np.clip(np.sqrt(self.bias * max(primal, 1e-12) / max(dual, 1e-12)), 1.0 / self.most, self.most))
         return rho * factor if factor > self.deadband or factor < 1.0 / self.deadband else rho

@@ -32,8 +32,7 @@ class AdmmSettings:
         max_iterations: rounds after which a run gives up.
         cost_tolerance: relative movement of the cost at which a plan counts as settled.
         voltage_tolerance, loading_tolerance: what a plan may exceed in the AC power flow [pu], [fraction].
-        certify: before every mix ask one answer at the plain price (rho = 0): a lower bound of the cost, and an
-            extreme answer for the mix.
+        certify: ask one last answer for a lower bound of the cost.
     """
 
     rho: float = 0.01

@@ -8,7 +8,7 @@ from typing import Any
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.horizon import Array
 
-STEADY_ROUNDS = 4
+STEADY_ROUNDS = 8
 STEADY_PRIMAL = 1e-2  # relative disagreement of prosumers and grid
 
 

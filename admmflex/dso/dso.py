@@ -145,8 +145,15 @@ class Dso:
         rows.drop_idle(IDLE_LIMIT)
         return point, price
 
+    def reprice(self, x: Array) -> Array:
+        """Linearise at ``x`` and give the prices of the last multipliers there, - gradient' nu, ``(K, 2 B)``."""
+        self.relinearise(x)
+        price = np.zeros_like(x)
+        np.add.at(price, self.rows.step, -self.rows.nu[:, None] * self.rows.gradient)
+        return price
+
     def least_value(self, price_weight: Array) -> float:
-        """min over z in the linearised grid of sum_t w_t price_t' z_t, for the prices of the last projection.
+        """min over z in the linearised grid of sum_t w_t price_t' z_t, for the prices of the last multipliers.
 
         With price = - G' nu and rows value + G (z - z0) <= 0 it is sum_t w_t sum_r nu_r (value_r - G_r z0).
         """

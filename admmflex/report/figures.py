@@ -205,7 +205,7 @@ def _style(figure: go.Figure, data: xr.Dataset, axis: dict[str, Any]) -> None:
             "orientation": "h",
             "x": 1.0,
             "xanchor": "right",
-            "y": 1.035,
+            "y": 1.065,
             "yanchor": "bottom",
             "font": {"size": 13},
         },

@@ -23,9 +23,8 @@ WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).parents[2]
 DAYS = ["hand/day", *(["rural1/check"] if importlib.util.find_spec("simbench") else [])]
 SECONDS = 100
-MIXED_KW = (
-    2e-5  # the linear program stops within 1e-8 of some 10 EUR, and a kilowatt of a step is worth 0.02 EUR/kWh 0.25 h
-)
+MIXED_KW = 2e-4
+"""The linear program of a mix stops within 1e-7 of some 10 EUR; a kilowatt of a step is worth 0.02 EUR/kWh 0.25 h."""
 
 
 def start(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
