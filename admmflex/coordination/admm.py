@@ -263,11 +263,14 @@ class Admm:
 
         sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
         """
+        before = self.dso.origin.copy()
         price = self.dso.reprice(self._sum_by_bus(plan.y))
         own, cost = self._ask(self._by_bus(self.comm.gather_steps(price)), 0.0)
         dt = self.community.dt_h[self.steps]
         earned = np.einsum("k,kj,kj->", dt, price, own)
-        return cost + float(self.comm.sum(np.array([self.dso.least_value(dt) - earned]))[0])
+        least = self.dso.least_value(dt)
+        self.dso.relinearise(before)
+        return cost + float(self.comm.sum(np.array([least - earned]))[0])
 
     def _result(
         self, status: Status, plan: Plan, baseline: Plan | None, shortfall: Shortfall | None = None
