@@ -190,7 +190,9 @@ def test_the_demo_is_within_a_thousandth_of_the_optimum_and_its_bound_below(rura
     assert float((rural1["v_pu"] - rural1["v_max"]).max()) <= 1e-4
     assert float(rural1["loading"].max()) <= 1.001
     assert rural1.attrs["answers_per_prosumer"] <= 30
-    assert rural1["history_answers"][-1] + 1 == rural1.attrs["answers_per_prosumer"]  # one more for the bound
+    told = rural1["history_answers"].to_numpy()
+    assert (np.diff(told) >= 1).all()
+    assert told[-1] <= rural1.attrs["answers_per_prosumer"]  # more are asked for the bound when the rounds are over
 
 
 @dataclass(frozen=True)
