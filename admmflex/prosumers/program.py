@@ -168,7 +168,8 @@ def program(prosumer: Prosumer, horizon: Horizon) -> Program:
     """Bring a prosumer into the sparse form.
 
     Columns per flow: give, take, q_up, q_down (``u = q_up - q_down``) and, with a state, the energy e[1..K]; then once
-    ``buy >= [-p]+`` that carries the kink of the tariff: ``sum_t dt ((imp - exp) buy - exp p)``.
+    ``buy >= [-p]+`` that carries the kink of the tariff: ``sum_t dt ((imp - exp) buy - exp p)``. The limits of the
+    connection are those of its two parts: ``buy <= import_limit``, ``p + buy <= export_limit``.
 
     Args:
         prosumer: with assets whose data have no faults.
@@ -185,9 +186,10 @@ def program(prosumer: Prosumer, horizon: Horizon) -> Program:
     lowest = p0 - np.sum([flow.take_max for flow in flows], axis=0)
     highest = p0 + np.sum([flow.give_max for flow in flows], axis=0)
     imp, exp = prosumer.import_price, prosumer.export_price
-    buy = rows.add_columns(np.maximum(-highest, 0.0), np.maximum(-lowest, 0.0), dt * (imp - exp))
+    most = np.clip(-lowest, 0.0, prosumer.import_limit_kw)
+    buy = rows.add_columns(np.maximum(-highest, 0.0), most, dt * (imp - exp))
     signed = [(start, sign) for cols in columns for start, sign in ((cols.give, 1.0), (cols.take, -1.0))]
-    rows.add_rows([*signed, (buy, 1.0)], -p0, np.inf)
+    rows.add_rows([*signed, (buy, 1.0)], -p0, prosumer.export_limit_kw - p0)
     for start, sign in signed:
         rows.cost[start // horizon.steps] -= sign * dt * exp
     up_down = [(start, sign) for cols in columns for start, sign in ((cols.q_up, 1.0), (cols.q_down, -1.0))]

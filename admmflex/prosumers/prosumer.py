@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from admmflex.assets.checks import number_faults
 from admmflex.assets.flow import Asset
 from admmflex.errors import Fault
 from admmflex.horizon import Array, Horizon
@@ -14,12 +16,14 @@ class Prosumer:
     """Assets behind one meter at a bus of the network.
 
     p = sum of the assets' p, q likewise;   cost = sum_t dt[t] (imp[t] [-p[t]]+ - exp[t] [p[t]]+) + asset costs
+    -import_limit <= p[t] <= export_limit
 
     Args:
         name: unique in a study.
         bus: index of the bus in the pandapower network.
         assets: at least one.
         import_price, export_price: ``(K,)`` [EUR/kWh], import >= export in every step.
+        import_limit_kw, export_limit_kw: of the connection [kW], not negative; infinite where there is none.
     """
 
     name: str
@@ -27,6 +31,8 @@ class Prosumer:
     assets: tuple[Asset, ...]
     import_price: Array
     export_price: Array
+    import_limit_kw: float = math.inf
+    export_limit_kw: float = math.inf
 
     def faults(self, horizon: Horizon) -> list[Fault]:
         """Everything that is wrong with the assets and the tariff."""
@@ -35,6 +41,9 @@ class Prosumer:
             found.append(
                 Fault(f"prosumer {self.name!r}", "no assets", "at least one", "add a load or remove the prosumer")
             )
+        for name, limit in (("import_limit_kw", self.import_limit_kw), ("export_limit_kw", self.export_limit_kw)):
+            if limit != math.inf:
+                found += number_faults(f"prosumer {self.name!r}", name, limit, low=0.0)
         crossing = self.import_price < self.export_price
         if crossing.any():
             step = int(crossing.argmax())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -81,7 +82,17 @@ def random_prosumer(seed: int, steps: int = 7) -> tuple[Prosumer, Horizon]:
     dt = rng.choice([0.25, 0.5, 1.0], steps)
     assets = tuple(RawAsset(f"a{i}", random_flow(rng, steps, dt)) for i in range(rng.integers(1, 4)))
     export = rng.uniform(-0.05, 0.2, steps)
-    return Prosumer("p", 0, assets, export + rng.choice([0.0, 0.2]), export), horizon_of(dt)
+    limits = (math.inf, math.inf)
+    if seed % 3 == 0:  # an unlimited source and sink, so that the limits can be met
+        free = RawAsset("free", wide_flow(steps))
+        assets, limits = (*assets, free), (rng.uniform(0.5, 3.0), rng.uniform(0.5, 3.0))
+    return Prosumer("p", 0, assets, export + rng.choice([0.0, 0.2]), export, *limits), horizon_of(dt)
+
+
+def wide_flow(steps: int) -> Flow:
+    """Any power at a high price, without a state."""
+    zero, dear = np.zeros(steps), np.full(steps, 2.0)
+    return Flow(zero, zero, zero + 20.0, zero + 20.0, dear, dear, zero, 0.0, np.zeros(0), np.zeros(0))
 
 
 def cvxpy_optimum(prosumer: Prosumer, horizon: Horizon, price: Array) -> float:
@@ -101,6 +112,8 @@ def cvxpy_optimum(prosumer: Prosumer, horizon: Horizon, price: Array) -> float:
                 energy = store.keep[t] * energy + dt[t] * change + store.gain[t]
                 rows += [energy >= store.e_min[t], energy <= store.e_max[t]]
             cost -= store.end_value * energy
+    rows += [p >= -prosumer.import_limit_kw] if math.isfinite(prosumer.import_limit_kw) else []
+    rows += [p <= prosumer.export_limit_kw] if math.isfinite(prosumer.export_limit_kw) else []
     spread = dt * (prosumer.import_price - prosumer.export_price)
     tariff = spread @ cp.pos(-p) - (dt * prosumer.export_price) @ p
     problem = cp.Problem(cp.Minimize(cost + tariff - (dt * price[0]) @ p - (dt * price[1]) @ q), rows)
