@@ -1,12 +1,19 @@
-"""Whether stored energy can stay within its band at all."""
+"""Whether stored energy can stay within its band at all, and the power at the meter within its connection."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
 from admmflex.errors import Fault
-from admmflex.horizon import Horizon
-from admmflex.prosumers.program import Program
+from admmflex.horizon import Array, Horizon
+from admmflex.prosumers.program import Program, program
+from admmflex.prosumers.roles import reach
 
 TOLERANCE = 1e-7  # kWh
+CONNECTION_TOLERANCE = 1e-6  # kW
 
 
 def band_faults(one: Program, horizon: Horizon) -> list[Fault]:
@@ -21,9 +28,10 @@ def band_faults(one: Program, horizon: Horizon) -> list[Fault]:
         if store is None:
             continue
         low = high = store.e_start
+        take, give = reach(flow)
         for t in range(horizon.steps):
-            low = store.keep[t] * low - dt[t] * flow.give_max[t] / store.eta_give[t] + store.gain[t]
-            high = store.keep[t] * high + dt[t] * flow.take_max[t] * store.eta_take[t] + store.gain[t]
+            low = store.keep[t] * low - dt[t] * give[t] / store.eta_give[t] + store.gain[t]
+            high = store.keep[t] * high + dt[t] * take[t] * store.eta_take[t] + store.gain[t]
             short, over = store.e_min[t] - high, low - store.e_max[t]
             if max(short, over) > TOLERANCE:
                 how = f"{short:g} kWh short at full charge"
@@ -40,3 +48,46 @@ def band_faults(one: Program, horizon: Horizon) -> list[Fault]:
                 break
             low, high = max(low, store.e_min[t]), min(high, store.e_max[t])
     return faults
+
+
+def connection_faults(one: Program, horizon: Horizon) -> list[Fault]:
+    """A fault for a prosumer whose connection is too weak for what its assets cannot avoid.
+
+    Minimises the energy beyond both limits: min sum_t dt (over + under), p <= export_limit + over,
+    -p <= import_limit + under, and names the step in which most is left.
+    """
+    over, under = _beyond(one, horizon)
+    faults = []
+    for beyond, field in ((over, "export_limit_kw"), (under, "import_limit_kw")):
+        if beyond.max() > CONNECTION_TOLERANCE:
+            step, limit = int(beyond.argmax()), getattr(one.prosumer, field)
+            faults.append(
+                Fault(
+                    f"prosumer {one.prosumer.name!r}",
+                    f"{limit + beyond[step]:g} kW needed at {horizon.label(step)}, {beyond[step]:g} kW too much",
+                    f"{field} = {limit:g}",
+                    f"raise {field}, or give the assets more freedom",
+                )
+            )
+    return faults
+
+
+def _beyond(one: Program, horizon: Horizon) -> tuple[Array, Array]:
+    """Least power beyond the export and the import limit ``(K,)`` each."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    free = program(replace(one.prosumer, import_limit_kw=np.inf, export_limit_kw=np.inf), horizon)
+    n, steps = len(free.cost), horizon.steps
+    slack = sp.identity(steps)
+    rows = sp.bmat([[free.P, -slack, None], [free.P, None, slack], [free.A, None, None]], format="csc")
+    unbounded, most = np.full(steps, np.inf), np.full(2 * steps, np.inf)
+    low = np.concatenate([-unbounded, -one.prosumer.import_limit_kw - free.p0, free.low])
+    high = np.concatenate([one.prosumer.export_limit_kw - free.p0, unbounded, free.high])
+    answer = milp(
+        np.concatenate([np.zeros(n), horizon.dt_h, horizon.dt_h]),
+        constraints=LinearConstraint(rows, low, high),
+        bounds=Bounds(np.concatenate([free.x_min, np.zeros(2 * steps)]), np.concatenate([free.x_max, most])),
+    )
+    if answer.x is None:  # some store alone has no plan: ``band_faults`` names it
+        return np.zeros(steps), np.zeros(steps)
+    return answer.x[n : n + steps], answer.x[n + steps :]

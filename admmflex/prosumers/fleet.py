@@ -12,6 +12,8 @@ from admmflex.assets.flow import Flow
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
+from admmflex.prosumers.roles import is_generator, is_lossy, part, reach
+from admmflex.prosumers.storages import HomesBuilder, StorageHomes, can_bind, roles_of
 
 
 class Field(IntEnum):
@@ -118,9 +120,10 @@ class ChainHomes:
 
 @dataclass(frozen=True)
 class Groups:
-    """Prosumers by the way they are answered: the chain, and positions of all others."""
+    """Prosumers by the way they are answered: the chain, homes with storages, and positions of all others."""
 
     chain: ChainHomes | None
+    homes: StorageHomes | None
     others: list[int]
 
 
@@ -140,10 +143,11 @@ def split(
     position_of_bus: Mapping[int, int],
     rows: Sequence[int] | None = None,
 ) -> Groups:
-    """Sort prosumers into homes that the chain answers exactly and others.
+    """Sort prosumers into homes that the chain answers exactly, homes with storages, and others.
 
     A home is a chain when it has at most one storage, otherwise only fixed parts and free generation (no cost, nothing
-    taken), and reactive power that is separable or limited by one inverter polygon per role with equal costs.
+    taken), reactive power that is separable or limited by one inverter polygon per role with equal costs, and a
+    connection that cannot bind. What else counts as a home with storages says ``storages.roles_of``.
 
     Args:
         prosumers: without faults.
@@ -151,15 +155,18 @@ def split(
         position_of_bus: position in the network of every bus index.
         rows: position of every prosumer in the rank's list; 0, 1, ... when not given.
     """
-    builder = _Builder(horizon)
-    others = []
+    chains, homes, others = _Builder(horizon), HomesBuilder(horizon), []
     for row, prosumer in zip(range(len(prosumers)) if rows is None else rows, prosumers, strict=True):
-        parts = _parts([asset.flow(horizon) for asset in prosumer.assets])
-        if parts is None:
-            others.append(row)
+        flows, bus = [asset.flow(horizon) for asset in prosumer.assets], position_of_bus[prosumer.bus]
+        parts = None if can_bind(prosumer, flows) else _parts(flows)
+        roles = roles_of(flows) if parts is None else None
+        if parts is not None:
+            chains.add(row, bus, prosumer, parts)
+        elif roles is not None:
+            homes.add(row, bus, prosumer, flows, roles)
         else:
-            builder.add(row, position_of_bus[prosumer.bus], prosumer, parts)
-    return Groups(builder.homes(), others)
+            others.append(row)
+    return Groups(chains.homes(), homes.homes(), others)
 
 
 def _parts(flows: Sequence[Flow]) -> _Parts | None:
@@ -174,24 +181,10 @@ def _parts(flows: Sequence[Flow]) -> _Parts | None:
     generator = _merge(generators) if generators else None
     if (generators and generator is None) or not _separable_or_equal(generator, storage):
         return None
-    if storage is not None and not _lossy(storage):
+    if storage is not None and not is_lossy(storage):
         return None
     fixed = np.sum([[flow.fixed_p, flow.fixed_q] for flow in flows], axis=0)
     return _Parts(fixed[0], fixed[1], generator, storage)
-
-
-def is_generator(flow: Flow) -> bool:
-    """Whether a flow is part of the generator of its home: no state, but something to decide."""
-    return flow.store is None and bool(flow.give_max.any() or flow.q_max.any())
-
-
-def _lossy(storage: Flow) -> bool:
-    """Whether moving energy through the storage never creates any, so that its stage cost is convex."""
-    assert storage.store is not None
-    both = (storage.take_max > 0) & (storage.give_max > 0)
-    cycle = storage.store.eta_take * storage.store.eta_give
-    free = storage.give_cost + storage.take_cost
-    return bool(np.all(~both | ((cycle <= 1.0) & (free >= 0.0))) and np.all(storage.store.keep > 0.0))
 
 
 def _merge(generators: Sequence[Flow]) -> Flow | None:
@@ -230,7 +223,7 @@ def _separable_or_equal(generator: Flow | None, storage: Flow | None) -> bool:
 
 def _box_is_spare(flow: Flow) -> bool:
     """Whether the edges alone keep the reactive power below ``q_max``, at every power that can be reached."""
-    take, give = _reach(flow)
+    take, give = reach(flow)
     ends = np.stack([-take, give])
     crossings = [
         np.clip((c2 - c1) / (s1 - s2), -take, give)
@@ -252,34 +245,17 @@ def asset_plans(flows: Sequence[Flow], state: Mapping[str, Array]) -> tuple[Asse
         if flow.store is not None:
             p, q, energy = p + state["give"] - state["take"], q + state["store_q"], state["energy"].copy()
         elif is_generator(flow):
-            p = p + state["gen"] * _part(flow.give_max, [other.give_max for other in generators])
-            q = q + state["gen_q"] * _part(flow.q_max, [other.q_max for other in generators])
+            p = p + state["gen"] * part(flow.give_max, [other.give_max for other in generators])
+            q = q + state["gen_q"] * part(flow.q_max, [other.q_max for other in generators])
         plans.append(AssetPlan(p=p, q=q, energy=energy))
     return tuple(plans)
-
-
-def _part(one: Array, all_of_them: Sequence[Array]) -> Array:
-    total = np.sum(all_of_them, axis=0)
-    part: Array = np.divide(one, total, out=np.zeros_like(total), where=total > 0.0)
-    return part
-
-
-def _reach(flow: Flow) -> tuple[Array, Array]:
-    """Largest take and give ``(K,)`` at which every edge still allows zero reactive power."""
-    take, give = flow.take_max, flow.give_max
-    for c, s in zip(flow.edge_c, flow.edge_s, strict=True):
-        if s > 0.0:
-            take = np.minimum(take, c / s)
-        elif s < 0.0:
-            give = np.minimum(give, -c / s)
-    return take, give
 
 
 def _polyline(flow: Flow | None) -> tuple[Array, Array]:
     """Knots (power, value) of the lower envelope of all edges and the box, over the power range of the horizon."""
     if flow is None or not flow.q_max.any() or not len(flow.edge_c):
         return np.zeros(0), np.zeros(0)
-    take, give = _reach(flow)
+    take, give = reach(flow)
     low, high = -float(take.max()), float(give.max())
     c, s = flow.edge_c, flow.edge_s
     if not _box_is_spare(flow):
@@ -317,11 +293,11 @@ class _Builder:
         generator, storage = parts.generator, parts.storage
         zero, one = np.zeros(self._steps), np.ones(self._steps)
         store = storage.store if storage is not None else None
-        take, give = _reach(storage) if storage is not None else (zero, zero)
+        take, give = reach(storage) if storage is not None else (zero, zero)
         fields = {
             Field.LOAD_P: -parts.fixed_p,
             Field.LOAD_Q: -parts.fixed_q,
-            Field.AVAIL: _reach(generator)[1] if generator is not None else zero,
+            Field.AVAIL: reach(generator)[1] if generator is not None else zero,
             Field.IMPORT: prosumer.import_price,
             Field.EXPORT: prosumer.export_price,
             Field.TAKE_MAX: take,

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from admmflex.errors import require
-from admmflex.horizon import BoolArray, Horizon
-from admmflex.prosumers.band import band_faults
+from admmflex.errors import Fault, require
+from admmflex.horizon import Array, BoolArray, Horizon
+from admmflex.prosumers.band import band_faults, connection_faults
 from admmflex.prosumers.fleet import split
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
+from admmflex.prosumers.storages import can_bind
 from admmflex.response.chain import ChainResponse
 from admmflex.response.custom import CustomResponse, CvxpyProsumer
+from admmflex.response.home import HomeResponse
 from admmflex.response.population import Population
 from admmflex.response.qp import QpResponse
 from admmflex.response.signal import Response
@@ -25,25 +27,30 @@ SHORTFALL_TOLERANCE = 1e-9  # kWh
 def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mapping[int, int]) -> Population:
     """The fastest exact response for every prosumer.
 
-    Homes with at most one storage are answered by the exact chain, other compositions of assets by a quadratic
-    program, and prosumers written in cvxpy by cvxpy.
+    Homes with at most one storage are answered by the exact chain; homes with more, with a priced generator or with a
+    connection that can bind by a batched interior point; other compositions of assets by a quadratic program, and
+    prosumers written in cvxpy by cvxpy.
 
     Args:
         position: of every pandapower bus in the prices.
 
     Raises:
-        InputError: storages that cannot stay within their band, cvxpy prosumers that are not convex.
+        InputError: storages that cannot stay within their band, connections that are too weak, cvxpy prosumers that
+            are not convex.
     """
     plain = {i: one for i, one in enumerate(prosumers) if isinstance(one, Prosumer)}
     custom = {i: one for i, one in enumerate(prosumers) if not isinstance(one, Prosumer)}
+    require([fault for one in plain.values() for fault in _connection_faults(one, horizon)])
     groups = split(list(plain.values()), horizon, position, rows=list(plain))
     responses: list[Response] = []
     if groups.chain is not None:
         chain = ChainResponse(groups.chain, horizon.dt_h)
-        short = np.flatnonzero(chain.shortfall > SHORTFALL_TOLERANCE)
-        failing = [groups.chain.prosumers[i] for i in short]
-        require([fault for one in failing for fault in band_faults(program(one, horizon), horizon)])
+        _require_bands(chain.shortfall, groups.chain.prosumers, horizon)
         responses.append(chain)
+    if groups.homes is not None:
+        homes = HomeResponse(groups.homes)
+        _require_bands(homes.shortfall, groups.homes.prosumers, horizon)
+        responses.append(homes)
     if groups.others:
         others = [plain[i] for i in groups.others]
         buses = np.array([position[one.bus] for one in others])
@@ -52,6 +59,19 @@ def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mappi
         buses = np.array([position[one.bus] for one in custom.values()])
         responses.append(CustomResponse(list(custom.values()), np.array(list(custom)), buses, horizon))
     return Population(responses, len(prosumers), horizon.steps)
+
+
+def _require_bands(shortfall: Array, prosumers: Sequence[Prosumer], horizon: Horizon) -> None:
+    failing = [one for one, short in zip(prosumers, shortfall, strict=True) if short > SHORTFALL_TOLERANCE]
+    require([fault for one in failing for fault in band_faults(program(one, horizon), horizon)])
+
+
+def _connection_faults(prosumer: Prosumer, horizon: Horizon) -> list[Fault]:
+    if min(prosumer.import_limit_kw, prosumer.export_limit_kw) == np.inf:
+        return []
+    if not can_bind(prosumer, [asset.flow(horizon) for asset in prosumer.assets]):
+        return []
+    return connection_faults(program(prosumer, horizon), horizon)
 
 
 def flexible(prosumers: Sequence[AnyProsumer], horizon: Horizon) -> BoolArray:

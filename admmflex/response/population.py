@@ -24,6 +24,10 @@ class Population:
         self.y = np.zeros((2, n_prosumers, n_steps))
         self._cost = np.zeros(n_prosumers)
 
+    def ways(self) -> dict[str, int]:
+        """How many prosumers each way answers for, by the name of its module: chain, home, qp, custom."""
+        return {type(one).__module__.rpartition(".")[2]: len(one.rows) for one in self.responses}
+
     def answer(self, price: Array, target: Array, rho: float) -> Array:
         """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; the next call overwrites what is returned."""
         for response in self.responses:

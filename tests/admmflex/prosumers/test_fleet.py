@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,10 +14,11 @@ from admmflex.assets.fixed_load import FixedLoad
 from admmflex.assets.flow import Asset
 from admmflex.assets.pv import Pv
 from admmflex.horizon import Array, Horizon
-from admmflex.prosumers.fleet import Edges, Field, Profiles, split
+from admmflex.prosumers.fleet import Edges, Field, Groups, Profiles, split
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.chain import ChainResponse
+from admmflex.response.home import HomeResponse
 from admmflex.response.qp import QpAnswer
 
 STEPS = 24
@@ -53,11 +55,23 @@ CHAINS = {
     "not curtailable": (load(), pv(reactive="disc", curtailable=False), battery(reactive="disc")),
 }
 OTHERS = {
+    "four storages": (load(), *(battery(name) for name in "abcd")),
+    "two, one larger than its inverter": (load(), battery("a"), battery("b", reactive="disc", s_kva=2.0)),
+}
+HOMES = {
     "two storages": (load(), battery("a"), battery("b")),
     "discs of different cost": (load(), pv(reactive="disc", q_cost=0.01), battery(reactive="disc")),
     "two plants with discs": (load(), pv("a", reactive="disc"), pv("b", reactive="disc")),
     "two boxes of different cost": (pv("a", reactive="box", q_cost=0.01), pv("b", reactive="box")),
 }
+
+
+def answering(groups: Groups) -> ChainResponse | HomeResponse:
+    """The response of the only prosumer."""
+    if groups.chain is not None:
+        return ChainResponse(groups.chain, HORIZON.dt_h)
+    assert groups.homes is not None
+    return HomeResponse(groups.homes)
 
 
 @pytest.mark.parametrize("assets", CHAINS.values(), ids=CHAINS.keys())
@@ -81,12 +95,11 @@ def test_a_chain_answers_as_the_program_of_its_assets(assets: tuple[Asset, ...])
     assert chain.certificate()[0] <= 1e-9
 
 
-@pytest.mark.parametrize("assets", CHAINS.values(), ids=CHAINS.keys())
+@pytest.mark.parametrize("assets", [*CHAINS.values(), *HOMES.values()], ids=[*CHAINS.keys(), *HOMES.keys()])
 def test_plans_of_the_assets_add_up_to_the_meter_and_respect_their_limits(assets: tuple[Asset, ...]) -> None:
     home = prosumer(*assets)
-    chain = split([home], HORIZON, {7: 0}).chain
-    assert chain is not None
-    response = ChainResponse(chain, HORIZON.dt_h)
+    groups = split([home], HORIZON, {7: 0})
+    response = answering(groups)
     y = np.zeros((2, 1, STEPS))
     response.answer(np.full((2, 1, STEPS), -0.05), np.full((2, 1, STEPS), 2.0), 0.05, y)
     (plans,) = response.plans(response.state())
@@ -106,6 +119,22 @@ def test_what_is_no_chain_is_left_to_others(assets: tuple[Asset, ...]) -> None:
     assert groups.chain is not None
     assert groups.chain.rows.tolist() == [4]
     assert groups.others == [9]
+
+
+@pytest.mark.parametrize("assets", HOMES.values(), ids=HOMES.keys())
+def test_homes_with_storages_are_no_chain(assets: tuple[Asset, ...]) -> None:
+    groups = split([prosumer(load()), prosumer(*assets)], HORIZON, {7: 0}, rows=[4, 9])
+    assert groups.homes is not None
+    assert groups.homes.rows.tolist() == [9]
+    assert groups.others == []
+
+
+@pytest.mark.parametrize(("limit", "chain"), [(2.0, False), (50.0, True)])
+def test_a_connection_that_can_bind_takes_a_home_from_the_chain(limit: float, chain: bool) -> None:
+    home = replace(prosumer(load(), pv(), battery()), export_limit_kw=limit)
+    groups = split([home], HORIZON, {7: 0})
+    assert (groups.chain is not None) == chain
+    assert (groups.homes is not None) != chain
 
 
 def test_no_chain_at_all() -> None:
