@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -79,7 +80,8 @@ def _beyond(one: Program, horizon: Horizon) -> tuple[Array, Array]:
     free = program(replace(one.prosumer, import_limit_kw=np.inf, export_limit_kw=np.inf), horizon)
     n, steps = len(free.cost), horizon.steps
     slack = sp.identity(steps)
-    rows = sp.bmat([[free.P, -slack, None], [free.P, None, slack], [free.A, None, None]], format="csc")
+    blocks: list[list[Any]] = [[free.P, -slack, None], [free.P, None, slack], [free.A, None, None]]
+    rows = sp.bmat(blocks, format="csc")
     unbounded, most = np.full(steps, np.inf), np.full(2 * steps, np.inf)
     low = np.concatenate([-unbounded, -one.prosumer.import_limit_kw - free.p0, free.low])
     high = np.concatenate([one.prosumer.export_limit_kw - free.p0, unbounded, free.high])

@@ -129,8 +129,9 @@ def roles_of(flows: Sequence[Flow]) -> Roles | None:
 
 
 def _cut(flow: Flow) -> bool:
+    """Whether edges keep a storage from its power limits, by more than rounding."""
     take, give = reach(flow)
-    return bool((take < flow.take_max).any() or (give < flow.give_max).any())
+    return bool((take < (1.0 - 1e-9) * flow.take_max).any() or (give < (1.0 - 1e-9) * flow.give_max).any())
 
 
 def can_bind(prosumer: Prosumer, flows: Sequence[Flow]) -> bool:

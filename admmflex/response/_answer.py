@@ -70,7 +70,7 @@ class Answers(NamedTuple):
 @nb.njit(cache=True, error_model="numpy")
 def _signal(
     m: int, chains: Chains, price: Array, target: Array, rho: float, before: float, homes: Homes, batch: Batch,
-    answers: Answers, movement: Array,
+    answers: Answers, movement: Array, constant: Array,
 ) -> None:  # fmt: skip
     """Write the signal of group m, and how much it moved: sum_t dt |change of the marginal cost of power| [EUR/kW]."""
     K, C = len(homes.dt), len(chains)
@@ -78,8 +78,10 @@ def _signal(
         i = batch.member[m * L + n]
         lam, z = price[0, homes.bus[i]], target[0, homes.rows[i]]
         moved = 0.0
+        constant[n] = 0.0
         for t in range(K):
             lean = lam[t] + rho * z[t]
+            constant[n] += 0.5 * homes.dt[t] * rho * z[t] * z[t]
             moved += homes.dt[t] * abs(lean - answers.lean[i, t] - (rho - before) * answers.p[i, t])
             batch.step[((m * K + t) * (STEP + CHAIN * C) + LEAN) * L + n] = lean
         movement[n] = moved
@@ -126,9 +128,10 @@ def _start_warm(m: int, n: int, movement: float, batch: Batch) -> None:
         if width > 0.0:
             least = min(0.1 * width, away)
             x = min(max(box[(r * BOX + X) * L + n], least), width - least)
+            inverse = centre / (x * (width - x))
             box[(r * BOX + X) * L + n] = x
-            box[(r * BOX + Z_LOW) * L + n] = max(box[(r * BOX + Z_LOW) * L + n], centre / x)
-            box[(r * BOX + Z_UP) * L + n] = max(box[(r * BOX + Z_UP) * L + n], centre / (width - x))
+            box[(r * BOX + Z_LOW) * L + n] = max(box[(r * BOX + Z_LOW) * L + n], inverse * (width - x))
+            box[(r * BOX + Z_UP) * L + n] = max(box[(r * BOX + Z_UP) * L + n], inverse * x)
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -143,90 +146,114 @@ def _best(slope: float, bought: float, sold: float, lean: float, rho: float, low
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _generate(i: int, t: int, b: float, rho: float, lean: float, homes: Homes) -> tuple[float, float, float]:
+def _generate(
+    b: float, lean: float, rho: float, bought: float, sold: float, low: float, high: float, avail: float,
+    shed_max: float, shed_cost: float,
+) -> tuple[float, float, float]:  # fmt: skip
     """Best generation and shedding on top of power b, and what the step then costs [EUR/h]."""
-    bought, sold = homes.bought[i, t], homes.sold[i, t]
-    low, high = -homes.import_limit[i], homes.export_limit[i]
-    gen = min(max(_best(0.0, bought, sold, lean, rho, low, high) - b, 0.0), homes.avail[i, t])
+    gen = min(max(_best(0.0, bought, sold, lean, rho, low, high) - b, 0.0), avail)
     shed = 0.0
-    if homes.shed_max[i, t] > 0.0 and gen >= homes.avail[i, t]:
-        wish = _best(homes.shed_cost[i, t], bought, sold, lean, rho, low, high) - b - gen
-        shed = min(max(wish, 0.0), homes.shed_max[i, t])
+    if shed_max > 0.0 and gen >= avail:
+        shed = min(max(_best(shed_cost, bought, sold, lean, rho, low, high) - b - gen, 0.0), shed_max)
     p = b + gen + shed
-    cost = (-sold if p > 0.0 else -bought) * p + p * (0.5 * rho * p - lean) + homes.shed_cost[i, t] * shed
-    return gen, shed, cost
+    return gen, shed, (-sold if p > 0.0 else -bought) * p + p * (0.5 * rho * p - lean) + shed_cost * shed
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _roll(i: int, c: int, t: int, e: float, homes: Homes, answers: Answers) -> None:
-    """Storage c through step t from energy e: the flows that are nearest and keep it where its band can be held."""
-    a, b = homes.dt[t] * homes.eta_take[i, c, t], homes.dt[t] / homes.eta_give[i, c, t]
-    take, give = answers.take[i, c, t], answers.give[i, c, t]
-    rest = homes.keep[i, c, t] * e + homes.gain[i, c, t]
-    over = rest + a * take - b * give - homes.high[i, c, t]
+def _hold(
+    take: float, give: float, rest: float, a: float, b: float, take_max: float, give_max: float, low: float, high: float
+) -> tuple[float, float]:
+    """The flows nearest to these with  low <= rest + a take - b give <= high."""
+    over = rest + a * take - b * give - high
     if over > 0.0:
         cut = min(take, over / a)
         take -= cut
-        give = min(give + max(over - a * cut, 0.0) / b, homes.give_max[i, c, t])
-    short = homes.low[i, c, t] - (rest + a * take - b * give)
+        give = min(give + max(over - a * cut, 0.0) / b, give_max)
+    short = low - (rest + a * take - b * give)
     if short > 0.0:
         cut = min(give, short / b)
         give -= cut
-        take = min(take + max(short - b * cut, 0.0) / a, homes.take_max[i, c, t])
-    answers.take[i, c, t], answers.give[i, c, t] = take, give
-    answers.energy[i, c, t] = rest + a * take - b * give
+        take = min(take + max(short - b * cut, 0.0) / a, take_max)
+    return take, give
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _roll(i: int, C: int, homes: Homes, answers: Answers) -> None:
+    """Energies of home i along its flows, which give way where the band could not be held."""
+    for c in range(C):
+        take, give, energy = answers.take[i, c], answers.give[i, c], answers.energy[i, c]
+        take_max, give_max, low, high = homes.take_max[i, c], homes.give_max[i, c], homes.low[i, c], homes.high[i, c]
+        eta_take, eta_give, keep, gain = homes.eta_take[i, c], homes.eta_give[i, c], homes.keep[i, c], homes.gain[i, c]
+        dt, e = homes.dt, homes.e_start[i, c]
+        for t in range(len(dt)):
+            a, b, rest = dt[t] * eta_take[t], dt[t] / eta_give[t], keep[t] * e + gain[t]
+            take[t], give[t] = _hold(take[t], give[t], rest, a, b, take_max[t], give_max[t], low[t], high[t])
+            e = rest + a * take[t] - b * give[t]
+            energy[t] = e
 
 
 @nb.njit(cache=True, error_model="numpy")
 def _finish(i: int, C: int, rho: float, homes: Homes, answers: Answers) -> None:
-    """Exactly feasible powers of home i from nearly feasible ones.
+    """Exactly feasible powers of home i from nearly feasible flows.
 
-    Energies are rolled along; taking and giving at once is undone where that does not cost more; generation follows.
+    Generation follows the storages; taking and giving at once is undone where that does not cost more.
     """
-    for t in range(len(homes.dt)):
-        lean = answers.lean[i, t]
-        b = homes.fixed_p[i, t]
+    _roll(i, C, homes, answers)
+    take, give = answers.take[i], answers.give[i]
+    lean, gens, sheds, power = answers.lean[i], answers.gen[i], answers.shed[i], answers.p[i]
+    bought, sold, fixed, avail = homes.bought[i], homes.sold[i], homes.fixed_p[i], homes.avail[i]
+    shed_max, shed_cost, low, high = homes.shed_max[i], homes.shed_cost[i], -homes.import_limit[i], homes.export_limit[i]
+    eta_take, eta_give = homes.eta_take[i], homes.eta_give[i]
+    take_cost, give_cost = homes.take_cost[i], homes.give_cost[i]
+    for t in range(len(power)):
+        b = fixed[t]
         for c in range(C):
-            _roll(i, c, t, answers.energy[i, c, t - 1] if t > 0 else homes.e_start[i, c], homes, answers)
-            b += answers.give[i, c, t] - answers.take[i, c, t]
-        gen, shed, cost = _generate(i, t, b, rho, lean, homes)
+            b += give[c, t] - take[c, t]
+        gen, shed, cost = _generate(
+            b, lean[t], rho, bought[t], sold[t], low, high, avail[t], shed_max[t], shed_cost[t]
+        )  # fmt: skip
         for c in range(C):
-            take, give = answers.take[i, c, t], answers.give[i, c, t]
-            if take > 0.0 and give > 0.0:
-                cycle = homes.eta_take[i, c, t] * homes.eta_give[i, c, t]
-                less = min(take, give / cycle)
-                calm = b + less * (1.0 - cycle)
-                new_gen, new_shed, new_cost = _generate(i, t, calm, rho, lean, homes)
-                saved = less * (homes.take_cost[i, c, t] + cycle * homes.give_cost[i, c, t])
-                if new_cost - saved <= cost + ROUNDING * (1.0 + abs(cost)) and calm <= homes.export_limit[i]:
-                    answers.take[i, c, t] = max(take - less, 0.0)
-                    answers.give[i, c, t] = max(give - cycle * less, 0.0)
-                    b, gen, shed, cost = calm, new_gen, new_shed, new_cost
-        answers.gen[i, t], answers.shed[i, t] = gen, shed
-        b = homes.fixed_p[i, t] + gen + shed
+            if take[c, t] <= 0.0 or give[c, t] <= 0.0:
+                continue
+            cycle = eta_take[c, t] * eta_give[c, t]
+            less = min(take[c, t], give[c, t] / cycle)
+            calm = b + less * (1.0 - cycle)
+            calm_gen, calm_shed, calm_cost = _generate(
+                calm, lean[t], rho, bought[t], sold[t], low, high, avail[t], shed_max[t], shed_cost[t]
+            )  # fmt: skip
+            calm_cost -= less * (take_cost[c, t] + cycle * give_cost[c, t])
+            if calm_cost <= cost + ROUNDING * (1.0 + abs(cost)) and calm <= high:
+                take[c, t], give[c, t] = max(take[c, t] - less, 0.0), max(give[c, t] - cycle * less, 0.0)
+                b, gen, shed, cost = calm, calm_gen, calm_shed, calm_cost
+        gens[t], sheds[t] = gen, shed
+        b = fixed[t] + gen + shed
         for c in range(C):
-            b += answers.give[i, c, t] - answers.take[i, c, t]
-        answers.p[i, t] = b
+            b += give[c, t] - take[c, t]
+        power[t] = b
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _read(m: int, n: int, chains: Chains, homes: Homes, batch: Batch, answers: Answers) -> None:
-    """Flows and multipliers of lane n of group m."""
+def _read(m: int, chains: Chains, homes: Homes, batch: Batch, answers: Answers) -> None:
+    """Flows and multipliers of group m."""
     K, C = len(homes.dt), len(chains)
-    i = batch.member[m * L + n]
-    for t in range(K):
-        s = (m * K + t) * (STEP + CHAIN * C)
-        answers.lean[i, t], answers.nu[i, t] = batch.step[(s + LEAN) * L + n], batch.step[(s + NU) * L + n]
+    box, step, at, first = batch.box, batch.step, batch.at[m], batch.first[m]
+    for n in range(L):
+        i = batch.member[m * L + n]
+        lean, nu = answers.lean[i], answers.nu[i]
+        for t in range(K):
+            s = (m * K + t) * (STEP + CHAIN * C)
+            lean[t], nu[t] = step[(s + LEAN) * L + n], step[(s + NU) * L + n]
         for c in range(C):
-            answers.mu[i, c, t] = batch.step[(s + STEP + CHAIN * c + MU) * L + n]
-            take, give = batch.at[m, t * (3 * C + 4) + c], batch.at[m, t * (3 * C + 4) + C + c]
-            answers.take[i, c, t], answers.give[i, c, t] = 0.0, 0.0
-            if take >= 0:
-                x = batch.box[((batch.first[m] + take) * BOX + X) * L + n]
-                answers.take[i, c, t] = min(max(x, 0.0), homes.take_max[i, c, t])
-            if give >= 0:
-                x = batch.box[((batch.first[m] + give) * BOX + X) * L + n]
-                answers.give[i, c, t] = min(max(x, 0.0), homes.give_max[i, c, t])
+            mu, take, give = answers.mu[i, c], answers.take[i, c], answers.give[i, c]
+            take_max, give_max = homes.take_max[i, c], homes.give_max[i, c]
+            for t in range(K):
+                mu[t] = step[((m * K + t) * (STEP + CHAIN * C) + STEP + CHAIN * c + MU) * L + n]
+                r_take, r_give = at[t * (3 * C + 4) + c], at[t * (3 * C + 4) + C + c]
+                take[t], give[t] = 0.0, 0.0
+                if r_take >= 0:
+                    take[t] = min(max(box[((first + r_take) * BOX + X) * L + n], 0.0), take_max[t])
+                if r_give >= 0:
+                    give[t] = min(max(box[((first + r_give) * BOX + X) * L + n], 0.0), give_max[t])
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -240,7 +267,7 @@ def answer(
     """
     movement, reached = np.zeros(L), scratch.reached
     for m in range(len(batch.at)):
-        _signal(m, chains, price, target, rho, before, homes, batch, answers, movement)
+        _signal(m, chains, price, target, rho, before, homes, batch, answers, movement, scratch.constant)
         for n in range(L):
             i = batch.member[m * L + n]
             reached[n] = False
@@ -261,8 +288,8 @@ def answer(
                 if not reached[n]:
                     _start_cold(m, n, chains, homes, batch)
             iterate(chains, m, homes.dt, rho, batch, COLD_LIMIT, scratch)
+        _read(m, chains, homes, batch, answers)
         for n in range(L):
             i = batch.member[m * L + n]
             answers.failed[i], answers.objective[i] = not reached[n], scratch.lane[OBJECTIVE * L + n]
-            _read(m, n, chains, homes, batch, answers)
             _finish(i, len(chains), rho, homes, answers)

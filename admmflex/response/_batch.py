@@ -65,13 +65,17 @@ class Batch(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory of one group; ``reached``: homes that are within their tolerance."""
+    """Memory of one group.
+
+    tolerance: (L,) of the objective. constant: (L,) its part without variables [EUR]. reached: (L,) homes within it.
+    """
 
     move: Array
     work: Array
     lane: Array
     block: Array
     tolerance: Array
+    constant: Array
     reached: BoolArray
 
 
@@ -174,6 +178,7 @@ def iterate(chains: Chains, m: int, dt: Array, rho: float, batch: Batch, limit: 
     step = batch.step[m * K * (STEP + CHAIN * C) * L : (m + 1) * K * (STEP + CHAIN * C) * L]
     for iteration in range(limit + 1):
         lane[:] = 0.0
+        lane[OBJECTIVE * L : (OBJECTIVE + 1) * L] = scratch.constant
         for t in range(K):
             assemble(t, t == K - 1, chains, at, dt[t], rho, end, box, move, step, work, lane, block)
             invert(t, chains, work, block)

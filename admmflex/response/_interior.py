@@ -39,7 +39,7 @@ FAST = {"contract", "arcp", "nsz", "reassoc"}
 Chains = tuple[int, ...]
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=FAST)
+@nb.njit(cache=True, error_model="numpy", fastmath=FAST, inline="always")
 def _row(r, slope, centre, gap, box, move):  # type: ignore[no-untyped-def]
     """Inverse of a row and its affine right side; adds its complementarity and its dual residual times its width."""
     x, width = load(box, r * BOX + X), load(box, r * BOX + WIDTH)

@@ -181,5 +181,6 @@ def scratch(batch: Batch, chains: int) -> Scratch:
         lane=np.zeros(LANE * L),
         block=np.zeros((chains + 2 * chains * chains) * L),
         tolerance=np.zeros(L),
+        constant=np.zeros(L),
         reached=np.zeros(L, np.bool_),
     )
