@@ -12,7 +12,7 @@ from admmflex.response._batch import Batch, Scratch, iterate
 from admmflex.response._interior import BOX, CHAIN, LEAN, MU, NU, OBJECTIVE, STEP, WIDTH, Z_LOW, Z_UP, Chains, X
 from admmflex.response._lanes import L
 
-TIGHT, LOOSE = 1e-9, 1e-4  # of the objective: limits of the tolerance
+TIGHT = 1e-9  # of the objective: tolerance of answers that have to be exact
 FOLLOWS = 1e-3  # tolerance of the movement of the objective [EUR]
 SHIFT, PUSH = 0.3, 2.0  # of the movement into complementarity; kW per square root of EUR away from a bound
 FAR = 0.3  # of the value of one kW all day: a signal that moved further is answered from a cold start
@@ -202,7 +202,12 @@ def _finish(i: int, C: int, rho: float, homes: Homes, answers: Answers) -> None:
     take, give = answers.take[i], answers.give[i]
     lean, gens, sheds, power = answers.lean[i], answers.gen[i], answers.shed[i], answers.p[i]
     bought, sold, fixed, avail = homes.bought[i], homes.sold[i], homes.fixed_p[i], homes.avail[i]
-    shed_max, shed_cost, low, high = homes.shed_max[i], homes.shed_cost[i], -homes.import_limit[i], homes.export_limit[i]
+    shed_max, shed_cost, low, high = (
+        homes.shed_max[i],
+        homes.shed_cost[i],
+        -homes.import_limit[i],
+        homes.export_limit[i],
+    )
     eta_take, eta_give = homes.eta_take[i], homes.eta_give[i]
     take_cost, give_cost = homes.take_cost[i], homes.give_cost[i]
     for t in range(len(power)):
@@ -259,11 +264,12 @@ def _read(m: int, chains: Chains, homes: Homes, batch: Batch, answers: Answers) 
 @nb.njit(cache=True, error_model="numpy")
 def answer(
     chains: Chains, price: Array, target: Array, rho: float, before: float, homes: Homes, batch: Batch,
-    answers: Answers, scratch: Scratch,
+    answers: Answers, scratch: Scratch, loosest: float,
 ) -> None:  # fmt: skip
     """Answer for all homes of a batch; ``before`` is the penalty of the last answer, negative when there was none.
 
-    The tolerance follows the movement of the signal; without a penalty, when the objective is a bound, it is tight.
+    The tolerance follows the movement of the signal up to the loosest one; without a penalty, when the objective is a
+    bound, it is tight.
     """
     movement, reached = np.zeros(L), scratch.reached
     for m in range(len(batch.at)):
@@ -279,7 +285,7 @@ def answer(
                 _start_warm(m, n, movement[n], batch)
             if rho > 0.0 and not cold:
                 follow = FOLLOWS * movement[n] / max(1.0, abs(answers.objective[i]))
-                scratch.tolerance[n] = min(max(follow, TIGHT), LOOSE)
+                scratch.tolerance[n] = min(max(follow, TIGHT), loosest)
         iterate(chains, m, homes.dt, rho, batch, WARM_LIMIT, scratch)
         for n in range(L):
             answers.restarted[batch.member[m * L + n]] = not reached[n]

@@ -14,6 +14,7 @@ from admmflex.response.home_bound import lower_bound, objective
 from admmflex.response.qp import OPTIMALITY, QpAnswer
 
 STATES = ("take", "give", "energy", "gen", "shed", "reactive")
+LOOSE = 1e-4  # of the objective: the roughest answer
 CONNECTION = 1e-7  # kW: largest excess over a limit of the connection
 
 
@@ -26,7 +27,8 @@ class HomeResponse:
     pay; ``burn()`` tells how much is left, which is where consumption is paid for.
 
     Tolerance: 1e-9 of the objective in a first answer and without a penalty, when the objective serves as a bound;
-    otherwise 1e-3 of what the movement of the signal is worth, at most 1e-4: early answers are rough, late ones exact.
+    otherwise 1e-3 of what the movement of the signal is worth, at most ``loosest``: early answers are rough, late ones
+    exact.
 
     Reactive power follows in the order of costs. Where an inverter polygon raises its cost, p and q are not optimal
     together; such a home is answered by the quadratic program, as is one that does not converge from a cold start.
@@ -36,8 +38,8 @@ class HomeResponse:
         coupled: (n,) homes whose inverter rating bound active and reactive power together in the last answer.
     """
 
-    def __init__(self, homes: StorageHomes) -> None:
-        self.homes, self.rows = homes, homes.rows
+    def __init__(self, homes: StorageHomes, loosest: float = LOOSE) -> None:
+        self.homes, self.rows, self.loosest = homes, homes.rows, loosest
         self.fallbacks, self.restarts = 0, 0
         self.coupled: BoolArray = np.zeros(len(homes), np.bool_)
         self._data, self._reactive = pack.natural(homes)
@@ -56,7 +58,7 @@ class HomeResponse:
         data, answers, rho = self._data, self._answers, float(rho)
         for chains, batch, scratch in self._batches:
             numbers = tuple(range(chains))
-            _answer.answer(numbers, price, target, rho, self._rho, data, batch, answers, scratch)
+            _answer.answer(numbers, price, target, rho, self._rho, data, batch, answers, scratch, self.loosest)
         _sources.react(price, target, rho, data, self._reactive, answers, self._source_q, out, self._excess)
         out[0, self.rows] = answers.p
         self._rho, self._signal = rho, (price, target)

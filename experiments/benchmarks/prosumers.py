@@ -25,6 +25,7 @@ from admmflex.prosumers.fleet import split
 from admmflex.prosumers.program import Program, program
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.chain import ChainResponse
+from admmflex.response.signal import Response
 from experiments.benchmarks.common import Row, versions
 
 HOMES = 1000
@@ -39,7 +40,7 @@ Answer = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Case:
-    """Homes, each at a bus of its own, and the signals of some rounds: price and target (ROUNDS, 2, HOMES, STEPS)."""
+    """Homes, each at a bus of its own, and the signals of some rounds: price and target (ROUNDS, 2, n, STEPS)."""
 
     horizon: Horizon
     prosumers: list[Prosumer]
@@ -54,15 +55,20 @@ def case(seed: int = 0) -> Case:
     hour = (np.arange(STEPS) + 0.5) / 4
     tariff = np.where((hour >= 17) & (hour < 21), 0.38, np.where(hour < 6, 0.22, 0.30))
     prosumers = [_home(rng, f"home {i}", i, hour, tariff) for i in range(HOMES)]
+    return Case(horizon, prosumers, *signals(rng, hour, HOMES))
+
+
+def signals(rng: np.random.Generator, hour: Array, homes: int) -> tuple[Array, Array]:
+    """Prices and targets ``(ROUNDS, 2, homes, STEPS)`` that settle from round to round."""
     noon, evening = np.exp(-((hour - 13) ** 2) / 4), np.exp(-((hour - 19) ** 2) / 3)
-    weight = rng.uniform(0.3, 1.0, (HOMES, 1))
+    weight = rng.uniform(0.3, 1.0, (homes, 1))
     settled = weight * (0.08 * evening - 0.12 * noon)
-    price, target = np.zeros((ROUNDS, 2, HOMES, STEPS)), np.zeros((ROUNDS, 2, HOMES, STEPS))
-    level = rng.normal(0.0, 2.0, (HOMES, STEPS))
+    price, target = np.zeros((ROUNDS, 2, homes, STEPS)), np.zeros((ROUNDS, 2, homes, STEPS))
+    level = rng.normal(0.0, 2.0, (homes, STEPS))
     for k in range(ROUNDS):
-        price[k, 0] = settled + 0.5**k * rng.normal(0.0, 0.05, (HOMES, STEPS))
-        target[k, 0] = level + 0.5**k * rng.normal(0.0, 1.0, (HOMES, STEPS))
-    return Case(horizon, prosumers, price, target)
+        price[k, 0] = settled + 0.5**k * rng.normal(0.0, 0.05, (homes, STEPS))
+        target[k, 0] = level + 0.5**k * rng.normal(0.0, 1.0, (homes, STEPS))
+    return price, target
 
 
 def _home(rng: np.random.Generator, name: str, bus: int, hour: Array, tariff: Array) -> Prosumer:
@@ -79,17 +85,17 @@ def rows() -> list[Row]:
     """The chain against OSQP, PIQP and cvxpy with Clarabel."""
     day = case()
     ours_s, cost = _ours(day)
-    peers: list[tuple[str, Callable[[Program], Answer], tuple[str, ...]]] = [
-        ("OSQP, 1e-5, warm, factorised once", _osqp, ("osqp",)),
-        ("PIQP, sparse, default tolerances", _piqp, ("piqp",)),
-        ("cvxpy (DPP) with Clarabel", _cvxpy, ("cvxpy", "clarabel")),
-    ]
+    return compare(f"prosumer step, {HOMES} homes, {STEPS} steps, losses, kink, wear", day, ours_s, cost)
+
+
+def compare(name: str, day: Case, ours_s: float, cost: Array) -> list[Row]:
+    """Rows for every peer; ``cost (ROUNDS, SAMPLE)`` [EUR] are our objectives of the sampled homes."""
     found = []
-    for peer, build, packages in peers:
+    for peer, build, packages in PEERS:
         peer_s, agreement = _peer(day, build, cost)
         found.append(
             Row(
-                f"prosumer step, {HOMES} homes, {STEPS} steps, losses, kink, wear",
+                name,
                 ours_s,
                 peer,
                 peer_s,
@@ -105,8 +111,12 @@ def _ours(day: Case) -> tuple[float, Array]:
     """Median seconds of a round, and the objective of the sampled homes in every round ``(ROUNDS, SAMPLE)`` [EUR]."""
     groups = split(day.prosumers, day.horizon, {i: i for i in range(HOMES)})
     assert groups.chain is not None
-    response = ChainResponse(groups.chain, day.horizon.dt_h)
-    out, seconds = np.zeros((2, HOMES, STEPS)), []
+    return timed(ChainResponse(groups.chain, day.horizon.dt_h), day)
+
+
+def timed(response: Response, day: Case) -> tuple[float, Array]:
+    """Median seconds of a round, and the objective of the sampled homes in every round ``(ROUNDS, SAMPLE)`` [EUR]."""
+    out, seconds = np.zeros((2, len(day.prosumers), STEPS)), []
     objective = np.zeros((ROUNDS, SAMPLE))
     response.answer(day.price[0], day.target[0], RHO, out)
     for k in range(ROUNDS):
@@ -134,7 +144,7 @@ def _peer(day: Case, build: Callable[[Program], Answer], cost: Array) -> tuple[f
             value = one.cost @ x + one.cost_constant + dt @ (-price * p + RHO / 2 * (p - target) ** 2)
             value += RHO / 2 * float(dt @ (day.target[k, 1, i] - one.q0) ** 2)
             worst = max(worst, abs(value - cost[k, i]) / (1.0 + abs(cost[k, i])))
-    return float(np.median(seconds)) * HOMES, worst
+    return float(np.median(seconds)) * len(day.prosumers), worst
 
 
 def _hessian(one: Program) -> sp.csc_matrix:
@@ -196,3 +206,10 @@ def _cvxpy(one: Program) -> Answer:
         return value
 
     return solve
+
+
+PEERS: list[tuple[str, Callable[[Program], Answer], tuple[str, ...]]] = [
+    ("OSQP, 1e-5, warm, factorised once", _osqp, ("osqp",)),
+    ("PIQP, sparse, default tolerances", _piqp, ("piqp",)),
+    ("cvxpy (DPP) with Clarabel", _cvxpy, ("cvxpy", "clarabel")),
+]

@@ -86,7 +86,16 @@ def vehicle(rng: np.random.Generator, steps: int, dt: Array) -> Flow:
     e_min, gain, start = zero.copy(), zero.copy(), rng.uniform(5, 15)
     e_min[leaves - 1] = start + rng.uniform(0.1, 0.8) * 0.9 * float(dt[:leaves] @ take[:leaves])
     gain[returns - 1] = -rng.uniform(0, 0.9) * e_min[leaves - 1]
-    store = Store(start, e_min, zero + max(start, e_min.max()) + 20.0, zero + 0.9, zero + 0.92, zero + 1.0, gain, rng.uniform(0, 0.2))
+    store = Store(
+        start,
+        e_min,
+        zero + max(start, e_min.max()) + 20.0,
+        zero + 0.9,
+        zero + 0.92,
+        zero + 1.0,
+        gain,
+        rng.uniform(0, 0.2),
+    )
     return flow(steps, take_max=take, give_max=5.0 * here * (rng.random() < 0.4), give_cost=0.03, store=store)
 
 
