@@ -94,7 +94,8 @@ def sweep(
 ) -> int:
     """Solve V = Y^-1 (conj(S / V) - y_0 V_0) by sweeps, until the estimated error of V is below tol.
 
-    error = |move| theta / (1 - theta), theta = |move| / |previous move|, over the lanes that still are numbers.
+    error = |move| theta / (1 - theta), theta the larger of the last two ratios |move| / |previous move| (an iteration
+    that blew up may fall back by chance, once), over the lanes that still are numbers.
 
     Args:
         order, parent: (n,) bus numbers and parents.
@@ -114,7 +115,7 @@ def sweep(
     for first in range(0, steps, LANES):
         width = min(LANES, steps - first)
         _fill(work, p, q, v, first, width, scale)
-        last, theta = np.inf, 1.0
+        last, before = np.inf, 0.0
         for turn in range(most):
             _to_root(work, order, parent, factors)
             move[:] = 0.0
@@ -124,8 +125,9 @@ def sweep(
                 if move[k] > worst:
                     worst = move[k]
             worst = np.sqrt(worst)
-            theta = min(worst / last, 0.999) if turn > 0 and last > 0.0 else 0.999
-            last = worst
+            ratio = worst / last if last > 0.0 and last < np.inf else 1.0
+            theta = min(max(ratio, before), 0.999)
+            last, before = worst, ratio if turn > 0 else 0.0
             used = max(used, turn + 1)
             if worst * theta <= tol * (1.0 - theta) or worst == 0.0:
                 break
