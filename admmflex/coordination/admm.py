@@ -52,13 +52,21 @@ class Warm:
 
 
 @dataclass(frozen=True)
+class Dual:
+    """Prices (2, B, K) [EUR/kWh, EUR/kvarh], and the cost that no plan within the linearised limits undercuts [EUR]."""
+
+    price: Array
+    bound: float
+
+
+@dataclass(frozen=True)
 class Coordinated:
     """What came out.
 
     Args:
         status: "optimal", "infeasible" (``shortfall`` says why) or "not_converged".
         plan: of the rank's prosumers.
-        price: (2, B, K) [EUR/kWh, EUR/kvarh].
+        price: (2, B, K) [EUR/kWh, EUR/kvarh]: those of the mixed plan or of the last round, whichever prove more.
         baseline: what they do at no price; None after a warm start, which does not ask for it.
         lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
         rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
@@ -106,15 +114,13 @@ class Admm:
         self._sums = np.empty((n_steps, 2 * n_buses))
         self.count = self._sum_by_bus(community.flexible.astype(float))
         self.bus_z, self.bus_price = np.zeros_like(self.count), np.zeros_like(self.count)
-        self._price_norm = community.price_scale * float(
-            np.sqrt(comm.sum(np.array([float(community.flexible.sum())]))[0])
-        )
+        able = comm.sum(np.array([float(community.flexible.sum())]))[0]
+        self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
         if warm is not None:
             self.rho, self.price, self.z = warm.rho, warm.price.copy(), warm.z.copy()
             self.bus_price = self.price.transpose(2, 0, 1).reshape(n_steps, -1)[self.steps].copy()
             self.bus_z = self._sum_by_bus(self.z)
-        self._price_norm = max(self._price_norm, 1e-9)
         self.memory = Memory()
         self.mixer: Mixer | None = None
         if settings.mixing is not None:
@@ -126,6 +132,7 @@ class Admm:
         baseline: Plan | None = None
         best: tuple[Mix, Plan] | None = None
         before: Mix | None = None
+        dual: Dual | None = None
         for iteration in range(1, self.settings.max_iterations + 1):
             plan, own = self._round(iteration)
             if iteration == 1 and self.cold:
@@ -136,9 +143,9 @@ class Admm:
                 return self._result("infeasible", plan, baseline, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
                 if before is not None and settled(before.cost, mix.cost, self.settings):
-                    mix = self._improve(mix)
+                    mix, dual = self._improve(mix)
                     if meets_limits(mix.excess, self.settings) and settled(before.cost, mix.cost, self.settings):
-                        return self._result("optimal", self._mixed(mix), baseline)
+                        return self._result("optimal", self._mixed(mix), baseline, dual=dual)
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
@@ -230,12 +237,23 @@ class Admm:
             mix = self.mixer.mix()
         return mix, None
 
-    def _improve(self, mix: Mix) -> Mix:
+    def _improve(self, mix: Mix) -> tuple[Mix, Dual]:
         """Ask at the prices of the mix itself, rho = 0, and mix again: what could improve the mix is then in it."""
-        price = mix.price / self.community.dt_h[self.steps, None]
-        self._ask(self._by_bus(self.comm.gather_steps(price)), 0.0)
         assert self.mixer is not None
-        return self.mixer.mix()
+        dual = self._bound(mix.price / self.community.dt_h[self.steps, None], mix.least)
+        return self.mixer.mix(), dual
+
+    def _bound(self, price: Array, least: float) -> Dual:
+        """A bound from below by weak duality, at prices ``(K_own, 2 B)`` made of multipliers of the linearised limits.
+
+        sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
+
+        The second term is ``least``, of the own steps.
+        """
+        everywhere = self._by_bus(self.comm.gather_steps(price))
+        own, cost = self._ask(everywhere, 0.0)
+        earned = np.einsum("k,kj,kj->", self.community.dt_h[self.steps], price, own)
+        return Dual(everywhere, cost + float(self.comm.sum(np.array([least - earned]))[0]))
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
@@ -258,26 +276,28 @@ class Admm:
             record["mix_slack_kw"] = mix.slack
         self.observe(record)
 
-    def _lower_bound(self, plan: Plan) -> float:
-        """A bound from below by weak duality, for the limits linearised at the plan.
-
-        sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
-        """
+    def _last_dual(self, plan: Plan) -> Dual:
+        """The prices of the last multipliers, and their bound, for the limits linearised at the plan."""
         before = self.dso.origin.copy()
         price = self.dso.reprice(self._sum_by_bus(plan.y))
-        own, cost = self._ask(self._by_bus(self.comm.gather_steps(price)), 0.0)
-        dt = self.community.dt_h[self.steps]
-        earned = np.einsum("k,kj,kj->", dt, price, own)
-        least = self.dso.least_value(dt)
+        dual = self._bound(price, self.dso.least_value(self.community.dt_h[self.steps]))
         self.dso.relinearise(before)
-        return cost + float(self.comm.sum(np.array([least - earned]))[0])
+        return dual
 
     def _result(
-        self, status: Status, plan: Plan, baseline: Plan | None, shortfall: Shortfall | None = None
+        self,
+        status: Status,
+        plan: Plan,
+        baseline: Plan | None,
+        shortfall: Shortfall | None = None,
+        dual: Dual | None = None,
     ) -> Coordinated:
+        """Of the prices of the mix and those of the last round, the ones that prove more."""
+        if self.settings.certify and status != "infeasible":
+            last = self._last_dual(plan)
+            dual = last if dual is None or last.bound > dual.bound else dual
         warm = Warm(self.price, self.z, self.rho)
-        certify = self.settings.certify and status != "infeasible"
-        bound = self._lower_bound(plan) if certify else None
+        price, bound = (dual.price, dual.bound) if dual else (self.price, None)
         return Coordinated(
-            status, plan, self.price, baseline, bound, shortfall, len(self.history), self.answers, self.history, warm
+            status, plan, price, baseline, bound, shortfall, len(self.history), self.answers, self.history, warm
         )

@@ -27,6 +27,7 @@ SLACK_TOLERANCE = 1e-3  # [kW]
 COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
 LOOSE, FINE = 1e-3, 1e-7  # tolerances of the LP while rows are still added, and at last
 ROOM = 0.02  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
+BINDING = 1e-3  # [kW]: a row with more room has no price; the interior point leaves it a tiny one
 AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
 
 
@@ -36,7 +37,8 @@ class Mix:
 
     ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` [pu, fraction]
     over the limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids;
-    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses.
+    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses; ``least`` [EUR]
+    what the powers of the own steps are worth at that price, at least, if they meet the linearised limits.
     """
 
     weights: Array
@@ -45,6 +47,7 @@ class Mix:
     excess: Array
     slack: float
     price: Array
+    least: float
 
 
 class Mixer:
@@ -87,16 +90,19 @@ class Mixer:
             if relinearisation == 0:
                 self.dso.drop_roomy(x, ROOM)
             self.dso.add_violated(x)
-            weights, slack, price = self._solve(answers, costs)
+            weights, slack, price, least = self._solve(answers, costs)
             x = combine(weights, answers)
             excess = self.comm.largest(self.dso.check(x).worst)
             if np.all(excess <= AC_TOLERANCE) or slack > SLACK_TOLERANCE:
                 break
         self.last, self.used = x, weights.max(axis=1).tolist()
-        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price)
+        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price, least)
 
-    def _solve(self, answers: Array, costs: Array) -> tuple[Array, float, Array]:
-        """Solve the LP on rank 0, adding violated rows until none is left: weights ``(L, B)``, largest slack, price."""
+    def _solve(self, answers: Array, costs: Array) -> tuple[Array, float, Array, float]:
+        """Solve the LP on rank 0, adding violated rows until none is left.
+
+        Returns weights ``(L, B)``, the largest slack, the price and the least value at it, as in ``Mix``.
+        """
         n_answers, n_buses = costs.shape
         fine = False
         for _ in range(ROW_ROUNDS):
@@ -111,23 +117,26 @@ class Mixer:
                 result[n_weights + 1 :] = master.nu
             result = self.comm.broadcast(result)
             weights = result[:n_weights].reshape(n_answers, n_buses)
-            price = self._price(result[n_weights + 1 :])
             x = combine(weights, answers)
+            price, least = self._price(x, result[n_weights + 1 :])
             added = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE))]))
             if added[0] == 0 and fine:
                 break
             fine = fine or added[0] == 0
-        return weights, float(result[n_weights]), price
+        return weights, float(result[n_weights]), price, least
 
-    def _price(self, nu: Array) -> Array:
-        """- gradient' nu of the own rows, ``(K_own, 2 B)``; ``nu`` belongs to the rows of all ranks in turn."""
-        rows = self.dso.rows
+    def _price(self, x: Array, nu: Array) -> tuple[Array, float]:
+        """price = - gradient' nu of the own rows that bind at ``x``, and min price' z = nu' (value - gradient z0).
+
+        ``nu`` are the multipliers of the rows of all ranks in turn.
+        """
+        rows, origin = self.dso.rows, self.dso.origin
         counts = self.comm.stack(np.array([[float(len(rows))]]))[:, 0].astype(int)
         first = int(counts[: self.comm.rank].sum())
-        price = np.zeros((self.dso.n_steps, 2 * len(self.dso.buses)))
-        own = nu[first : first + len(rows)] / rows.scale
+        own = np.where(self.dso.excess_kw(x) > -BINDING, nu[first : first + len(rows)], 0.0) / rows.scale
+        price = np.zeros_like(x)
         np.add.at(price, rows.step, -own[:, None] * rows.gradient)
-        return price
+        return price, float(own @ (rows.value - np.einsum("rj,rj->r", rows.gradient, origin[rows.step])))
 
     def _table(self, answers: Array) -> Array:
         """Rows of the LP for the own steps, in kW: coefficients of the weights, then the constant, ``(M, B L + 1)``."""

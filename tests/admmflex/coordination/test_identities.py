@@ -92,9 +92,10 @@ def test_prices_are_zero_in_steps_without_a_binding_limit(finished: Any, name: s
 
 @pytest.mark.parametrize("name", DAYS)
 def test_with_one_binding_limit_prices_are_in_the_ratio_of_its_effects(finished: Any, name: str) -> None:
-    """The effects are finite differences of the AC power flow about the operating point."""
-    _, admm, found = finished[name]
+    """The effects are finite differences of the AC power flow about the plan, where the prices are linearised."""
+    one, admm, found = finished[name]
     dso, rows, h = admm.dso, admm.dso.rows, 0.01
+    plan = one.bus_sums(found.plan.y)
     tried = 0
     for t in np.unique(rows.step):
         used = np.flatnonzero((rows.step == t) & (rows.nu > 0))
@@ -105,7 +106,7 @@ def test_with_one_binding_limit_prices_are_in_the_ratio_of_its_effects(finished:
         for j in range(2 * admm.n_buses):
             both = []
             for sign in (h, -h):
-                x = dso.origin.copy()
+                x = plan.copy()
                 x[t, j] += sign
                 both.append(float(dso.limits.functional(dso.power_flow(x).v, *at).value[0]))
             effect[j] = (both[0] - both[1]) / (2 * h)
@@ -158,3 +159,11 @@ def test_settled_prices_are_the_central_ones(setting: Any, settled_by_hand: Any)
     """On the day by hand the central prices are unique: one limit, one home that is cut."""
     one = setting("hand/day")
     assert_allclose(settled_by_hand.price[0], one.central.price[0, one.ordered.buses], atol=2e-5)
+
+
+def test_the_prices_of_a_mixed_plan_are_as_exact_as_the_plan(setting: Any) -> None:
+    """The last round's trail behind; of both, the ones with the higher bound are given."""
+    one = setting("hand/day")
+    found = one.run()
+    assert_allclose(found.price[0], one.central.price[0, one.ordered.buses], atol=2e-5)
+    assert_allclose(found.lower_bound, found.plan.cost, rtol=1e-6)
