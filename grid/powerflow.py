@@ -151,25 +151,11 @@ def _checked(network: Network, p_kw: Array, q_kvar: Array) -> tuple[Array, Array
     return p, q
 
 
-def tree_factors(network: Network) -> Array:
-    """Factors of the admittance matrix of a tree, (n, 6): L = y_pi / D, U = y_ip / D and 1 / D, real and imaginary."""
-    parent, y = network.parent, network.y_bus
-    assert parent is not None
-    bus = np.arange(1, network.n)
-    diagonal, down, up = y.diagonal(), y[parent[1:], bus], y[bus, parent[1:]]
-    factors = np.zeros((network.n, 3), dtype=np.complex128)
-    for i in range(network.n - 1, 0, -1):
-        factors[i] = down[i - 1] / diagonal[i], up[i - 1] / diagonal[i], 1 / diagonal[i]
-        diagonal[parent[i]] -= factors[i, 0] * up[i - 1]
-    return factors.view(np.float64)
-
-
 def _sweeps(network: Network, p: Array, q: Array, v: ComplexArray, tol: float, most: int) -> tuple[Array, int]:
     """Fixed point on a tree: overwrites v, returns the estimated error per step and the number of iterations."""
     error = np.empty(p.shape[1])
     order, pairs = np.arange(network.n), v.view(np.float64).reshape(*v.shape, 2)
-    factors = tree_factors(network)
-    used = _tree.sweep(order, network.parent, factors, p, q, 1 / S_BASE_KVA, pairs, error, tol, most)
+    used = _tree.sweep(order, network.parent, network.tree_factors, p, q, 1 / S_BASE_KVA, pairs, error, tol, most)
     return error, int(used)
 
 

@@ -46,7 +46,9 @@ class Profiles:
 
     def add(self, profile: Array | float) -> int:
         """Row of this profile in the table; a scalar is a constant profile."""
-        row = np.ascontiguousarray(np.broadcast_to(np.asarray(profile, float), (self._steps,))) + 0.0
+        row = np.add(profile, 0.0, dtype=np.float64)  # a copy in which -0 is 0, so that equal rows have equal bytes
+        if row.shape != (self._steps,):
+            row = np.full(self._steps, row)
         place = self._place.setdefault(row.tobytes(), len(self._rows))
         if place == len(self._rows):
             self._rows.append(row)
