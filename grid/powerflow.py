@@ -131,8 +131,7 @@ def power_flow(
 def _upper_branch(network: Network, v: ComplexArray) -> BoolArray:
     """(K,) whether no voltage is below half of the one without load."""
     floor = 0.25 * np.abs(network.v_no_load) ** 2
-    above: BoolArray = (v.real**2 + v.imag**2 >= floor[:, None]).all(axis=0)
-    return above
+    return np.asarray((v.real**2 + v.imag**2 >= floor[:, None]).all(axis=0))
 
 
 def _checked(network: Network, p_kw: Array, q_kvar: Array) -> tuple[Array, Array]:
