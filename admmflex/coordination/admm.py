@@ -314,12 +314,12 @@ class Admm:
         self.observe(record)
 
     def _last_dual(self, plan: Plan) -> Dual:
-        """The prices of the last multipliers, and their bound, for the limits linearised at the plan."""
+        """The prices of the last round, and the bound of its multipliers for the limits linearised at the plan."""
         before = self.dso.origin.copy()
         price = self.dso.reprice(self._sum_by_bus(plan.y))
-        dual = self._bound(price, self.dso.least_value(self.community.dt_h[self.steps]))
+        bound = self._bound(price, self.dso.least_value(self.community.dt_h[self.steps])).bound
         self.dso.relinearise(before)
-        return dual
+        return Dual(self.price, bound)
 
     def _result(
         self,
