@@ -59,7 +59,13 @@ class Linearisation:
         if parent is not None:
             order = np.arange(self.network.n)
             kernel.solve(
-                order, parent, self._y, self._blocks, right, self.steps, out.view(np.float64).reshape(*out.shape, 2)
+                order,
+                parent,
+                self.network.tree_admittance,
+                self._blocks,
+                right,
+                self.steps,
+                out.view(np.float64).reshape(*out.shape, 2),
             )
             return out
         r = (right[0] - 1j * right[1])[1:] / np.conj(self.v[1:])
@@ -120,27 +126,6 @@ class Linearisation:
         return real[0] + 1j * imag[0], real[1] + 1j * imag[1]
 
     @cached_property
-    def _y(self) -> Array:
-        """(n, 6) y_ii, y_ip, y_pi of the tree, real and imaginary."""
-        y, n, parent = self.network.y_bus, self.network.n, self.network.parent
-        assert parent is not None
-        found = np.zeros((n, 3), dtype=np.complex128)
-        found[:, 0] = y.diagonal()
-        found[1:, 1] = y[np.arange(1, n), parent[1:]]
-        found[1:, 2] = y[parent[1:], np.arange(1, n)]
-        return found.view(np.float64)
-
-    @cached_property
-    def _wide(self) -> IntArray:
-        """(n,) buses by distance from the slack."""
-        parent = self.network.parent
-        assert parent is not None
-        depth = np.zeros(self.network.n, dtype=np.int64)
-        for i in range(1, self.network.n):
-            depth[i] = depth[parent[i]] + 1
-        return np.argsort(depth, kind="stable")
-
-    @cached_property
     def _blocks(self) -> Array:
         """(C, n, 6 LANES) eliminated system by blocks of steps, and 1 / conj(V)."""
         n, lanes = self.network.n, kernel.LANES
@@ -149,15 +134,15 @@ class Linearisation:
         spare = count * lanes - self.steps
         a = np.pad(self.a, ((0, 0), (0, spare)))
         g = np.pad(1 / np.conj(self.v), ((0, 0), (0, spare)))
-        blocks[:, :, 0] = self._y[None, :, 0, None]
-        blocks[:, :, 1] = self._y[None, :, 1, None]
+        blocks[:, :, 0] = self.network.tree_admittance[None, :, 0, None]
+        blocks[:, :, 1] = self.network.tree_admittance[None, :, 1, None]
         for part, x in ((2, a), (4, g)):
             by_block = x.reshape(n, count, lanes).transpose(1, 0, 2)
             blocks[:, :, part], blocks[:, :, part + 1] = by_block.real, by_block.imag
         flat = blocks.reshape(count, n, 6 * lanes)
         order = np.arange(n)
         for block in flat:
-            kernel.factor(order, self.network.parent, self._y, block)
+            kernel.factor(order, self.network.parent, self.network.tree_admittance, block)
         return flat
 
     @cached_property
@@ -168,15 +153,15 @@ class Linearisation:
     def _table(self) -> Array:
         """(K, n, 8) what gradients need, contiguous per step."""
         table = np.zeros((self.steps, self.network.n, 8))
-        kernel.transfers(self.network.parent, self._y, self._blocks, self.v, table)
+        kernel.transfers(self.network.parent, self.network.tree_admittance, self._blocks, self.v, table)
         return table
 
     def _tree_gradients(self, step: IntArray, root: ComplexArray, *functionals_and_out: NDArray[Any]) -> None:
         rows = np.argsort(step, kind="stable")
         kernel.gradients(
-            self._wide,
+            self.network.depth_order,
             self.network.parent,
-            self._y,
+            self.network.tree_admittance,
             self._table,
             self._v_by_step,
             step,

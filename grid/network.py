@@ -97,6 +97,39 @@ class Network:
         ordered = parent is not None and bool((parent[1:] < np.arange(1, self.n)).all())
         return freeze(parent) if ordered and parent is not None else None
 
+    @cached_property
+    def depth_order(self) -> IntArray:
+        """(n,) buses of a radial grid by distance from the slack."""
+        parent = self._parents()
+        depth = np.zeros(self.n, dtype=np.int64)
+        for i in range(1, self.n):
+            depth[i] = depth[parent[i]] + 1
+        return freeze(np.argsort(depth, kind="stable"))
+
+    @cached_property
+    def tree_admittance(self) -> Array:
+        """(n, 6) y_ii, y_ip, y_pi of every bus i of a radial grid and its parent p [pu], real and imaginary."""
+        y, bus, up = self.y_bus, np.arange(1, self.n), self._parents()[1:]
+        found = np.zeros((self.n, 3), dtype=np.complex128)
+        found[:, 0], found[1:, 1], found[1:, 2] = y.diagonal(), y[bus, up], y[up, bus]
+        return freeze(found.view(np.float64))
+
+    @cached_property
+    def tree_factors(self) -> Array:
+        """(n, 6) factors of ``y_bus`` of a radial grid: L = y_pi / D, U = y_ip / D, 1 / D, real and imaginary."""
+        parent = self._parents()
+        diagonal, up, down = self.tree_admittance.view(np.complex128).T.copy()
+        factors = np.zeros((self.n, 3), dtype=np.complex128)
+        for i in range(self.n - 1, 0, -1):
+            factors[i] = down[i] / diagonal[i], up[i] / diagonal[i], 1 / diagonal[i]
+            diagonal[parent[i]] -= factors[i, 0] * up[i]
+        return freeze(factors.view(np.float64))
+
+    def _parents(self) -> IntArray:
+        if self.parent is None:
+            raise ValueError(f"{self.name!r} is not radial")
+        return self.parent
+
     @property
     def is_tree(self) -> bool:
         """True when the grid is radial; parallel branches between the same two buses count once."""

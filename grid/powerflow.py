@@ -121,11 +121,17 @@ def power_flow(
     v[0] = network.v_slack
     solve = _sweeps if network.is_tree else _fixed_point
     error, iterations = solve(network, p, q, v, tol, max_iterations)
-    converged = error <= tol
+    converged = (error <= tol) & _upper_branch(network, v)
     for k in np.flatnonzero(~converged):
         s = np.asarray((p[:, k] + 1j * q[:, k]) / S_BASE_KVA, dtype=np.complex128)
         v[:, k], converged[k] = _newton(network, s, tol)
     return PowerFlow(network, v, converged, iterations)
+
+
+def _upper_branch(network: Network, v: ComplexArray) -> BoolArray:
+    """(K,) whether no voltage is below half of the one without load."""
+    floor = 0.25 * np.abs(network.v_no_load) ** 2
+    return np.asarray((v.real**2 + v.imag**2 >= floor[:, None]).all(axis=0))
 
 
 def _checked(network: Network, p_kw: Array, q_kvar: Array) -> tuple[Array, Array]:
@@ -144,25 +150,11 @@ def _checked(network: Network, p_kw: Array, q_kvar: Array) -> tuple[Array, Array
     return p, q
 
 
-def tree_factors(network: Network) -> Array:
-    """Factors of the admittance matrix of a tree, (n, 6): L = y_pi / D, U = y_ip / D and 1 / D, real and imaginary."""
-    parent, y = network.parent, network.y_bus
-    assert parent is not None
-    bus = np.arange(1, network.n)
-    diagonal, down, up = y.diagonal(), y[parent[1:], bus], y[bus, parent[1:]]
-    factors = np.zeros((network.n, 3), dtype=np.complex128)
-    for i in range(network.n - 1, 0, -1):
-        factors[i] = down[i - 1] / diagonal[i], up[i - 1] / diagonal[i], 1 / diagonal[i]
-        diagonal[parent[i]] -= factors[i, 0] * up[i - 1]
-    return factors.view(np.float64)
-
-
 def _sweeps(network: Network, p: Array, q: Array, v: ComplexArray, tol: float, most: int) -> tuple[Array, int]:
     """Fixed point on a tree: overwrites v, returns the estimated error per step and the number of iterations."""
     error = np.empty(p.shape[1])
     order, pairs = np.arange(network.n), v.view(np.float64).reshape(*v.shape, 2)
-    factors = tree_factors(network)
-    used = _tree.sweep(order, network.parent, factors, p, q, 1 / S_BASE_KVA, pairs, error, tol, most)
+    used = _tree.sweep(order, network.parent, network.tree_factors, p, q, 1 / S_BASE_KVA, pairs, error, tol, most)
     return error, int(used)
 
 
@@ -172,15 +164,16 @@ def _fixed_point(network: Network, p: Array, q: Array, v: ComplexArray, tol: flo
     s = (p[1:] - 1j * q[1:]) / S_BASE_KVA
     no_load = network.v_no_load[1:, None]
     error = np.full(p.shape[1], np.inf)
-    last = np.full(p.shape[1], np.inf)
+    last, before = np.full(p.shape[1], np.inf), np.zeros(p.shape[1])
     left, used = np.arange(p.shape[1]), 0
     while len(left) and used < most:
         new = no_load + lu.solve(s[:, left] / np.conj(v[1:, left]))
         move = np.sqrt((np.abs(new - v[1:, left]) ** 2).sum(axis=0))
         v[1:, left] = new
-        theta = np.minimum(np.divide(move, last[left], out=np.zeros_like(move), where=last[left] > 0), 0.999)
+        ratio = np.divide(move, last[left], out=np.zeros_like(move), where=last[left] > 0)
+        theta = np.minimum(np.maximum(ratio, before[left]), 0.999)
         error[left] = np.where(used > 0, move * theta / (1 - theta), np.inf)
-        last[left] = move
+        last[left], before[left] = move, ratio
         used += 1
         left = left[(error[left] > tol) & (move < 1e3)]
     return error, used

@@ -8,6 +8,9 @@ each step factorises one matrix of the size of the coupling rows. Without crosso
 optimal face: it moves little when the rows are linearised anew, where a vertex would jump between equally cheap
 plans.
 
+A point of the path is kept on the way; a program that differs a little, with rows linearised anew or added, begins
+there. Its rows are then not met at first; to meet them with more slack would lead far away from the path.
+
 Source: Nocedal and Wright, Numerical Optimization, algorithm 14.3.
 """
 
@@ -18,78 +21,157 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
+from admmflex.coordination import _master as kernel
 from admmflex.errors import SolverError
-from admmflex.horizon import Array
+from admmflex.horizon import Array, IntArray
 
 MAX_STEPS = 80
 TOLERANCE = 1e-8
 # Of every diagonal entry: nearly equal rows make the system singular at the end of the path. The least that helps.
 REGULARISATION = (1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-9, 1e-7)
 BACK_OFF = 0.995  # fraction of the way to the boundary
+RESTART = 10.0  # times the tolerance: relative gap at which the point for the next program is kept
+LEAST_WEIGHT = 1e-9  # of an answer, where a program begins
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The M rows A_rbl = sum_c gradient[r, c B + b] answers[at[r], l, c B + b]; ``at`` ascends.
+
+    Args:
+        at: (M,) index of the step of each row.
+        gradient: (M, 2 B) [kW/kW, kW/kvar].
+        answers: (T, L, 2 B) bus powers of the L answers in the steps that have rows [kW, kvar].
+    """
+
+    at: IntArray
+    gradient: Array
+    answers: Array
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @property
+    def first(self) -> IntArray:
+        """Where the rows of each step begin, ``(T + 1,)``."""
+        return np.searchsorted(self.at, np.arange(len(self.answers) + 1))
+
+    def of(self, weights: Array) -> Array:
+        """A w, ``(M,)``."""
+        out = np.empty(len(self))
+        kernel.forward(self.at, self.gradient, self.answers, weights, out)
+        return out
+
+    def transposed(self, y: Array) -> Array:
+        """A' y, ``(L, B)``."""
+        out = np.empty((self.answers.shape[1], self.answers.shape[2] // 2))
+        kernel.transposed(self.at, self.gradient, self.answers, y, out)
+        return out
+
+
+@dataclass(frozen=True)
+class Start:
+    """A point near the central path: ``weights (L, B)``, multipliers ``nu (M,)``, 0 where unknown, complementarity."""
+
+    weights: Array
+    nu: Array
+    mu: float
 
 
 @dataclass(frozen=True)
 class Master:
-    """Solution: ``weights (B, L)``, multipliers ``nu (M,)``, ``slack (M,)``; relative ``gap``."""
+    """Solution: ``weights (L, B)``, multipliers ``nu (M,)``, ``slack (M,)``; relative ``gap``; where to go on from."""
 
     weights: Array
     nu: Array
     slack: Array
     gap: float
+    path: Start
 
 
-def solve_master(cost: Array, rows: Array, limit: Array, price: float, tolerance: float = TOLERANCE) -> Master:
+def solve_master(
+    cost: Array, rows: Effects, limit: Array, price: float, tolerance: float = TOLERANCE, start: Start | None = None
+) -> Master:
     """Solve the LP.
 
     Args:
-        cost: (B, L) of each answer at each bus.
-        rows: (M, B, L) effect of each answer on each row.
+        cost: (L, B) of each answer at each bus.
+        rows: effect of each answer on each row.
         limit: (M,).
         price: of exceeding a row by one unit.
         tolerance: of the relative complementarity gap, and of the rows.
+        start: ``path`` of a program with the same answers and some of these rows.
+
+    Raises:
+        SolverError: rows so nearly equal that no step can be made.
     """
     if len(limit) == 0:
         weights = np.zeros_like(cost)
-        weights[np.arange(len(cost)), cost.argmin(axis=1)] = 1.0
-        return Master(weights, np.zeros(0), np.zeros(0), 0.0)
-    scale = max(float(np.ptp(cost, axis=1).max()), 1e-9)
-    path = _Path((cost - cost.min(axis=1, keepdims=True)) / scale, rows.reshape(len(limit), -1), limit, price / scale)
+        weights[cost.argmin(axis=0), np.arange(cost.shape[1])] = 1.0
+        return Master(weights, np.zeros(0), np.zeros(0), 0.0, Start(weights, np.zeros(0), 0.0))
+    scale = max(float(np.ptp(cost, axis=0).max()), 1e-9)
+    path = _Path((cost - cost.min(axis=0)) / scale, rows, limit, price / scale)
+    if start is None or not start.nu.any():
+        path.begin()
+    else:
+        path.go_on(Start(start.weights, start.nu / scale, start.mu / scale))
     gap = path.follow(tolerance)
     weights = path.x[: cost.size].reshape(cost.shape)
-    weights = weights / weights.sum(axis=1, keepdims=True)
-    slack = np.maximum(np.einsum("rbl,bl->r", rows, weights) - limit, 0.0)
-    return Master(weights, np.maximum(-path.y, 0.0) * scale, slack, gap)
+    weights = weights / weights.sum(axis=0)
+    slack = np.maximum(rows.of(weights) - limit, 0.0)
+    kept = Start(path.kept.weights, path.kept.nu * scale, path.kept.mu * scale)
+    return Master(weights, np.maximum(-path.y, 0.0) * scale, slack, gap, kept)
 
 
 class _Path:
     """The central path; x = (w, s, t), their reduced costs z, multipliers y of the rows and v of the convexity rows."""
 
-    def __init__(self, cost: Array, rows: Array, limit: Array, price: float) -> None:
-        self.shape, self.m = cost.shape, len(limit)
-        self.rows, self.limit = rows, limit
+    x: Array
+    y: Array
+    v: Array
+    z: Array
+    kept: Start
+
+    def __init__(self, cost: Array, rows: Effects, limit: Array, price: float) -> None:
+        self.shape, self.m, self.n = cost.shape, len(limit), cost.size
+        self.rows, self.limit, self.first, self.price = rows, limit, rows.first, price
         self.cost = np.concatenate([cost.ravel(), np.full(self.m, price), np.zeros(self.m)])
-        w = np.full(cost.size, 1.0 / self.shape[1])
-        excess = rows @ w - limit
-        size = max(float(np.abs(excess).max()), 1e-3)
-        s = np.maximum(excess, 0.0) + 0.1 * size
-        self.x = np.concatenate([w, s, s - excess])
-        self.y = np.full(self.m, -min(1.0, 0.5 * price))
-        self.v = np.zeros(self.shape[0])
-        reduced = self.cost - self._transposed(self.y, self.v)
-        self.v = np.minimum(reduced[: cost.size].reshape(self.shape).min(axis=1) - 0.5, 0.0)
-        self.z = self.cost - self._transposed(self.y, self.v)
+
+    def begin(self) -> None:
+        """All answers alike, every row met."""
+        weights = np.full(self.shape, 1.0 / self.shape[0])
+        excess = self.rows.of(weights) - self.limit
+        s = np.maximum(excess, 0.0) + 0.1 * max(float(np.abs(excess).max()), 1e-3)
+        self._set(weights, np.full(self.m, min(0.01, 0.5 * self.price)), s, s - excess, 0.1)
+
+    def go_on(self, start: Start) -> None:
+        """From a point of another program; rows that it did not have get a typical multiplier."""
+        weights = np.maximum(start.weights, LEAST_WEIGHT)
+        nu = np.where(start.nu > 0.0, start.nu, np.median(start.nu[start.nu > 0.0]))
+        nu = np.minimum(nu, (1.0 - LEAST_WEIGHT) * self.price)
+        self._set(weights / weights.sum(axis=0), nu, start.mu / (self.price - nu), start.mu / nu, 0.1 * start.mu)
+
+    def _set(self, weights: Array, nu: Array, s: Array, t: Array, least: float) -> None:
+        """Begin here; ``least`` of all reduced costs of the answers."""
+        mu = float(s @ (self.price - nu) + t @ nu) / (2 * self.m)
+        reduced = self.cost[: self.n].reshape(self.shape) + self.rows.transposed(nu)
+        centred = np.sum(weights * reduced, axis=0) - len(weights) * mu
+        self.v = np.minimum(centred, reduced.min(axis=0) - least)
+        self.x, self.y = np.concatenate([weights.ravel(), s, t]), -nu
+        self.z = np.concatenate([(reduced - self.v).ravel(), self.price - nu, nu])
+        self.kept = Start(weights, nu, mu)
 
     def follow(self, tolerance: float) -> float:
         """Go to the end of the path; the relative complementarity gap there."""
         gap = before = np.inf
         for _ in range(MAX_STEPS):
-            primal = (
-                self.limit - self._forward(self.x),
-                1.0 - self.x[: self.rows.shape[1]].reshape(self.shape).sum(axis=1),
-            )
+            primal = self.limit - self._forward(self.x), 1.0 - self.x[: self.n].reshape(self.shape).sum(axis=0)
             dual = self.cost - self._transposed(self.y, self.v) - self.z
             gap = float(self.x @ self.z) / (1.0 + abs(float(self.cost @ self.x)))
             infeasible = float(np.abs(primal[0]).max()) / (1.0 + float(np.abs(self.limit).max()))
+            if gap >= RESTART * tolerance:
+                weights = self.x[: self.n].reshape(self.shape).copy()
+                self.kept = Start(weights, -self.y, float(self.x @ self.z) / len(self.x))
             if gap < tolerance and (infeasible < tolerance or infeasible >= before):
                 break  # rows that are nearly equal keep a little infeasibility, and it would grow
             before = infeasible
@@ -112,28 +194,25 @@ class _Path:
         self.z += across * dz
 
     def _forward(self, x: Array) -> Array:
-        n = self.rows.shape[1]
-        return np.asarray(self.rows @ x[:n] - x[n : n + self.m] + x[n + self.m :])
+        return self.rows.of(x[: self.n].reshape(self.shape)) - x[self.n : self.n + self.m] + x[self.n + self.m :]
 
     def _transposed(self, y: Array, v: Array) -> Array:
-        return np.concatenate([y @ self.rows + np.repeat(v, self.shape[1]), -y, y])
+        return np.concatenate([(self.rows.transposed(y) + v).ravel(), -y, y])
 
     def _factorise(self, weight: Array) -> tuple[tuple[Array, bool], Array, Array]:
         """Cholesky factor of the rows' Schur complement; coupling to the convexity rows; their own diagonal.
 
         The Schur complement sums the spread of the answers around their weighted mean, bus by bus.
         """
-        n = self.rows.shape[1]
-        by_bus, own = self.rows.reshape(self.m, *self.shape), weight[:n].reshape(self.shape)
-        coupling, total = np.einsum("mbl,bl->mb", by_bus, own), own.sum(axis=1)
-        spread = by_bus - (coupling / total)[:, :, None]
-        spread *= np.sqrt(own)
-        matrix = scipy.linalg.blas.dsyrk(1.0, spread.reshape(self.m, n).T, trans=1)
-        diagonal = matrix.diagonal() + weight[n : n + self.m] + weight[n + self.m :]
+        own = weight[: self.n].reshape(self.shape)
+        total = own.sum(axis=0)
+        matrix, coupling = np.zeros((self.m, self.m)), np.empty((self.m, self.shape[1]))
+        kernel.schur(self.first, self.rows.gradient, self.rows.answers, own, total, matrix, coupling)
+        diagonal = matrix.diagonal() + weight[self.n : self.n + self.m] + weight[self.n + self.m :]
         for shift in REGULARISATION:
             np.fill_diagonal(matrix, (1.0 + shift) * diagonal)
             try:
-                return scipy.linalg.cho_factor(matrix, check_finite=False), coupling, total
+                return scipy.linalg.cho_factor(matrix, lower=True, check_finite=False), coupling, total
             except scipy.linalg.LinAlgError:
                 continue
         raise SolverError("the mixing of past answers met a singular system; run with mixing: false")
@@ -148,10 +227,9 @@ class _Path:
     ) -> tuple[Array, Array, Array, Array]:
         """Newton step for the residuals: (dx, dy, dv, dz)."""
         cholesky, coupling, own = factor
-        n = self.rows.shape[1]
         shift = complement / self.z - weight * dual
         right = primal[0] - self._forward(shift)
-        convex = primal[1] - shift[:n].reshape(self.shape).sum(axis=1)
+        convex = primal[1] - shift[: self.n].reshape(self.shape).sum(axis=0)
         dy = scipy.linalg.cho_solve(cholesky, right - coupling @ (convex / own), check_finite=False)
         dv = (convex - dy @ coupling) / own
         dx = shift + weight * self._transposed(dy, dv)

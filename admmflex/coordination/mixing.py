@@ -12,21 +12,22 @@ plan really costs. It is the master problem of a Dantzig-Wolfe decomposition who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from admmflex.comm import Comm
-from admmflex.coordination.master import solve_master
+from admmflex.coordination.master import Effects, Start, solve_master
 from admmflex.dso import Dso
 from admmflex.horizon import Array
 
-RELINEARISATIONS = 3
-ROW_ROUNDS = 8
+LP_ROUNDS = 12
 SLACK_TOLERANCE = 1e-3  # [kW]
 COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
-LOOSE, FINE = 1e-3, 1e-7  # tolerances of the LP while rows are still added, and at last
-ROOM = 0.02  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
+LOOSE, FINE = 1e-3, 1e-8  # tolerances of the LP while rows are still added, and at last
+FEW = 0.05  # of the rows: when no more are added than this, the LP is solved finely
+ROOM = 0.2  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
+BINDING = 1e-3  # [kW]: a row with more room has no price; the interior point leaves it a tiny one
 AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
 
 
@@ -36,7 +37,8 @@ class Mix:
 
     ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` [pu, fraction]
     over the limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids;
-    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses.
+    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses; ``least`` [EUR]
+    what the powers of the own steps are worth at that price, at least, if they meet the linearised limits.
     """
 
     weights: Array
@@ -45,6 +47,7 @@ class Mix:
     excess: Array
     slack: float
     price: Array
+    least: float
 
 
 class Mixer:
@@ -62,6 +65,9 @@ class Mixer:
         self.costs: list[Array] = []
         self.used: list[float] = []
         self.last: Array | None = None
+        self._start: Start | None = None  # of the next LP, but for the multipliers, which stay with the rows
+        steps = comm.stack(np.array([[float(dso.n_steps)]]))[:, 0]
+        self._first_step = steps[: comm.rank].sum()
 
     def record(self, x: Array, bus_cost: Array) -> int | None:
         """Keep an answer: bus powers of the own steps ``(K_own, 2 B)`` and the cost at every bus ``(B,)``.
@@ -79,65 +85,73 @@ class Mixer:
         return leaving
 
     def mix(self) -> Mix:
-        """The cheapest combination of the recorded answers that meets the limits."""
+        """The cheapest combination of the recorded answers that meets the limits.
+
+        After each LP the grid is linearised anew at its answer, and the limits violated there become rows.
+        """
         answers, costs = np.array(self.answers), np.array(self.costs)  # (L, K_own, 2 B), (L, B)
+        n_answers, n_own, width = answers.shape
+        by_step = self.comm.stack(answers.transpose(1, 0, 2).reshape(n_own, n_answers * width))
+        every = by_step.reshape(len(by_step), n_answers, width)
         x = answers[-1] if self.last is None else self.last
-        for relinearisation in range(RELINEARISATIONS):
-            self.dso.relinearise(x)
-            if relinearisation == 0:
-                self.dso.drop_roomy(x, ROOM)
-            self.dso.add_violated(x)
-            weights, slack, price = self._solve(answers, costs)
+        self.dso.relinearise(x)
+        self.dso.drop_roomy(x, ROOM)
+        self.dso.add_violated(x)
+        self._start, fine = None, False
+        for _ in range(LP_ROUNDS):
+            weights, slack, nu = self._solve(every, costs, FINE if fine else LOOSE)
             x = combine(weights, answers)
+            price, least = self._price(x, nu)
             excess = self.comm.largest(self.dso.check(x).worst)
-            if np.all(excess <= AC_TOLERANCE) or slack > SLACK_TOLERANCE:
+            good = bool(np.all(excess <= AC_TOLERANCE))
+            if fine and (good or slack > SLACK_TOLERANCE):
                 break
+            if not good:
+                self.dso.relinearise(x)
+            added, rows = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE)), float(len(nu))]))
+            fine = fine or bool(added <= FEW * rows)
+            if slack > SLACK_TOLERANCE:
+                self._start = None  # the path bends where a row begins to be broken
         self.last, self.used = x, weights.max(axis=1).tolist()
-        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price)
+        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price, least)
 
-    def _solve(self, answers: Array, costs: Array) -> tuple[Array, float, Array]:
-        """Solve the LP on rank 0, adding violated rows until none is left: weights ``(L, B)``, largest slack, price."""
-        n_answers, n_buses = costs.shape
-        fine = False
-        for _ in range(ROW_ROUNDS):
-            table = self.comm.stack(self._table(answers))
-            result = np.empty(n_answers * n_buses + 1 + len(table))
-            n_weights = n_answers * n_buses
-            if self.comm.rank == 0:
-                rows = table[:, :-1].reshape(-1, n_buses, n_answers)
-                tolerance = FINE if fine else LOOSE
-                master = solve_master(costs.T.copy(), rows, -table[:, -1], self.price, tolerance)
-                result[:n_weights], result[n_weights] = master.weights.T.ravel(), master.slack.max(initial=0.0)
-                result[n_weights + 1 :] = master.nu
-            result = self.comm.broadcast(result)
-            weights = result[:n_weights].reshape(n_answers, n_buses)
-            price = self._price(result[n_weights + 1 :])
-            x = combine(weights, answers)
-            added = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE))]))
-            if added[0] == 0 and fine:
-                break
-            fine = fine or added[0] == 0
-        return weights, float(result[n_weights]), price
+    def _solve(self, answers: Array, costs: Array, tolerance: float) -> tuple[Array, float, Array]:
+        """Solve the LP on rank 0 for the rows of all ranks: weights ``(L, B)``, largest slack, multipliers of own rows.
 
-    def _price(self, nu: Array) -> Array:
-        """- gradient' nu of the own rows, ``(K_own, 2 B)``; ``nu`` belongs to the rows of all ranks in turn."""
+        The path of the LP stays with the rows, for the next LP.
+        """
+        table = self.comm.stack(self._table())
+        n_weights, n_rows = costs.size, len(table)
+        result = np.empty(n_weights + 1 + 2 * n_rows)
+        if self.comm.rank == 0:
+            steps, at = np.unique(table[:, 0].astype(np.int64), return_inverse=True)
+            rows = Effects(at, np.ascontiguousarray(table[:, 3:]), answers[steps])
+            start = None if self._start is None else replace(self._start, nu=table[:, 1].copy())
+            master = solve_master(costs, rows, table[:, 2].copy(), self.price, tolerance, start)
+            self._start = master.path
+            slack = np.array([master.slack.max(initial=0.0)])
+            result = np.concatenate([master.weights.ravel(), slack, master.nu, master.path.nu])
+        result = self.comm.broadcast(result)
+        counts = self.comm.stack(np.array([[float(len(self.dso.rows))]]))[:, 0].astype(int)
+        first = n_weights + 1 + int(counts[: self.comm.rank].sum())
+        own = slice(first, first + len(self.dso.rows))
+        self.dso.rows.nu = result[n_rows:][own].copy()
+        return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
+
+    def _price(self, x: Array, nu: Array) -> tuple[Array, float]:
+        """price = - gradient' nu of the own rows that bind at ``x``, and min price' z = nu' (value - gradient z0)."""
+        rows, origin = self.dso.rows, self.dso.origin
+        binding = np.where(self.dso.excess_kw(x) > -BINDING, nu, 0.0) / rows.scale
+        price = np.zeros_like(x)
+        np.add.at(price, rows.step, -binding[:, None] * rows.gradient)
+        return price, float(binding @ (rows.value - np.einsum("rj,rj->r", rows.gradient, origin[rows.step])))
+
+    def _table(self) -> Array:
+        """Own rows of the LP, in kW: step, multiplier on the last path, limit, gradient, ``(M, 3 + 2 B)``."""
         rows = self.dso.rows
-        counts = self.comm.stack(np.array([[float(len(rows))]]))[:, 0].astype(int)
-        first = int(counts[: self.comm.rank].sum())
-        price = np.zeros((self.dso.n_steps, 2 * len(self.dso.buses)))
-        own = nu[first : first + len(rows)] / rows.scale
-        np.add.at(price, rows.step, -own[:, None] * rows.gradient)
-        return price
-
-    def _table(self, answers: Array) -> Array:
-        """Rows of the LP for the own steps, in kW: coefficients of the weights, then the constant, ``(M, B L + 1)``."""
-        rows = self.dso.rows
-        n_buses, n_answers = len(self.dso.buses), len(answers)
-        product = rows.gradient[None] * answers[:, rows.step]  # (L, M, 2 B)
-        by_bus = product[:, :, :n_buses] + product[:, :, n_buses:]
-        coefficient = by_bus.transpose(1, 2, 0).reshape(len(rows), n_buses * n_answers)
-        constant = rows.value - np.einsum("mj,mj->m", rows.gradient, self.dso.origin[rows.step])
-        return np.concatenate([coefficient, constant[:, None]], axis=1) / rows.scale[:, None]
+        limit = np.einsum("mj,mj->m", rows.gradient, self.dso.origin[rows.step]) - rows.value
+        scaled = np.column_stack([limit, rows.gradient]) / rows.scale[:, None]
+        return np.column_stack([self._first_step + rows.step, rows.nu, scaled])
 
 
 def combine(weights: Array, answers: Array) -> Array:

@@ -12,7 +12,7 @@ from admmflex.assets.flow import Flow
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.roles import is_generator, is_lossy, part, reach
+from admmflex.prosumers.roles import is_generator, is_lossy, part, power_limits
 from admmflex.prosumers.storages import HomesBuilder, StorageHomes, can_bind, roles_of
 
 
@@ -48,7 +48,9 @@ class Profiles:
 
     def add(self, profile: Array | float) -> int:
         """Row of this profile in the table; a scalar is a constant profile."""
-        row = np.ascontiguousarray(np.broadcast_to(np.asarray(profile, float), (self._steps,))) + 0.0
+        row = np.add(profile, 0.0, dtype=np.float64)  # a copy in which -0 is 0, so that equal rows have equal bytes
+        if row.shape != (self._steps,):
+            row = np.full(self._steps, row)
         place = self._place.setdefault(row.tobytes(), len(self._rows))
         if place == len(self._rows):
             self._rows.append(row)
@@ -146,8 +148,9 @@ def split(
     """Sort prosumers into homes that the chain answers exactly, homes with storages, and others.
 
     A home is a chain when it has at most one storage, otherwise only fixed parts and free generation (no cost, nothing
-    taken), reactive power that is separable or limited by one inverter polygon per role with equal costs, and a
-    connection that cannot bind. What else counts as a home with storages says ``storages.roles_of``.
+    taken), reactive power that is free of the active one and separable, or limited by one inverter polygon per role
+    with equal costs, and a connection that cannot bind. What else counts as a home with storages says
+    ``storages.roles_of``.
 
     Args:
         prosumers: without faults.
@@ -171,6 +174,8 @@ def split(
 
 def _parts(flows: Sequence[Flow]) -> _Parts | None:
     """Roles of the flows, or None when they do not form a chain."""
+    if any(flow.give_q is not None for flow in flows):
+        return None
     storages = [flow for flow in flows if flow.store is not None]
     generators = [flow for flow in flows if is_generator(flow)]
     if len(storages) > 1 or any(flow.store is None and flow.take_max.any() for flow in flows):
@@ -223,7 +228,7 @@ def _separable_or_equal(generator: Flow | None, storage: Flow | None) -> bool:
 
 def _box_is_spare(flow: Flow) -> bool:
     """Whether the edges alone keep the reactive power below ``q_max``, at every power that can be reached."""
-    take, give = reach(flow)
+    take, give = power_limits(flow)
     ends = np.stack([-take, give])
     crossings = [
         np.clip((c2 - c1) / (s1 - s2), -take, give)
@@ -255,7 +260,7 @@ def _polyline(flow: Flow | None) -> tuple[Array, Array]:
     """Knots (power, value) of the lower envelope of all edges and the box, over the power range of the horizon."""
     if flow is None or not flow.q_max.any() or not len(flow.edge_c):
         return np.zeros(0), np.zeros(0)
-    take, give = reach(flow)
+    take, give = power_limits(flow)
     low, high = -float(take.max()), float(give.max())
     c, s = flow.edge_c, flow.edge_s
     if not _box_is_spare(flow):
@@ -293,11 +298,11 @@ class _Builder:
         generator, storage = parts.generator, parts.storage
         zero, one = np.zeros(self._steps), np.ones(self._steps)
         store = storage.store if storage is not None else None
-        take, give = reach(storage) if storage is not None else (zero, zero)
+        take, give = power_limits(storage) if storage is not None else (zero, zero)
         fields = {
             Field.LOAD_P: -parts.fixed_p,
             Field.LOAD_Q: -parts.fixed_q,
-            Field.AVAIL: reach(generator)[1] if generator is not None else zero,
+            Field.AVAIL: power_limits(generator)[1] if generator is not None else zero,
             Field.IMPORT: prosumer.import_price,
             Field.EXPORT: prosumer.export_price,
             Field.TAKE_MAX: take,

@@ -31,7 +31,7 @@ def part(one: Array, all_of_them: Sequence[Array]) -> Array:
     return share
 
 
-def reach(flow: Flow) -> tuple[Array, Array]:
+def power_limits(flow: Flow) -> tuple[Array, Array]:
     """Largest take and give ``(K,)`` at which every edge still allows zero reactive power."""
     take, give = flow.take_max, flow.give_max
     for c, s in zip(flow.edge_c, flow.edge_s, strict=True):

@@ -11,7 +11,7 @@ from admmflex.assets.flow import Flow, Store
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.roles import is_generator, is_lossy, part, reach
+from admmflex.prosumers.roles import is_generator, is_lossy, part, power_limits
 
 MOST_STORAGES = 3
 GENERATION, SHEDDING = -1, -2  # what limits a reactive source that belongs to no storage
@@ -109,9 +109,11 @@ class StorageHomes:
 def roles_of(flows: Sequence[Flow]) -> Roles | None:
     """What the flows of a home are, or None when they do not form a home with storages.
 
-    There may be one generator with a cost. Edges of an inverter may limit the reactive power of anything, but not the
-    power of a storage that both takes and gives.
+    There may be one generator with a cost, none whose reactive power follows its power. Edges of an inverter may limit
+    the reactive power of anything, but not the power of a storage that both takes and gives.
     """
+    if any(flow.give_q is not None for flow in flows):
+        return None
     storages = [i for i, flow in enumerate(flows) if flow.store is not None]
     generators = [i for i, flow in enumerate(flows) if is_generator(flow)]
     priced = [i for i in generators if flows[i].give_cost[flows[i].give_max > 0].any()]
@@ -130,7 +132,7 @@ def roles_of(flows: Sequence[Flow]) -> Roles | None:
 
 def _cut(flow: Flow) -> bool:
     """Whether edges keep a storage from its power limits, by more than rounding."""
-    take, give = reach(flow)
+    take, give = power_limits(flow)
     return bool((take < (1.0 - 1e-9) * flow.take_max).any() or (give < (1.0 - 1e-9) * flow.give_max).any())
 
 
@@ -167,14 +169,14 @@ class HomesBuilder:
         zero = np.zeros(self._horizon.steps)
         pairs = list(zip(self._flows, self._roles, strict=True))
         priced = [None if roles.priced is None else flows[roles.priced] for flows, roles in pairs]
-        free = [[zero, *(reach(flows[i])[1] for i in roles.free)] for flows, roles in pairs]
+        free = [[zero, *(power_limits(flows[i])[1] for i in roles.free)] for flows, roles in pairs]
         return StorageHomes(
             rows=place[:, 0].copy(),
             bus=place[:, 1].copy(),
             fixed_p=np.array([np.sum([flow.fixed_p for flow in flows], axis=0) for flows in self._flows]),
             fixed_q=np.array([np.sum([flow.fixed_q for flow in flows], axis=0) for flows in self._flows]),
             avail=np.array([np.sum(limits, axis=0) for limits in free]),
-            shed_max=np.array([zero if flow is None else reach(flow)[1] for flow in priced]),
+            shed_max=np.array([zero if flow is None else power_limits(flow)[1] for flow in priced]),
             shed_cost=np.array([zero if flow is None else flow.give_cost for flow in priced]),
             import_price=np.array([one.import_price for one in self._prosumers]),
             export_price=np.array([one.export_price for one in self._prosumers]),
@@ -200,8 +202,8 @@ class HomesBuilder:
             return np.array([[of(flow, flow.store) for flow in home if flow.store is not None] for home in table])
 
         return Stores(
-            take_max=gather(lambda flow, _: reach(flow)[0]),
-            give_max=gather(lambda flow, _: reach(flow)[1]),
+            take_max=gather(lambda flow, _: power_limits(flow)[0]),
+            give_max=gather(lambda flow, _: power_limits(flow)[1]),
             take_cost=gather(lambda flow, _: flow.take_cost),
             give_cost=gather(lambda flow, _: flow.give_cost),
             eta_take=gather(lambda _, store: store.eta_take),
@@ -241,7 +243,7 @@ class HomesBuilder:
 
 def _home_sources(flows: Sequence[Flow], roles: Roles) -> list[tuple[int, int, Array]]:
     """Flow, owner and share of the generation of every reactive source of a home, the cheapest first."""
-    limits = [reach(flows[i])[1] for i in roles.free]
+    limits = [power_limits(flows[i])[1] for i in roles.free]
     zero = np.zeros(len(flows[0].fixed_p))
     found = [(i, c, zero) for c, i in enumerate(roles.storages)]
     found += [(i, GENERATION, part(limit, limits)) for i, limit in zip(roles.free, limits, strict=True)]
@@ -261,7 +263,7 @@ def home_plans(homes: StorageHomes, i: int, state: Mapping[str, Array]) -> tuple
     """What each asset of home i does, from the trajectories of all homes; free generators share by their limits."""
     flows = [asset.flow(homes.horizon) for asset in homes.prosumers[i].assets]
     roles, sources = homes.roles[i], homes.sources
-    limits = [reach(flows[j])[1] for j in roles.free]
+    limits = [power_limits(flows[j])[1] for j in roles.free]
     powers = {j: state["gen"][i] * part(limit, limits) for j, limit in zip(roles.free, limits, strict=True)}
     powers |= {j: state["give"][i, c] - state["take"][i, c] for c, j in enumerate(roles.storages)}
     powers |= {} if roles.priced is None else {roles.priced: state["shed"][i]}

@@ -103,13 +103,14 @@ def test_mixes_never_beat_the_linear_program_over_the_same_rows(mixed: Any) -> N
     _, admm, _ = mixed
     mixer = admm.mixer
     mix, answers, costs = admm.mixes[-1]
-    table = mixer._table(answers)
-    n_answers, n_buses = costs.shape
-    m = len(table)
+    rows, (n_answers, n_buses) = mixer.dso.rows, costs.shape
+    m, product = len(rows), rows.gradient[None] * answers[:, rows.step]
+    effect = (product[:, :, :n_buses] + product[:, :, n_buses:]).transpose(1, 2, 0).reshape(m, -1)
+    limit = np.einsum("mj,mj->m", rows.gradient, mixer.dso.origin[rows.step]) - rows.value
     found = linprog(
         np.concatenate([costs.T.ravel(), np.full(m, mixer.price)]),
-        A_ub=np.hstack([table[:, :-1], -np.eye(m)]),
-        b_ub=-table[:, -1],
+        A_ub=np.hstack([effect / rows.scale[:, None], -np.eye(m)]),
+        b_ub=limit / rows.scale,
         A_eq=np.hstack([np.kron(np.eye(n_buses), np.ones(n_answers)), np.zeros((n_buses, m))]),
         b_eq=np.ones(n_buses),
     )
