@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from admmflex.assets.flow import Flow, Store
 from admmflex.assets.inverter import disc_edges
 from admmflex.errors import Fault, InputError, SolverError
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.fleet import split
-from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.prosumers.storages import HomesBuilder, roles_of
+from admmflex.response import _answer
+from admmflex.response._answer import Answers
 from admmflex.response.chain import ChainResponse
 from admmflex.response.choose import populate
 from admmflex.response.home import HomeResponse
-from admmflex.response.solvers import Clarabel
 
+Optimum = Callable[[Prosumer, Horizon, Array, Array, float], float]
 STEPS = 48
 NO_EDGE = np.zeros(0)
 KINDS = (
@@ -217,25 +218,122 @@ def objectives(case: Case, response: HomeResponse | ChainResponse, y: Array) -> 
     return total
 
 
-def reference(case: Case, i: int) -> float:
-    """Optimal objective by Clarabel on the sparse program."""
-    one = program(case.homes[i], case.horizon)
-    price, target, dt, rho = case.price[:, i], case.target[:, i], case.horizon.dt_h, case.rho
-    unit = one.P.T @ sp.diags(dt) @ one.P + one.Q.T @ sp.diags(dt) @ one.Q
-    pull = dt * (rho * (np.stack([one.p0, one.q0]) - target) - price)
-    point = Clarabel(one, unit.tocsc()).solve(one.cost + one.P.T @ pull[0] + one.Q.T @ pull[1], rho)
-    assert point is not None
-    y = one.power(point.x)
-    return one.own_cost(point.x) + float((0.5 * rho * (y - target) ** 2 - price * y).sum(axis=0) @ dt)
+def solved(case: Case, response: HomeResponse) -> Array:
+    y = np.zeros_like(case.price)
+    response.answer(case.price, case.target, case.rho, y)
+    return y
+
+
+def best(case: Case, optimum: Optimum) -> Array:
+    signals = zip(case.homes, case.price.swapaxes(0, 1), case.target.swapaxes(0, 1), strict=True)
+    return np.array([optimum(home, case.horizon, price, target, case.rho) for home, price, target in signals])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_objective_equals_clarabel_and_the_dual_bound(kind: str) -> None:
+def test_objective_equals_clarabel_and_the_dual_bound(kind: str, optimum: Optimum) -> None:
     case = case_of(kind)
-    response, y = respond(case.homes, case.horizon), np.zeros_like(case.price)
-    response.answer(case.price, case.target, case.rho, y)
-    value = objectives(case, response, y)
-    best = np.array([reference(case, i) for i in range(len(case.homes))])
-    assert np.max(np.abs(value - best) / np.maximum(1.0, np.abs(best))) <= 1e-8
-    assert np.nanmax(response.certificate() / np.maximum(1.0, np.abs(best)), initial=0.0) <= 1e-8
+    response = respond(case.homes, case.horizon)
+    value, least = objectives(case, response, solved(case, response)), best(case, optimum)
+    scale = np.maximum(1.0, np.abs(least))
+    assert np.max(np.abs(value - least) / scale) <= 1e-8
+    assert np.nanmax(response.certificate() / scale, initial=0.0) <= 1e-8
     assert response.fallbacks == 0
+
+
+def test_one_storage_is_answered_as_by_the_exact_chain() -> None:
+    case = case_of("standard")
+    case = replace(case, homes=[replace(one, assets=one.assets[:3]) for one in case.homes])
+    groups = split(case.homes, case.horizon, {i: i for i in range(len(case.homes))})
+    assert groups.chain is not None
+    values = []
+    for response in (ChainResponse(groups.chain, case.horizon.dt_h), respond(case.homes, case.horizon)):
+        y = np.zeros_like(case.price)
+        response.answer(case.price, case.target, case.rho, y)
+        values.append(objectives(case, response, y))
+    assert_allclose(values[1], values[0], rtol=1e-8, atol=1e-8)
+
+
+def test_inverters_that_bind_are_left_to_the_quadratic_program_and_counted(optimum: Optimum) -> None:
+    case = case_of("discs")
+    case = replace(case, target=4.0 * case.target)
+    response = respond(case.homes, case.horizon)
+    value = objectives(case, response, solved(case, response))
+    assert response.coupled.any()
+    assert_allclose(value, best(case, optimum), rtol=1e-8, atol=1e-8)
+    assert np.isnan(response.certificate()[response.coupled]).all()
+
+
+def test_what_does_not_converge_is_answered_by_the_quadratic_program(
+    monkeypatch: pytest.MonkeyPatch, optimum: Optimum
+) -> None:
+    """Homes 3 and 10 give up and leave nonsense behind; the next answer is their own again."""
+    case = case_of("connection")
+    response, iterate = respond(case.homes, case.horizon), _answer.answer
+
+    def give_up(*arguments: Any) -> None:
+        iterate(*arguments)
+        answers = next(one for one in arguments if isinstance(one, Answers))
+        answers.failed[[3, 10]], answers.p[[3, 10]] = True, np.nan
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_answer, "answer", give_up)
+        y = solved(case, response)
+    least = best(case, optimum)
+    assert response.fallbacks == 2
+    assert_allclose(objectives(case, response, y), least, rtol=1e-8, atol=1e-8)
+    assert_array_equal(np.flatnonzero(np.isnan(response.certificate())), [3, 10])
+    for i, plans in enumerate(response.plans(response.state())):
+        assert_allclose(sum(plan.p for plan in plans), y[0, i], atol=1e-9)
+    assert_allclose(objectives(case, response, solved(case, response)), least, rtol=1e-8, atol=1e-8)
+    assert response.fallbacks == 2
+
+
+def test_a_signal_that_is_no_number_is_refused_and_forgotten(optimum: Optimum) -> None:
+    case = case_of("standard")
+    response, wrong = respond(case.homes, case.horizon), case.price.copy()
+    wrong[0, 5, 7] = np.nan
+    with pytest.raises(SolverError, match="standard 5"):
+        solved(replace(case, price=wrong), response)
+    assert_allclose(objectives(case, response, solved(case, response)), best(case, optimum), rtol=1e-8, atol=1e-8)
+
+
+def test_a_second_storage_that_cannot_hold_its_band_is_named() -> None:
+    case = case_of("lossless, no wear", homes=4)
+    wrong = case.homes[2].assets[-1]
+    assert isinstance(wrong, Raw)
+    assert wrong.raw.store is not None
+    e_min = wrong.raw.store.e_min.copy()
+    e_min[3] = 1.5 + float(wrong.raw.store.e_start + case.horizon.dt_h[:4].sum() * wrong.raw.take_max[0])
+    wide = with_store(wrong.raw, e_min=e_min, e_max=wrong.raw.store.e_max + e_min[3])
+    home = replace(case.homes[2], assets=(*case.homes[2].assets[:-1], replace(wrong, raw=wide)))
+    homes = [*case.homes[:2], home, case.homes[3]]
+    assert_allclose(respond(homes, case.horizon).shortfall, [0.0, 0.0, 1.5, 0.0])
+    with pytest.raises(InputError) as error:
+        populate(homes, case.horizon, {i: i for i in range(4)})
+    (fault,) = error.value.faults
+    assert fault.element == f"raw {wrong.name!r} of prosumer {home.name!r}"
+    assert "1.5 kWh short" in fault.value
+    assert case.horizon.label(3) in fault.value
+
+
+def test_connections_that_are_too_weak_are_named_with_what_they_lack() -> None:
+    """A load of 3 kW with 1 kW of battery needs 2 kW of 1.75; a plant of 4 kW that nobody can curtail 3 kW of 2.5."""
+    steps = 4
+    horizon = Horizon(datetime(2024, 6, 1, tzinfo=UTC), np.ones(steps))
+    store = Store(8.0, *(np.full(steps, x) for x in (0.0, 16.0, 1.0, 1.0, 1.0, 0.0)), 0.0)
+    small = flow(steps, take_max=0.5, give_max=0.5, store=store)
+
+    def home(name: str, power: float, **limit: float) -> Prosumer:
+        assets = (Raw("fixed", flow(steps, fixed_p=power)), Raw("a", small), Raw("b", small))
+        return Prosumer(name, 0, assets, np.full(steps, 0.3), np.full(steps, 0.1), **limit)
+
+    weak = [home("buyer", -3.0, import_limit_kw=1.75), home("seller", 4.0, export_limit_kw=2.5)]
+    with pytest.raises(InputError) as error:
+        populate(weak, horizon, {0: 0})
+    texts = [f"{fault.element}: {fault.value}; {fault.allowed}" for fault in error.value.faults]
+    assert len(texts) == 2
+    assert "'buyer': 2 kW" in texts[0]
+    assert "0.25 kW too much; import_limit_kw = 1.75" in texts[0]
+    assert "'seller': 3 kW" in texts[1]
+    assert "0.5 kW too much; export_limit_kw = 2.5" in texts[1]
+    populate([home("buyer", -3.0, import_limit_kw=2.0), home("seller", 4.0, export_limit_kw=3.0)], horizon, {0: 0})
