@@ -12,7 +12,7 @@ from admmflex.assets.flow import Flow
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.roles import is_generator, is_lossy, part, power_limits
+from admmflex.prosumers.roles import follows, is_generator, is_lossy, part, power_limits
 from admmflex.prosumers.storages import HomesBuilder, StorageHomes, can_bind, roles_of
 
 
@@ -174,7 +174,7 @@ def split(
 
 def _parts(flows: Sequence[Flow]) -> _Parts | None:
     """Roles of the flows, or None when they do not form a chain."""
-    if any(flow.give_q is not None for flow in flows):
+    if any(follows(flow).any() for flow in flows):
         return None
     storages = [flow for flow in flows if flow.store is not None]
     generators = [flow for flow in flows if is_generator(flow)]

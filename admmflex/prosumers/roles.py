@@ -7,12 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from admmflex.assets.flow import Flow
-from admmflex.horizon import Array
+from admmflex.horizon import Array, BoolArray
 
 
 def is_generator(flow: Flow) -> bool:
     """Whether a flow is part of the generator of its home: no state, but something to decide."""
     return flow.store is None and bool(flow.give_max.any() or flow.q_max.any())
+
+
+def follows(flow: Flow) -> BoolArray:
+    """Where the reactive power of a flow moves with what it gives ``(K,)``."""
+    return np.zeros(len(flow.give_max), np.bool_) if flow.give_q is None else flow.give_max * flow.give_q != 0.0
 
 
 def is_lossy(storage: Flow) -> bool:

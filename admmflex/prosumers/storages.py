@@ -11,7 +11,7 @@ from admmflex.assets.flow import Flow, Store
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.roles import is_generator, is_lossy, part, power_limits
+from admmflex.prosumers.roles import follows, is_generator, is_lossy, part, power_limits
 
 MOST_STORAGES = 3
 GENERATION, SHEDDING = -1, -2  # what limits a reactive source that belongs to no storage
@@ -112,7 +112,7 @@ def roles_of(flows: Sequence[Flow]) -> Roles | None:
     There may be one generator with a cost, none whose reactive power follows its power. Edges of an inverter may limit
     the reactive power of anything, but not the power of a storage that both takes and gives.
     """
-    if any(flow.give_q is not None for flow in flows):
+    if any(follows(flow).any() for flow in flows):
         return None
     storages = [i for i, flow in enumerate(flows) if flow.store is not None]
     generators = [i for i, flow in enumerate(flows) if is_generator(flow)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ class ChainResponse:
 
     Source: section 2 of the formulation.
     """
+
+    way: ClassVar[str] = "chain"
 
     def __init__(self, homes: ChainHomes, dt_h: Array) -> None:
         self.homes = homes
@@ -85,6 +88,10 @@ class ChainResponse:
         """Energy charged and discharged at the same time in the last answer ``(n,)`` [kWh]."""
         burnt: Array = np.minimum(self._answers.give, self._answers.take) @ self._dt
         return burnt
+
+    def counts(self) -> dict[str, float]:
+        """See ``Response.counts``."""
+        return {"coupled_homes": self.coupled.sum(), "burnt_kwh": self.burn().sum()}
 
     @property
     def shortfall(self) -> Array:

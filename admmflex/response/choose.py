@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from admmflex.assets.flow import Flow
 from admmflex.errors import Fault, require
 from admmflex.horizon import Array, BoolArray, Horizon
 from admmflex.prosumers.band import band_faults, connection_faults
 from admmflex.prosumers.fleet import split
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
+from admmflex.prosumers.roles import follows
 from admmflex.prosumers.storages import can_bind
 from admmflex.response.chain import ChainResponse
 from admmflex.response.custom import CustomResponse, CvxpyProsumer
@@ -82,10 +82,5 @@ def flexible(prosumers: Sequence[AnyProsumer], horizon: Horizon) -> BoolArray:
         if isinstance(prosumer, Prosumer):
             flows = [asset.flow(horizon) for asset in prosumer.assets]
             able[0, i] = np.any([(flow.give_max > 0) | (flow.take_max > 0) for flow in flows], axis=0)
-            able[1, i] = np.any([(flow.q_max > 0) | _follows(flow) for flow in flows], axis=0)
+            able[1, i] = np.any([(flow.q_max > 0) | follows(flow) for flow in flows], axis=0)
     return able
-
-
-def _follows(flow: Flow) -> BoolArray:
-    """Where the reactive power of a flow moves with what it gives."""
-    return np.zeros(len(flow.give_max), np.bool_) if flow.give_q is None else flow.give_max * flow.give_q != 0.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -210,6 +210,8 @@ class CustomResponse:
         InputError: models that are not convex, not DPP, of wrong shape, infeasible or unbounded.
     """
 
+    way: ClassVar[str] = "cvxpy"
+
     def __init__(self, prosumers: Sequence[CvxpyProsumer], rows: IntArray, buses: IntArray, horizon: Horizon) -> None:
         self.rows, self.buses = np.asarray(rows, np.int64), np.asarray(buses, np.int64)
         models = cvxpy_models(dict(enumerate(prosumers)), horizon)
@@ -238,6 +240,10 @@ class CustomResponse:
     def evaluate_cost(self, p: Array, state: Mapping[str, Array]) -> Array:
         """Own cost [EUR] at (combinations of) earlier states; the powers ``p`` follow from them."""
         return np.array([one.cost_at(row) for one, row in zip(self.asked, state["values"], strict=True)])
+
+    def counts(self) -> dict[str, float]:
+        """Nothing: there is one solver and no storage that we know of."""
+        return {}
 
     def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
         """Nothing: what a user's variables mean is the user's."""

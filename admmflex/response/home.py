@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class HomeResponse:
         fallbacks: answers of homes that did not converge; restarts: of those that did from a cold start only.
         coupled: (n,) homes whose inverter rating bound active and reactive power together in the last answer.
     """
+
+    way: ClassVar[str] = "interior point"
 
     def __init__(self, homes: StorageHomes, loosest: float = LOOSE) -> None:
         self.homes, self.rows, self.loosest = homes, homes.rows, loosest
@@ -141,6 +144,10 @@ class HomeResponse:
         both = np.minimum(self._answers.give, self._answers.take).sum(axis=1)
         burnt: Array = both @ self.homes.horizon.dt_h
         return burnt
+
+    def counts(self) -> dict[str, float]:
+        """See ``Response.counts``."""
+        return {"fallbacks": self.fallbacks, "coupled_homes": self.coupled.sum(), "burnt_kwh": self.burn().sum()}
 
     @property
     def shortfall(self) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from admmflex.horizon import Array
 from admmflex.prosumers.program import AssetPlan
-from admmflex.response.signal import Response
+from admmflex.response.signal import COUNTS, WAYS, Response
 
 
 class Population:
@@ -25,8 +25,14 @@ class Population:
         self._cost = np.zeros(n_prosumers)
 
     def ways(self) -> dict[str, int]:
-        """How many prosumers each way answers for, by the name of its module: chain, home, qp, custom."""
-        return {type(one).__module__.rpartition(".")[2]: len(one.rows) for one in self.responses}
+        """How many prosumers each of ``WAYS`` answers for; ways that answer for nobody are left out."""
+        found = {way: sum(len(one.rows) for one in self.responses if one.way == way) for way in WAYS}
+        return {way: count for way, count in found.items() if count}
+
+    def counts(self) -> dict[str, float]:
+        """What the responses tell of their answers, all of ``COUNTS``."""
+        told = [one.counts() for one in self.responses]
+        return {name: float(sum(counts.get(name, 0.0) for counts in told)) for name in COUNTS}
 
     def answer(self, price: Array, target: Array, rho: float) -> Array:
         """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; the next call overwrites what is returned."""

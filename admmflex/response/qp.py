@@ -9,6 +9,7 @@ from its multipliers is close; what OSQP does not bring that far goes to Clarabe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -87,6 +88,8 @@ class QpResponse:
         InputError: prosumers whose stored energy cannot stay within its band, all of them.
     """
 
+    way: ClassVar[str] = "quadratic program"
+
     def __init__(self, prosumers: Sequence[Prosumer], rows: IntArray, buses: IntArray, horizon: Horizon) -> None:
         self.rows, self.buses = np.asarray(rows, np.int64), np.asarray(buses, np.int64)
         self.answers = [QpAnswer(program(prosumer, horizon)) for prosumer in prosumers]
@@ -101,6 +104,10 @@ class QpResponse:
         """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; writes its own rows of ``out (2, n, K)``."""
         for answer, row, bus in zip(self.answers, self.rows, self.buses, strict=True):
             out[:, row] = answer.solve(price[:, bus], target[:, row], rho)
+
+    def counts(self) -> dict[str, float]:
+        """See ``Response.counts``."""
+        return {"fallbacks": self.fallbacks}
 
     def cost(self) -> Array:
         """Own cost of the last answers [EUR]."""

@@ -11,14 +11,24 @@ Source: docs/formulation, section 2.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from admmflex.horizon import Array, IntArray
 from admmflex.prosumers.program import AssetPlan
 
+WAYS = ("chain", "interior point", "quadratic program", "cvxpy")
+"""The ways of answering, the fastest first; one class each."""
+
+COUNTS = ("fallbacks", "coupled_homes", "burnt_kwh")
+"""Answers that a way did not bring within its tolerance and another one gave; homes whose inverter rating bound active
+and reactive power together in the last answer; energy that storages took and gave at once in it [kWh]."""
+
 
 class Response(Protocol):
     """A way of answering for some of the prosumers of a rank; a new way is one class with these members."""
+
+    way: ClassVar[str]
+    """Its name in ``WAYS``."""
 
     rows: IntArray
     """Positions of the prosumers answered for, in the rank's list."""
@@ -51,4 +61,8 @@ class Response(Protocol):
 
     def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
         """What the assets of every prosumer do in (a combination of) earlier states; empty without assets."""
+        ...
+
+    def counts(self) -> Mapping[str, float]:
+        """What is worth telling of its answers: numbers that are added up, under names in ``COUNTS``."""
         ...
