@@ -70,6 +70,7 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
             found.append(f"{name:<22} {summary[key]['min']:+.4f} to {summary[key]['max']:+.4f} {unit}")
     if "answers_per_prosumer" in summary:
         found.append(f"answers per prosumer   {summary['answers_per_prosumer']}")
+    found += _answered(summary)
     if summary.get("gap") is not None:
         gap = summary["gap"]  # below zero: the bound belongs to limits that were linearised elsewhere
         found.append(f"gap at most            {f'{100.0 * gap:.3f} %' if gap >= 0.0 else 'not known'}")
@@ -77,6 +78,20 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
     if "total_s" in timing:
         solving = f", {elapsed(timing['solve_s'])} of it solving" if "solve_s" in timing else ""
         found.append(f"time                   {elapsed(timing['total_s'])}{solving}")
+    return found
+
+
+def _answered(summary: Mapping[str, Any]) -> list[str]:
+    """Who answered for the prosumers, and what was out of the ordinary."""
+    found = []
+    if summary.get("ways"):
+        found.append(f"answered by            {', '.join(f'{way} {n}' for way, n in summary['ways'].items())}")
+    if "coupled_homes" in summary:
+        found.append(f"inverter bound p and q {summary['coupled_homes']} homes")
+    if "fallbacks" in summary:
+        found.append(f"answered by fallback   {summary['fallbacks']} times")
+    if "burnt_kwh" in summary:
+        found.append(f"burnt energy           {summary['burnt_kwh']:.1f} kWh")
     return found
 
 

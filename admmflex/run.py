@@ -129,7 +129,7 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
         answers_per_prosumer=outcome.answers or None,
         **attributes,
     )
-    return results.result(data, ranks=comm.size, **_unserved(study))
+    return results.result(data, ranks=comm.size, **outcome.responses, **_unserved(study))
 
 
 def _unserved(study: Study) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ from admmflex.data.study import Study
 from admmflex.dso import Dso
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.response.choose import AnyProsumer, flexible, populate
+from admmflex.response.signal import COUNTS, WAYS
 
 Observe = Callable[[dict[str, Any]], None]
+NEGLIGIBLE = 1e-3  # kWh burnt that are not worth telling
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Outcome:
         lower_bound: of the cost [EUR], or None.
         message: why, when the status is not "optimal".
         answers: how often every prosumer was asked.
+        responses: how prosumers were answered for, as in the summary of a result.
     """
 
     status: Status
@@ -59,6 +62,7 @@ class Outcome:
     message: str | None
     answers: int
     history: list[dict[str, Any]]
+    responses: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
         message,
         found.answers,
         found.history,
+        _responses(community, comm),
     )
 
 
@@ -158,7 +163,8 @@ def on_their_own(study: Study, comm: Comm, observe: Observe) -> Outcome:
     ordered = Sorted.of(study, comm)
     community = ordered.community(study.horizon)
     alone = _alone(community, ordered, comm)
-    return Outcome("optimal", alone, alone, np.zeros((2, study.network.n, study.horizon.steps)), None, None, 1, [])
+    price = np.zeros((2, study.network.n, study.horizon.steps))
+    return Outcome("optimal", alone, alone, price, None, None, 1, [], _responses(community, comm))
 
 
 def by_one_problem(study: Study, comm: Comm, observe: Observe) -> Outcome:
@@ -192,6 +198,16 @@ def _alone(community: Community, ordered: Sorted, comm: Comm) -> Agreed:
     y = population.answer(nothing, np.zeros_like(population.y), FIRST_RHO).copy()
     plan = Plan(y, population.state(), 0.0, np.zeros(2))
     return _collect(plan, community, ordered, comm)
+
+
+def _responses(community: Community, comm: Comm) -> dict[str, Any]:
+    """How many prosumers of all ranks each way answers for, and what is worth telling of the answers."""
+    ways, counts = community.population.ways(), community.population.counts()
+    own = [*(float(ways.get(way, 0)) for way in WAYS), *(counts[name] for name in COUNTS)]
+    total = dict(zip((*WAYS, *COUNTS), comm.sum(np.array(own)).tolist(), strict=True))
+    found: dict[str, Any] = {"ways": {way: int(total[way]) for way in WAYS if total[way]}}
+    found |= {name: int(total[name]) for name in ("fallbacks", "coupled_homes") if total[name]}
+    return found | ({"burnt_kwh": total["burnt_kwh"]} if total["burnt_kwh"] > NEGLIGIBLE else {})
 
 
 def _collect(plan: Plan, community: Community, ordered: Sorted, comm: Comm) -> Agreed:

@@ -77,6 +77,19 @@ def test_a_run_ends_with_the_table_and_the_paths(asked):
     assert "day: 2 prosumers" in done.stderr
 
 
+def test_who_answered_is_told_and_what_was_out_of_the_ordinary(asked):
+    assert "answered by" not in call(asked).stdout
+    ways = {"chain": 1200, "interior point": 340}
+    asked["extra"] = {"ways": ways}
+    plain = call(asked).stdout
+    assert "chain 1200, interior point 340" in plain
+    asked["extra"] = {"ways": ways, "fallbacks": 3, "coupled_homes": 7, "burnt_kwh": 0.75}
+    more = call(asked).stdout
+    for text, told in (("3 times", "fallback"), ("7 homes", "inverter"), ("0.8 kWh", "burnt")):
+        assert text not in plain
+        assert any(told in line and text in line for line in more.splitlines())
+
+
 @pytest.mark.parametrize(("status", "code"), [("optimal", 0), ("infeasible", 3), ("not_converged", 4)])
 def test_exit_codes(asked, status, code):
     asked |= {"status": status, "extra": {"message": "voltage at bus 9 at 12:15"}}

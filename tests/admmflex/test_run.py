@@ -22,6 +22,7 @@ import admmflex
 from admmflex.cli import app
 from admmflex.horizon import Array, Horizon
 from admmflex.progress import Silent
+from admmflex.response.signal import COUNTS
 from admmflex.scenario import Study, build, load
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -150,6 +151,23 @@ def cost(data: xr.Dataset) -> float:
 
 LOSSY = {"pv": {"kwp": 25, "avail_kw": [6, 22, 0], "reactive": "box", "q_cost": 0.002}}
 LOSSY["battery"] = {"e_max_kwh": 9, "p_charge_kw": 4, "p_discharge_kw": 3, "e_start_kwh": 1, "eta_d": 0.9, "wear": 0.02}
+
+
+STORE = {"e_max_kwh": 9, "p_charge_kw": 4, "p_discharge_kw": 3, "e_start_kwh": 1, "wear": 0.0, "eta_c": 0.8}
+TWO = {"battery": STORE, "boiler": {"p_max_kw": 2, "volume_l": 200, "draw_kw": 0.5, "t_start_c": 60}}
+
+
+@pytest.mark.parametrize(("export", "burns"), [(0.08, False), (-0.2, True)])
+def test_the_summary_tells_who_answered_and_what_was_burnt(hand: Write, export: float, burns: bool) -> None:
+    """With negative prices for energy that cannot be curtailed, the losses of a battery earn money."""
+    plant = {"pv": {"kwp": 25, "avail_kw": [6, 22, 10], "curtailable": not burns}}
+    homes, tariff = {1: TWO | plant, 3: {"battery": STORE}}, {"import": 0.3, "export": export}
+    path = hand(("method: admm", "method: none"), homes=homes, tariff=tariff)
+    summary = admmflex.run(load(path)).summary
+    assert summary["ways"] == {"chain": 4, "interior point": 1}
+    assert ("burnt_kwh" in summary) == burns
+    document = (EXPERIMENTS.parent / "docs" / "results.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in document for name in ("ways", *COUNTS))
 
 
 @pytest.mark.parametrize("method", ["admm", "central", "none"])

@@ -77,6 +77,7 @@ def test_the_number_of_ranks_does_not_matter(together: Any, ranks: int, kind: st
     assert many["size"] == ranks
     assert many["status"] == one["status"]
     assert many["answers"] == one["answers"]
+    assert many["ways"] == one["ways"] == [one["y"].shape[1]]
     for key in ("price", "cost", "baseline", "bound"):
         assert_allclose(many[key], one[key], atol=1e-8, rtol=1e-8, err_msg=key)
     assert_allclose(many["y"], one["y"], atol=MIXED_KW if kind == "mixing" else 1e-8)

@@ -28,6 +28,7 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
         "price": found.price,
         "cost": np.array([found.plan.cost]),
         "baseline": found.baseline.y,
+        "ways": np.array(list(found.responses["ways"].values()), float),
         "bound": np.array([np.nan if found.lower_bound is None else found.lower_bound]),
     }
     apart = max(float(np.nanmax(np.abs(comm.broadcast(a.copy()) - a))) for a in result.values())
