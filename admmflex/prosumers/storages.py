@@ -136,14 +136,6 @@ def _cut(flow: Flow) -> bool:
     return bool((take < (1.0 - 1e-9) * flow.take_max).any() or (give < (1.0 - 1e-9) * flow.give_max).any())
 
 
-def can_bind(prosumer: Prosumer, flows: Sequence[Flow]) -> bool:
-    """Whether the connection of a prosumer limits what its assets can do together."""
-    fixed = np.sum([flow.fixed_p for flow in flows], axis=0)
-    lowest = fixed - np.sum([flow.take_max for flow in flows], axis=0)
-    highest = fixed + np.sum([flow.give_max for flow in flows], axis=0)
-    return bool((lowest < -prosumer.import_limit_kw).any() or (highest > prosumer.export_limit_kw).any())
-
-
 class HomesBuilder:
     """Collects homes, then turns them into arrays."""
 
