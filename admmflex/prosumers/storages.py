@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,6 +104,37 @@ class StorageHomes:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def held(self) -> StorageHomes:
+        """The same homes with bands as narrow as the corridor of their energies."""
+        low, high = corridor(self.stores, self.horizon.dt_h)
+        return replace(self, stores=replace(self.stores, e_min=low, e_max=high))
+
+
+def corridor(stores: Stores, dt: Array) -> tuple[Array, Array]:
+    """Energies ``(n, C, K)`` [kWh] that can be reached and from which the band can be held to the end.
+
+    Every feasible plan stays between them. Where they meet nothing is left to decide, however wide the band is: a task
+    outside of its hours, a car that is away.
+    """
+    low, high = stores.e_min.copy(), stores.e_max.copy()
+    least, most = moves(stores, dt)
+    for t in range(len(dt) - 2, -1, -1):
+        keep, gain = stores.keep[:, :, t + 1], stores.gain[:, :, t + 1]
+        low[:, :, t] = np.maximum(low[:, :, t], (low[:, :, t + 1] - gain - most[:, :, t + 1]) / keep)
+        high[:, :, t] = np.minimum(high[:, :, t], (high[:, :, t + 1] - gain - least[:, :, t + 1]) / keep)
+    below = above = stores.e_start
+    for t in range(len(dt)):
+        keep, gain = stores.keep[:, :, t], stores.gain[:, :, t]
+        below = np.maximum(low[:, :, t], keep * below + gain + least[:, :, t])
+        above = np.minimum(high[:, :, t], keep * above + gain + most[:, :, t])
+        low[:, :, t], high[:, :, t] = below, np.maximum(below, above)
+    return low, high
+
+
+def moves(stores: Stores, dt: Array) -> tuple[Array, Array]:
+    """Least and largest change of the energies in a step ``(n, C, K)`` [kWh]."""
+    return -dt * stores.give_max / stores.eta_give, dt * stores.take_max * stores.eta_take
 
 
 def roles_of(flows: Sequence[Flow]) -> Roles | None:

@@ -21,7 +21,7 @@ ROUNDING = 1e-13  # of the cost of a step: what differs less is equal
 
 
 class Homes(NamedTuple):
-    """Data of n homes as in ``StorageHomes``; low, high (n, C, K): energies from which the band can still be held."""
+    """Data of n homes as in ``StorageHomes``; low, high (n, C, K): the corridor of the energies."""
 
     dt: Array
     rows: IntArray

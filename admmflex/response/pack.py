@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from admmflex.horizon import Array, BoolArray, IntArray
-from admmflex.prosumers.storages import StorageHomes
+from admmflex.prosumers.storages import StorageHomes, moves
 from admmflex.response._answer import Answers, Homes
 from admmflex.response._batch import Batch, Scratch
 from admmflex.response._interior import (
@@ -36,12 +36,11 @@ MARGIN = 1.0  # kW by which the boxes of imported and exported power exceed what
 def natural(homes: StorageHomes) -> tuple[Homes, Reactive]:
     """Data of the homes, one row each."""
     stores, sources = homes.stores, homes.sources
-    low, high = viable(homes)
     data = Homes(
         homes.horizon.dt_h, homes.rows, homes.bus, homes.fixed_p, homes.avail, homes.shed_max, homes.shed_cost,
         homes.import_price, homes.export_price, homes.import_limit, homes.export_limit, stores.take_max,
         stores.give_max, stores.take_cost, stores.give_cost, stores.eta_take, stores.eta_give, stores.keep, stores.gain,
-        low, high, stores.e_start,
+        stores.e_min, stores.e_max, stores.e_start,
     )  # fmt: skip
     reactive = Reactive(
         homes.fixed_q, sources.q_max, sources.cost, sources.edges, sources.edge_c, sources.edge_s, sources.owner,
@@ -50,26 +49,9 @@ def natural(homes: StorageHomes) -> tuple[Homes, Reactive]:
     return data, reactive
 
 
-def moves(homes: StorageHomes) -> tuple[Array, Array]:
-    """Least and largest change of the energies in a step ``(n, C, K)`` [kWh]."""
-    dt, stores = homes.horizon.dt_h, homes.stores
-    return -dt * stores.give_max / stores.eta_give, dt * stores.take_max * stores.eta_take
-
-
-def viable(homes: StorageHomes) -> tuple[Array, Array]:
-    """Energies ``(n, C, K)`` at the end of each step from which some flow keeps the band to the end [kWh]."""
-    stores, (least, most) = homes.stores, moves(homes)
-    low, high = stores.e_min.copy(), stores.e_max.copy()
-    for t in range(low.shape[2] - 2, -1, -1):
-        keep, gain = stores.keep[:, :, t + 1], stores.gain[:, :, t + 1]
-        low[:, :, t] = np.maximum(low[:, :, t], (low[:, :, t + 1] - gain - most[:, :, t + 1]) / keep)
-        high[:, :, t] = np.minimum(high[:, :, t], (high[:, :, t + 1] - gain - least[:, :, t + 1]) / keep)
-    return low, high
-
-
 def shortfall(homes: StorageHomes) -> Array:
     """Largest energy ``(n,)`` [kWh] by which some storage of a home cannot stay within its band."""
-    stores, (least, most) = homes.stores, moves(homes)
+    stores, (least, most) = homes.stores, moves(homes.stores, homes.horizon.dt_h)
     low, high = stores.e_start, stores.e_start
     short = np.zeros(len(homes))
     for t in range(len(homes.horizon.dt_h)):
