@@ -30,9 +30,12 @@ class Roles:
 class Stores:
     """Storages of n homes, ``(n, C, K)`` as in ``admmflex.assets.flow``; ``e_start`` and ``end_value`` are ``(n, C)``.
 
-    Homes with fewer storages have further ones that hold no energy and cannot move.
+    Homes with fewer storages have further ones that hold no energy and cannot move. take_min and give_min, zero in the
+    data, are what no plan can stay below.
     """
 
+    take_min: Array
+    give_min: Array
     take_max: Array
     give_max: Array
     take_cost: Array
@@ -106,9 +109,8 @@ class StorageHomes:
         return len(self.rows)
 
     def held(self) -> StorageHomes:
-        """The same homes with bands as narrow as the corridor of their energies."""
-        low, high = corridor(self.stores, self.horizon.dt_h)
-        return replace(self, stores=replace(self.stores, e_min=low, e_max=high))
+        """The same homes with bands and flows as narrow as the corridor of their energies."""
+        return replace(self, stores=_held(self.stores, self.horizon.dt_h))
 
 
 def corridor(stores: Stores, dt: Array) -> tuple[Array, Array]:
@@ -130,6 +132,24 @@ def corridor(stores: Stores, dt: Array) -> tuple[Array, Array]:
         above = np.minimum(high[:, :, t], keep * above + gain + most[:, :, t])
         low[:, :, t], high[:, :, t] = below, np.maximum(below, above)
     return low, high
+
+
+def _held(stores: Stores, dt: Array) -> Stores:
+    """Energies within their corridor, flows within what leads from one step's corridor into the next."""
+    low, high = corridor(stores, dt)
+    start, a, b = stores.e_start[:, :, None], dt * stores.eta_take, dt / stores.eta_give
+    least = low - stores.keep * np.concatenate([start, high[:, :, :-1]], axis=2) - stores.gain
+    most = high - stores.keep * np.concatenate([start, low[:, :, :-1]], axis=2) - stores.gain
+    take_min, give_min = np.clip(least / a, 0.0, stores.take_max), np.clip(-most / b, 0.0, stores.give_max)
+    return replace(
+        stores,
+        take_min=take_min,
+        give_min=give_min,
+        take_max=np.clip((most + b * stores.give_max) / a, take_min, stores.take_max),
+        give_max=np.clip((a * stores.take_max - least) / b, give_min, stores.give_max),
+        e_min=low,
+        e_max=high,
+    )
 
 
 def moves(stores: Stores, dt: Array) -> tuple[Array, Array]:
@@ -225,6 +245,8 @@ class HomesBuilder:
             return np.array([[of(flow, flow.store) for flow in home if flow.store is not None] for home in table])
 
         return Stores(
+            take_min=gather(lambda flow, _: 0.0 * flow.take_max),
+            give_min=gather(lambda flow, _: 0.0 * flow.give_max),
             take_max=gather(lambda flow, _: power_limits(flow)[0]),
             give_max=gather(lambda flow, _: power_limits(flow)[1]),
             take_cost=gather(lambda flow, _: flow.take_cost),

@@ -29,7 +29,7 @@ from admmflex.response._interior import (
 from admmflex.response._lanes import L
 from admmflex.response._sources import Reactive
 
-NARROW = 1e-9  # kW, kWh: boxes below are points
+NARROW = 1e-10  # kW, kWh: boxes below are points
 MARGIN = 1.0  # kW by which the boxes of imported and exported power exceed what can be reached
 
 
@@ -38,9 +38,9 @@ def natural(homes: StorageHomes) -> tuple[Homes, Reactive]:
     stores, sources = homes.stores, homes.sources
     data = Homes(
         homes.horizon.dt_h, homes.rows, homes.bus, homes.fixed_p, homes.avail, homes.shed_max, homes.shed_cost,
-        homes.import_price, homes.export_price, homes.import_limit, homes.export_limit, stores.take_max,
-        stores.give_max, stores.take_cost, stores.give_cost, stores.eta_take, stores.eta_give, stores.keep, stores.gain,
-        stores.e_min, stores.e_max, stores.e_start,
+        homes.import_price, homes.export_price, homes.import_limit, homes.export_limit, stores.take_min,
+        stores.give_min, stores.take_max, stores.give_max, stores.take_cost, stores.give_cost, stores.eta_take,
+        stores.eta_give, stores.keep, stores.gain, stores.e_min, stores.e_max, stores.e_start,
     )  # fmt: skip
     reactive = Reactive(
         homes.fixed_q, sources.q_max, sources.cost, sources.edges, sources.edge_c, sources.edge_s, sources.owner,
@@ -111,7 +111,9 @@ def _boxes(homes: StorageHomes, member: IntArray, chains: int) -> tuple[Array, A
     width, cost = np.zeros((2, len(member), len(dt), 3 * chains + 4))
     chain = (member[:, None], np.arange(chains))
     take, give = stores.take_max[chain], stores.give_max[chain]
-    width[:, :, :chains], width[:, :, chains : 2 * chains] = take.transpose(0, 2, 1), give.transpose(0, 2, 1)
+    take_min, give_min = stores.take_min[chain], stores.give_min[chain]
+    width[:, :, :chains] = (take - take_min).transpose(0, 2, 1)
+    width[:, :, chains : 2 * chains] = (give - give_min).transpose(0, 2, 1)
     cost[:, :, :chains] = (dt * stores.take_cost[chain]).transpose(0, 2, 1)
     cost[:, :, chains : 2 * chains] = (dt * stores.give_cost[chain]).transpose(0, 2, 1)
     gen, shed, bought, sold = range(2 * chains, 2 * chains + 4)
@@ -127,7 +129,10 @@ def _boxes(homes: StorageHomes, member: IntArray, chains: int) -> tuple[Array, A
 
 
 def _steps(homes: StorageHomes, member: IntArray, chains: int) -> Array:
-    """Data of the steps ``(groups, K, fields, L)``; energies count from e_min, so e_min moves to the right side."""
+    """Data of the steps ``(groups, K, fields, L)``; energies and flows count from their minima, which move right.
+
+    What the minima cost is a constant and left out; the objective serves as a scale only.
+    """
     stores, dt = homes.stores, homes.horizon.dt_h
     step = np.zeros((len(member), len(dt), STEP + CHAIN * chains))
     step[:, :, BOUGHT], step[:, :, SOLD] = homes.import_price[member], homes.export_price[member]
@@ -136,10 +141,12 @@ def _steps(homes: StorageHomes, member: IntArray, chains: int) -> Array:
         field = STEP + CHAIN * c
         e_min, keep = stores.e_min[member, c], stores.keep[member, c]
         before = np.concatenate([stores.e_start[member, c][:, None], e_min[:, :-1]], axis=1)
-        step[:, :, field + A] = dt * stores.eta_take[member, c]
-        step[:, :, field + B] = dt / stores.eta_give[member, c]
+        take_min, give_min = stores.take_min[member, c], stores.give_min[member, c]
+        step[:, :, field + A] = a = dt * stores.eta_take[member, c]
+        step[:, :, field + B] = b = dt / stores.eta_give[member, c]
         step[:, :, field + KEEP] = keep
-        step[:, :, field + RIGHT] = keep * before + stores.gain[member, c] - e_min
+        step[:, :, field + RIGHT] = keep * before + stores.gain[member, c] - e_min + a * take_min - b * give_min
+        step[:, :, FIXED] += give_min - take_min
     return _last(step.reshape(-1, L, *step.shape[1:]))
 
 
