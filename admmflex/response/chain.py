@@ -10,6 +10,7 @@ import numpy as np
 from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.prosumers.fleet import ChainHomes, Edges, Field, Profiles, asset_plans
 from admmflex.prosumers.program import AssetPlan
+from admmflex.prosumers.stores import shortfall
 from admmflex.response import _home
 from admmflex.response._data import ROWS, SCALE, Answers, Data, Work
 from admmflex.response.certificate import Question, lower_bound
@@ -139,14 +140,8 @@ def _shortfall(homes: ChainHomes, dt: Array) -> Array:
     """Largest energy ``(n,)`` [kWh] by which the reachable energies of a home miss its band at the end of a step."""
     least = -dt * homes.profile(Field.GIVE_MAX) / homes.profile(Field.ETA_GIVE)
     most = dt * homes.profile(Field.TAKE_MAX) * homes.profile(Field.ETA_TAKE)
-    keep, gain = homes.profile(Field.KEEP), homes.profile(Field.GAIN)
-    e_min, e_max = homes.profile(Field.E_MIN), homes.profile(Field.E_MAX)
-    low, high, short = homes.e_start.copy(), homes.e_start.copy(), np.zeros(len(homes))
-    for t in range(len(dt)):
-        low, high = keep[:, t] * low + least[:, t] + gain[:, t], keep[:, t] * high + most[:, t] + gain[:, t]
-        short = np.maximum(short, np.maximum(e_min[:, t] - high, low - e_max[:, t]))
-        low, high = np.clip(low, e_min[:, t], e_max[:, t]), np.clip(high, e_min[:, t], e_max[:, t])
-    return np.where(short > 1e-9, short, 0.0)
+    band = homes.profile(Field.E_MIN), homes.profile(Field.E_MAX)
+    return shortfall(homes.e_start, band, (least, most), homes.profile(Field.KEEP), homes.profile(Field.GAIN))
 
 
 def _stage_rows(row: Mapping[Field, Array], dt: Array, e_start: float) -> tuple[list[Array], float]:
