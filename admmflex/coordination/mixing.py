@@ -24,7 +24,7 @@ from admmflex.horizon import Array
 LP_ROUNDS = 12
 SLACK_TOLERANCE = 1e-3  # [kW]
 COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
-LOOSE, FINE = 1e-3, 1e-5  # tolerances of the LP while rows are still added, and at last
+LOOSE, FINE = 1e-2, 5e-5  # gaps of the LP while rows are still added, and at last
 FEW = 0.05  # of the rows: when no more are added than this, the LP is solved finely
 ROOM = 0.2  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
 AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
@@ -87,8 +87,9 @@ class Mixer:
         After each LP the grid is linearised anew at its answer, and the limits violated there become rows.
         """
         answers, costs = np.array(self.answers), np.array(self.costs)  # (L, K_own, 2 B), (L, B)
-        by_step = self.comm.stack(answers.transpose(1, 0, 2).reshape(self.dso.n_steps, -1))
-        every = by_step.reshape(len(by_step), *answers.shape[::2])
+        n_answers, n_own, width = answers.shape
+        by_step = self.comm.stack(answers.transpose(1, 0, 2).reshape(n_own, n_answers * width))
+        every = by_step.reshape(len(by_step), n_answers, width)
         x = answers[-1] if self.last is None else self.last
         self.dso.relinearise(x)
         self.dso.drop_roomy(x, ROOM)
@@ -103,8 +104,8 @@ class Mixer:
                 break
             if not good:
                 self.dso.relinearise(x)
-            added = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE))]))
-            fine = fine or added[0] <= FEW * len(nu)
+            added, rows = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE)), float(len(nu))]))
+            fine = fine or bool(added <= FEW * rows)
             if slack > SLACK_TOLERANCE:
                 self._start = None  # the path bends where a row begins to be broken
         self.last, self.used = x, weights.max(axis=1).tolist()
@@ -123,14 +124,16 @@ class Mixer:
             rows = Effects(at, np.ascontiguousarray(table[:, 3:]), answers[steps])
             start = None if self._start is None else replace(self._start, nu=table[:, 1].copy())
             master = solve_master(costs, rows, table[:, 2].copy(), self.price, tolerance, start)
-            self._start = master.path
+            if tolerance == LOOSE:
+                self._start = master.path
             slack = np.array([master.slack.max(initial=0.0)])
             result = np.concatenate([master.weights.ravel(), slack, master.nu, master.path.nu])
         result = self.comm.broadcast(result)
         counts = self.comm.stack(np.array([[float(len(self.dso.rows))]]))[:, 0].astype(int)
         first = n_weights + 1 + int(counts[: self.comm.rank].sum())
         own = slice(first, first + len(self.dso.rows))
-        self.dso.rows.nu = result[n_rows:][own].copy()
+        if tolerance == LOOSE:
+            self.dso.rows.nu = result[n_rows:][own].copy()
         return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
 
     def _price(self, nu: Array) -> Array:
