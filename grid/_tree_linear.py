@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from grid.arrays import Array, ComplexArray, IntArray
+from grid.arrays import Array, BoolArray, ComplexArray, IntArray
 
 LANES = 32
 
@@ -122,14 +122,22 @@ def solve(order: IntArray, parent: IntArray, y: Array, blocks: Array, r: Array, 
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
-def transfers(parent: IntArray, y: Array, blocks: Array, v: ComplexArray, out: Array) -> None:
+def transfers(
+    parent: IntArray, y: Array, blocks: Array, v: ComplexArray, asked: IntArray, there: BoolArray, out: Array
+) -> None:
     """Per step and bus e, f (re, im) and the 2 x 2 matrix from the parent's gradient to the own one; out (K, n, 8).
+
+    Only for the steps ``asked`` that are not ``there (K,)`` yet.
 
     With w = dF/dp - j dF/dq = lambda / V and no right-hand side at the bus: w = alpha w_p + beta conj(w_p),
     alpha = -e conj(y_pi) V_p / V,   beta = f y_pi conj(V_p) / V.
     """
-    n, steps = v.shape
-    for t in range(steps):
+    n = len(v)
+    for t in asked:
+        if there[t]:
+            continue
+        there[t] = True
+        out[t, 0] = 0.0
         c, k = divmod(t, LANES)
         for i in range(1, n):
             e = complex(blocks[c, i, k], blocks[c, i, LANES + k])

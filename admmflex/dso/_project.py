@@ -1,9 +1,36 @@
-"""Kernels of the DSO step: the worst violation per feeder, and the projection on the rows of each step."""
+"""Kernels of the DSO step: violations, the worst of each feeder, and the projection on the rows of each step."""
 
 import numba as nb
 import numpy as np
 
 DEPENDENT = 1e-10  # share of a row that is left outside the span of others, squared
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+def voltage_excess(v, dv, v_min, v_max, high, low):  # type: ignore[no-untyped-def]
+    """Excess of the linearised magnitudes |V| + Re(conj(V) dV) / |V| (n, K) over and under their limits (n,)."""
+    for i in range(v.shape[0]):
+        for t in range(v.shape[1]):
+            re, im = v[i, t].real, v[i, t].imag
+            size = np.sqrt(re * re + im * im)
+            size += (re * dv[i, t].real + im * dv[i, t].imag) / size
+            high[i, t] = size - v_max[i]
+            low[i, t] = v_min[i] - size
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+def loading_excess(v, dv, from_bus, to_bus, c_f, c_t, as_power, at_from, out):  # type: ignore[no-untyped-def]
+    """out (E, K) = |loading| - 1 of the branch ends at the voltages v + dv (n, K); see ``grid.limits.Limits``."""
+    for e in range(out.shape[0]):
+        f, g = from_bus[e], to_bus[e]
+        end = f if at_from[e] else g
+        for t in range(out.shape[1]):
+            x = c_f[e] * (v[f, t] + dv[f, t]) + c_t[e] * (v[g, t] + dv[g, t])
+            size = x.real * x.real + x.imag * x.imag
+            if as_power[e]:
+                w = v[end, t] + dv[end, t]
+                size *= w.real * w.real + w.imag * w.imag
+            out[e, t] = np.sqrt(size) - 1.0
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -222,10 +249,3 @@ def project_some(steps, first, gradient, value, origin, target, mobility, nu, po
         for j in range(n):
             point[t, j] = target[t, j] + mobility[t, j] * price[t, j]
     return unfinished
-
-
-@nb.njit(cache=True, error_model="numpy")
-def project_steps(first, gradient, value, origin, target, mobility, nu, point, price):  # type: ignore[no-untyped-def]
-    """``project_some`` for all steps."""
-    steps = np.arange(len(target))
-    return project_some(steps, first, gradient, value, origin, target, mobility, nu, point, price)

@@ -43,6 +43,8 @@ class Dso:
         network, limits: the grid.
         buses: (B,) positions of the prosumer buses in the network.
         n_steps: how many steps this rank owns.
+
+    ``unfinished`` counts the active-set searches of the last projection that met their limit of exchanges.
     """
 
     def __init__(self, network: Network, limits: Limits, buses: IntArray, n_steps: int) -> None:
@@ -50,6 +52,7 @@ class Dso:
         self.rows = Rows(limits, buses)
         self.origin = np.zeros((n_steps, 2 * len(buses)))
         self.lin: Linearisation | None = None
+        self.unfinished = 0
         self._v: dict[str, ComplexArray | None] = {}
 
     def twin(self) -> Dso:
@@ -131,10 +134,10 @@ class Dso:
         """
         rows = self.rows
         point, price = target.copy(), np.zeros_like(target)
-        changed = np.arange(self.n_steps)
+        changed, self.unfinished = np.arange(self.n_steps), 0
         first = rows.first(self.n_steps)
         for _ in range(MAX_ADDING_ROUNDS):
-            project_some(
+            self.unfinished += project_some(
                 changed, first, rows.gradient, rows.value, self.origin, target, mobility, rows.nu, point, price
             )
             if not self.add_violated(point):

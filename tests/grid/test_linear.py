@@ -127,3 +127,30 @@ def test_loading_equals_the_power_flow(at: Any) -> None:
     largest = np.zeros((network.m, 5))
     np.maximum.at(largest, limits.branch, np.abs(limits.loading(flow.v)))
     assert_allclose(largest, flow.loading(), atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_steps_without_a_solution_stay_nan_in_silence(drawn: Any) -> None:
+    """Beyond voltage collapse nothing warns, and the other steps are as they were."""
+    _, network, p, q = drawn
+    limits = grid.Limits.of(network)
+    lost, steps = 2, np.arange(5)
+    far = p.copy()
+    far[1:, lost] = -1e9
+    flow = grid.power_flow(network, far, q)
+    assert flow.converged.tolist() == [True, True, False, True, True]
+    linear = grid.linearise(network, flow.v, far, q)
+    dv = linear.dv(p, q)
+    whole = grid.linearise(network, grid.power_flow(network, p, q).v, p, q)
+    kept = np.flatnonzero(flow.converged)
+    assert_allclose(dv[:, kept], whole.dv(p, q)[:, kept], rtol=1e-9)
+    assert np.isnan(dv[1:, lost]).all()
+    for kind, index in ((grid.V_HIGH, 1), (grid.V_LOW, network.n - 1), (grid.BRANCH, 0)):
+        row = limits.functional(flow.v, steps, np.full(5, kind), np.full(5, index))
+        gp, _ = linear.gradients(steps, row.bus_a, row.h_a, row.bus_b, row.h_b)
+        for found in (row.value, gp[:, 1:].sum(axis=1)):
+            assert np.isnan(found).tolist() == [False, False, True, False, False]
+    for table in limits.excess(flow.v):
+        assert np.isnan(table[1:, lost]).all()
+    assert all(worst.step != lost for worst in limits.worst(flow.v).values())
+    assert limits.worst(np.full_like(flow.v, np.nan)) == {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from admmflex.dso._project import nonnegative_qp, project_steps, worst_per_group
+from admmflex.dso._project import nonnegative_qp, project_some, worst_per_group
 from admmflex.horizon import Array, BoolArray
 
 
@@ -61,7 +61,7 @@ class Rows:
         point, price = np.empty((2, 1, len(self.target)))
         first = np.array([0, len(self.value)])
         rows = (np.ascontiguousarray(self.gradient), self.value, self.origin[None], self.target[None])
-        unfinished = project_steps(first, *rows, self.mobility[None], nu, point, price)
+        unfinished = project_some(np.arange(1), first, *rows, self.mobility[None], nu, point, price)
         return point[0], price[0], unfinished
 
     def direct(self) -> Array:
@@ -149,7 +149,7 @@ def test_steps_do_not_mix() -> None:
     target[1] = target[4] = 7.0
     point, price = np.empty((2, 8, 6))
     gradient, value = np.concatenate([r.gradient for r in drawn]), np.concatenate([r.value for r in drawn])
-    project_steps(first, gradient, value, origin, target, mobility, np.zeros(48), point, price)
+    project_some(np.arange(8), first, gradient, value, origin, target, mobility, np.zeros(48), point, price)
     for t, rows in zip(at, drawn, strict=True):
         alone, own_price, _ = rows.project(np.zeros(8))
         assert_allclose(point[t], alone, atol=1e-12)
