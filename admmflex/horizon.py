@@ -39,5 +39,11 @@ class Horizon:
 
     def label(self, step: int) -> str:
         """Local wall-clock time of the beginning of a step, for messages: ``2016-05-20 12:15``."""
-        seconds = int(self.times_utc[step].astype(np.int64))
+        return self._local(int(self.times_utc[step].astype(np.int64)))
+
+    def clock(self, hours: float) -> str:
+        """Local wall-clock time so many hours after the start, for messages."""
+        return self._local(int(self.start.timestamp()) + round(3600 * hours))
+
+    def _local(self, seconds: int) -> str:
         return datetime.fromtimestamp(seconds, tz=self.start.tzinfo).strftime("%Y-%m-%d %H:%M")

@@ -22,12 +22,21 @@ if TYPE_CHECKING:
 
 FORMAT = "admmflex result 1"
 STATUSES = ("optimal", "infeasible", "not_converged")
-_PROFILE_OF = {("load", "p_kw"): "load_p_kw", ("load", "q_kvar"): "load_q_kvar", ("pv", "avail_kw"): "avail_kw"}
-_APPLIED = {"s_kva": "inverter_kva", "e_end_min_kwh": "end_bound_kwh"}
+_PROFILE_OF = {
+    ("load", "p_kw"): "load_p_kw",
+    ("load", "q_kvar"): "load_q_kvar",
+    ("sheddable", "p_kw"): "load_p_kw",
+    ("sheddable", "q_kvar"): "load_q_kvar",
+    ("pv", "avail_kw"): "avail_kw",
+}
+_APPLIED = {"s_kva": "inverter_kva", "e_end_min_kwh": "end_bound_kwh", "t_end_min_c": "end_c"}
 """Fields with a default that depends on others, and the property that says what applied."""
 
-_UNITS = (("_kwh", "kWh"), ("_kw", "kW"), ("_kvar", "kvar"), ("_kva", "kVA"), ("q_cost", "EUR/kvarh"), ("", "1"))
-_UNIT_OF = {"wear": "EUR/kWh", "end_value": "EUR/kWh", "reactive": ""}
+_UNITS = (
+    ("_kwh", "kWh"), ("_kw", "kW"), ("_kvar", "kvar"), ("_kva", "kVA"), ("_kwh_per_k", "kWh/K"), ("_kw_per_k", "kW/K"),
+    ("_c", "degC"), ("_h", "h"), ("_l", "l"), ("_price", "EUR/kWh"), ("q_cost", "EUR/kvarh"), ("", "1"),
+)  # fmt: skip
+_UNIT_OF = {"wear": "EUR/kWh", "end_value": "EUR/kWh", "reactive": "", "eta_c": "1"}
 
 
 def dataset(
@@ -91,7 +100,7 @@ def _inputs(horizon: Horizon, prosumers: Sequence[Prosumer]) -> dict[str, Any]:
         "prosumer_bus": np.array([prosumer.bus for prosumer in prosumers], np.int64),
     }
     for (kind, field), name in _PROFILE_OF.items():
-        found[name] = np.zeros((len(assets), horizon.steps))
+        found.setdefault(name, np.zeros((len(assets), horizon.steps)))
         for row, asset in enumerate(assets):
             if asset.kind == kind:
                 found[name][row] = getattr(asset, field)
@@ -142,8 +151,12 @@ def _texts(names: Iterable[str]) -> Any:
 
 
 def _parameters(assets: Sequence[Asset]) -> dict[str, Any]:
-    """Fields of the assets: ``(asset,)`` or ``(asset, time)``, NaN or empty for assets without the field."""
+    """Fields of the assets: ``(asset,)``, ``(asset, time)`` or, of their sessions and tasks, ``(asset, window)``.
+
+    NaN, or empty, for assets without the field.
+    """
     rows: dict[str, dict[int, Any]] = {}
+    windows: dict[str, dict[int, Any]] = {}
     for row, asset in enumerate(assets):
         for field in fields(asset):  # type: ignore[arg-type]
             if field.name == "name" or (asset.kind, field.name) in _PROFILE_OF:
@@ -151,18 +164,33 @@ def _parameters(assets: Sequence[Asset]) -> dict[str, Any]:
             value = getattr(asset, field.name)
             if value is None and field.name in _APPLIED:
                 value = getattr(asset, _APPLIED[field.name], None)
-            if value is not None:
+            if isinstance(value, tuple):
+                for name, column in _columns(field.name, value):
+                    windows.setdefault(name, {})[row] = column
+            elif value is not None:
                 rows.setdefault(field.name, {})[row] = value
-    return {name: _parameter(name, found, len(assets)) for name, found in rows.items()}
+    most = max((len(column) for found in windows.values() for column in found.values()), default=0)
+    for found in windows.values():
+        for row, column in found.items():
+            found[row] = np.pad(column, (0, most - len(column)), constant_values=np.nan)
+    named = {name: _parameter(name, found, len(assets), "time") for name, found in rows.items()}
+    return named | {name: _parameter(name, found, len(assets), "window") for name, found in windows.items()}
 
 
-def _parameter(name: str, found: Mapping[int, Any], count: int) -> Any:
-    sample = np.asarray(next(iter(found.values())))
+def _columns(name: str, records: tuple[Any, ...]) -> list[tuple[str, Any]]:
+    """The fields of records such as sessions, one array each: ``sessions_arrive_h``, ..."""
+    inner = [field.name for field in fields(records[0])] if records else []
+    return [(f"{name}_{one}", np.array([getattr(record, one) for record in records], float)) for one in inner]
+
+
+def _parameter(name: str, found: Mapping[int, Any], count: int, axis: str) -> Any:
+    samples = [np.asarray(value) for value in found.values()]
+    sample = max(samples, key=lambda one: one.ndim)
     values: Any = np.full(count, "", object) if sample.dtype.kind == "U" else np.full((count, *sample.shape), np.nan)
     for row, value in found.items():
         values[row] = value
     units = _UNIT_OF.get(name) or next(unit for ending, unit in _UNITS if name.endswith(ending))
-    return ("asset", "time")[: values.ndim], values, {"units": units, "long_name": f"asset parameter {name}"}
+    return ("asset", axis)[: values.ndim], values, {"units": units, "long_name": f"asset parameter {name}"}
 
 
 def _history(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

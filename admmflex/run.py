@@ -17,7 +17,7 @@ from admmflex.comm import Comm, default_comm
 from admmflex.coordination.schemes import Agreed, Observe, Outcome, by_one_problem, by_prices, on_their_own
 from admmflex.horizon import Array
 from admmflex.progress import Observer, Silent
-from admmflex.prosumers.prosumer import Prosumer
+from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from admmflex.results import Result
 from admmflex.scenario import Scenario, Study, build
 
@@ -129,7 +129,25 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
         answers_per_prosumer=outcome.answers or None,
         **attributes,
     )
-    return results.result(data, ranks=comm.size)
+    return results.result(data, ranks=comm.size, **_unserved(study))
+
+
+def _unserved(study: Study) -> dict[str, Any]:
+    """What devices lack whatever the plan, for the summary; nothing where everything is served."""
+    horizon = study.horizon
+    listed = [
+        {
+            "prosumer": prosumer.name,
+            "element": one.element,
+            "what": one.what,
+            "from": horizon.label(one.first),
+            "to": horizon.clock(float(horizon.dt_h[: one.last + 1].sum())),
+            "kwh": one.kwh,
+            "eur": one.eur,
+        }
+        for prosumer, one in shortfalls(study.prosumers, horizon)
+    ]
+    return {"shortfalls": listed, "shortfall_eur": sum(one["eur"] for one in listed)} if listed else {}
 
 
 def _grid_state(study: Study, agreed: Agreed, suffix: str) -> dict[str, Array]:

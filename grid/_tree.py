@@ -94,7 +94,9 @@ def sweep(
 ) -> int:
     """Solve V = Y^-1 (conj(S / V) - y_0 V_0) by sweeps, until the estimated error of V is below tol.
 
-    error = |move| theta / (1 - theta), theta = |move| / |previous move|, over the lanes that still are numbers.
+    error = |move| theta / (1 - theta), theta the larger of the last two ratios |move| / |previous move|: an iteration
+    that blew up may fall back by chance, once. Every step stops on its own, so that its answer does not depend on the
+    steps that it is solved with.
 
     Args:
         order, parent: (n,) bus numbers and parents.
@@ -110,29 +112,37 @@ def sweep(
     n, steps = p.shape
     work = np.empty((n, 6 * LANES))
     move = np.empty(LANES)
+    last = np.empty(LANES)
+    before = np.empty(LANES)
+    done = np.empty(LANES, np.bool_)
     used = 0
     for first in range(0, steps, LANES):
         width = min(LANES, steps - first)
         _fill(work, p, q, v, first, width, scale)
-        last, theta = np.inf, 1.0
+        last[:] = np.inf
+        before[:] = 0.0
+        left = width
+        done[:width] = False
         for turn in range(most):
             _to_root(work, order, parent, factors)
             move[:] = 0.0
             _to_leaves(work, order, parent, factors, move)
-            worst = 0.0
-            for k in range(width):
-                if move[k] > worst:
-                    worst = move[k]
-            worst = np.sqrt(worst)
-            theta = min(worst / last, 0.999) if turn > 0 and last > 0.0 else 0.999
-            last = worst
             used = max(used, turn + 1)
-            if worst * theta <= tol * (1.0 - theta) or worst == 0.0:
-                break
-        for i in range(n):
             for k in range(width):
-                v[i, first + k, 0] = work[i, k]
-                v[i, first + k, 1] = work[i, LANES + k]
-        for k in range(width):
-            error[first + k] = np.sqrt(move[k]) * theta / (1.0 - theta)
+                if done[k]:
+                    continue
+                size = np.sqrt(move[k])
+                ratio = size / last[k] if last[k] > 0.0 and last[k] < np.inf else 1.0
+                theta = min(max(ratio, before[k]), 0.999)
+                error[first + k] = size * theta / (1.0 - theta)
+                last[k] = size
+                before[k] = ratio if turn > 0 else 0.0
+                if not error[first + k] > tol or turn == most - 1:
+                    done[k] = True
+                    left -= 1
+                    for i in range(n):
+                        v[i, first + k, 0] = work[i, k]
+                        v[i, first + k, 1] = work[i, LANES + k]
+            if left == 0:
+                break
     return used

@@ -121,11 +121,17 @@ def power_flow(
     v[0] = network.v_slack
     solve = _sweeps if network.is_tree else _fixed_point
     error, iterations = solve(network, p, q, v, tol, max_iterations)
-    converged = error <= tol
+    converged = (error <= tol) & _upper_branch(network, v)
     for k in np.flatnonzero(~converged):
         s = np.asarray((p[:, k] + 1j * q[:, k]) / S_BASE_KVA, dtype=np.complex128)
         v[:, k], converged[k] = _newton(network, s, tol)
     return PowerFlow(network, v, converged, iterations)
+
+
+def _upper_branch(network: Network, v: ComplexArray) -> BoolArray:
+    """(K,) whether no voltage is below half of the one without load."""
+    floor = 0.25 * np.abs(network.v_no_load) ** 2
+    return np.asarray((v.real**2 + v.imag**2 >= floor[:, None]).all(axis=0))
 
 
 def _checked(network: Network, p_kw: Array, q_kvar: Array) -> tuple[Array, Array]:
@@ -158,15 +164,16 @@ def _fixed_point(network: Network, p: Array, q: Array, v: ComplexArray, tol: flo
     s = (p[1:] - 1j * q[1:]) / S_BASE_KVA
     no_load = network.v_no_load[1:, None]
     error = np.full(p.shape[1], np.inf)
-    last = np.full(p.shape[1], np.inf)
+    last, before = np.full(p.shape[1], np.inf), np.zeros(p.shape[1])
     left, used = np.arange(p.shape[1]), 0
     while len(left) and used < most:
         new = no_load + lu.solve(s[:, left] / np.conj(v[1:, left]))
         move = np.sqrt((np.abs(new - v[1:, left]) ** 2).sum(axis=0))
         v[1:, left] = new
-        theta = np.minimum(np.divide(move, last[left], out=np.zeros_like(move), where=last[left] > 0), 0.999)
+        ratio = np.divide(move, last[left], out=np.zeros_like(move), where=last[left] > 0)
+        theta = np.minimum(np.maximum(ratio, before[left]), 0.999)
         error[left] = np.where(used > 0, move * theta / (1 - theta), np.inf)
-        last[left] = move
+        last[left], before[left] = move, ratio
         used += 1
         left = left[(error[left] > tol) & (move < 1e3)]
     return error, used

@@ -99,7 +99,21 @@ class Battery:
             found += number_faults(element, "e_start_kwh", self.e_start_kwh, low=low, high=high)
             if self.e_end_min_kwh is not None:
                 found += number_faults(element, "e_end_min_kwh", self.e_end_min_kwh, low=low, high=high)
-        return found or self._end_faults(element, horizon)
+        return found or [*self._filling_faults(element), *self._end_faults(element, horizon)]
+
+    def _filling_faults(self, element: str) -> list[Fault]:
+        """A capacity that the charger cannot fill within a day: usually kWh and Wh, or kW and W, mixed up."""
+        most = 24.0 * self.eta_c * self.p_charge_kw
+        if self.p_charge_kw == 0.0 or self.e_max_kwh - self.e_min_kwh <= most:
+            return []
+        return [
+            Fault(
+                element,
+                f"e_max_kwh = {self.e_max_kwh:g} with p_charge_kw = {self.p_charge_kw:g}",
+                f"at most {self.e_min_kwh + most:.6g}: what charging for a day fills",
+                "correct e_max_kwh or p_charge_kw, and look at their units",
+            )
+        ]
 
     def _end_faults(self, element: str, horizon: Horizon) -> list[Fault]:
         """An end that the charger cannot reach."""

@@ -1,20 +1,22 @@
 """The one form that every asset takes: a flow with at most one scalar state.
 
     p[t] = fixed_p[t] + give[t] - take[t],        0 <= give <= give_max,  0 <= take <= take_max
-    q[t] = fixed_q[t] + u[t],                     |u[t]| <= min(q_max[t], edge_c + edge_s (give - take)[t])
+    q[t] = fixed_q[t] + give_q[t] give[t] + u[t], |u[t]| <= min(q_max[t], edge_c + edge_s (give - take)[t])
     e[t+1] = keep[t] e[t] + dt[t] (eta_take[t] take[t] - give[t] / eta_give[t]) + gain[t],   e_min <= e[1..K] <= e_max
     cost = sum_t dt[t] (give_cost give + take_cost take + q_cost |u|) - end_value e[K]
 
 Powers in kW and kvar, injections positive; energies in kWh; costs in EUR/kWh and EUR/kvarh. Without a state
 (``store`` is None) the third line is absent. An edge with several lines is a concave upper limit of the reactive
-power: an inner polygon of an inverter disc, or a power factor.
+power: an inner polygon of an inverter disc, or a power factor. ``give_q`` [kvar/kW], zero unless given, is reactive
+power that comes with the active power whether wanted or not. ``eta_take`` may exceed 1: heat pumped from outside.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
+from admmflex.assets.shortfall import Shortfall
 from admmflex.errors import Fault
 from admmflex.horizon import Array, Horizon
 
@@ -48,6 +50,7 @@ class Flow:
     edge_c: Array
     edge_s: Array
     store: Store | None = None
+    give_q: Array | None = None
 
 
 class Asset(Protocol):
@@ -66,4 +69,13 @@ class Asset(Protocol):
 
     def flow(self, horizon: Horizon) -> Flow:
         """The asset in the common form; called only when ``faults`` is empty."""
+        ...
+
+
+@runtime_checkable
+class Relaxable(Protocol):
+    """An asset that may be served less than it wants, where ``relax`` says so."""
+
+    def shortfalls(self, horizon: Horizon) -> list[Shortfall]:
+        """What cannot be served whatever the plan; empty when everything can be."""
         ...

@@ -14,6 +14,7 @@ Source: Grammatikos et al., price-based control with ADMM; over-relaxation after
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,6 +34,9 @@ from admmflex.horizon import Array
 Status = Literal["optimal", "infeasible", "not_converged"]
 FIRST_RHO = 1e-4  # of the first answer, at no price: identical devices spread instead of moving together
 SLACK_PRICE = 100.0  # of violating a limit by 1 kWh, in typical tariffs
+AVERAGED = 8  # without mixing: so many answers make a plan,
+PROOF_EVERY = 4  # looked at so often,
+PROVEN = 5.0  # and good enough within so many cost tolerances of the lower bound: 0.1 % by default
 DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the day can be met at all
 
 
@@ -52,13 +56,21 @@ class Warm:
 
 
 @dataclass(frozen=True)
+class Dual:
+    """Prices (2, B, K) [EUR/kWh, EUR/kvarh], and the cost that no plan within the linearised limits undercuts [EUR]."""
+
+    price: Array
+    bound: float
+
+
+@dataclass(frozen=True)
 class Coordinated:
     """What came out.
 
     Args:
         status: "optimal", "infeasible" (``shortfall`` says why) or "not_converged".
         plan: of the rank's prosumers.
-        price: (2, B, K) [EUR/kWh, EUR/kvarh].
+        price: (2, B, K) [EUR/kWh, EUR/kvarh]: those of the mixed plan or of the last round, whichever prove more.
         baseline: what they do at no price; None after a warm start, which does not ask for it.
         lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
         rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
@@ -106,16 +118,15 @@ class Admm:
         self._sums = np.empty((n_steps, 2 * n_buses))
         self.count = self._sum_by_bus(community.flexible.astype(float))
         self.bus_z, self.bus_price = np.zeros_like(self.count), np.zeros_like(self.count)
-        self._price_norm = community.price_scale * float(
-            np.sqrt(comm.sum(np.array([float(community.flexible.sum())]))[0])
-        )
+        able = comm.sum(np.array([float(community.flexible.sum())]))[0]
+        self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
         if warm is not None:
             self.rho, self.price, self.z = warm.rho, warm.price.copy(), warm.z.copy()
             self.bus_price = self.price.transpose(2, 0, 1).reshape(n_steps, -1)[self.steps].copy()
             self.bus_z = self._sum_by_bus(self.z)
-        self._price_norm = max(self._price_norm, 1e-9)
         self.memory = Memory()
+        self.recent: deque[Plan] = deque(maxlen=AVERAGED)
         self.mixer: Mixer | None = None
         if settings.mixing is not None:
             slack_price = SLACK_PRICE * community.price_scale * float(community.dt_h.max())
@@ -126,6 +137,7 @@ class Admm:
         baseline: Plan | None = None
         best: tuple[Mix, Plan] | None = None
         before: Mix | None = None
+        dual: Dual | None = None
         for iteration in range(1, self.settings.max_iterations + 1):
             plan, own = self._round(iteration)
             if iteration == 1 and self.cold:
@@ -136,12 +148,15 @@ class Admm:
                 return self._result("infeasible", plan, baseline, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
                 if before is not None and settled(before.cost, mix.cost, self.settings):
-                    mix = self._improve(mix)
+                    mix, dual = self._improve(mix)
                     if meets_limits(mix.excess, self.settings) and settled(before.cost, mix.cost, self.settings):
-                        return self._result("optimal", self._mixed(mix), baseline)
+                        return self._result("optimal", self._mixed(mix), baseline, dual=dual)
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
+            proven = self._proven(iteration, plan)
+            if proven is not None:
+                return self._result("optimal", proven[0], baseline, dual=proven[1])
             if steady(self.history, self.settings) and (best is None or plan.cost <= best[1].cost):
                 return self._result("optimal", plan, baseline)
             if self.settings.balancing is not None:
@@ -230,12 +245,23 @@ class Admm:
             mix = self.mixer.mix()
         return mix, None
 
-    def _improve(self, mix: Mix) -> Mix:
+    def _improve(self, mix: Mix) -> tuple[Mix, Dual]:
         """Ask at the prices of the mix itself, rho = 0, and mix again: what could improve the mix is then in it."""
-        price = mix.price / self.community.dt_h[self.steps, None]
-        self._ask(self._by_bus(self.comm.gather_steps(price)), 0.0)
         assert self.mixer is not None
-        return self.mixer.mix()
+        dual = self._bound(mix.price / self.community.dt_h[self.steps, None], mix.least)
+        return self.mixer.mix(), dual
+
+    def _bound(self, price: Array, least: float) -> Dual:
+        """A bound from below by weak duality, at prices ``(K_own, 2 B)`` made of multipliers of the linearised limits.
+
+        sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
+
+        The second term is ``least``, of the own steps.
+        """
+        everywhere = self._by_bus(self.comm.gather_steps(price))
+        own, cost = self._ask(everywhere, 0.0)
+        earned = np.einsum("k,kj,kj->", self.community.dt_h[self.steps], price, own)
+        return Dual(everywhere, cost + float(self.comm.sum(np.array([least - earned]))[0]))
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
@@ -243,6 +269,35 @@ class Admm:
         price = self._by_bus(self.comm.gather_steps(self.bus_price + OVERWHELMING * direction))
         own, _ = self._ask(price, self.rho)
         return judge(dso, self.comm, violated, x, own, self.steps.start)
+
+    def _proven(self, iteration: int, plan: Plan) -> tuple[Plan, Dual] | None:
+        """Without mixing: the mean of the last answers, feasible for every prosumer, if it proves good enough.
+
+        Answers to nearly linear costs swing about a limit; their mean meets it many rounds before they do.
+        """
+        if self.mixer is not None or not self.settings.certify:
+            return None
+        self.recent.append(plan)
+        if iteration % PROOF_EVERY or len(self.recent) < AVERAGED:
+            return None
+        mean = self._mean()
+        if not meets_limits(mean.excess, self.settings):
+            return None
+        dual = self._last_dual(mean)
+        return (
+            (mean, dual) if mean.cost - dual.bound <= PROVEN * self.settings.cost_tolerance * abs(mean.cost) else None
+        )
+
+    def _mean(self) -> Plan:
+        """The mean of the recent answers, at what it costs."""
+        population = self.community.population
+        y = np.mean([plan.y for plan in self.recent], axis=0)
+        states = tuple(
+            {name: np.mean([plan.states[r][name] for plan in self.recent], axis=0) for name in states}
+            for r, states in enumerate(self.recent[0].states)
+        )
+        cost = self.comm.sum(self.community.by_bus(population.evaluate_cost(y, states), self.n_buses))
+        return Plan(y, states, float(cost.sum()), self.comm.largest(self.dso.check(self._sum_by_bus(y)).worst))
 
     def _mixed(self, mix: Mix) -> Plan:
         y, states = self.memory.combine(mix.weights, self.community)
@@ -258,26 +313,28 @@ class Admm:
             record["mix_slack_kw"] = mix.slack
         self.observe(record)
 
-    def _lower_bound(self, plan: Plan) -> float:
-        """A bound from below by weak duality, for the limits linearised at the plan.
-
-        sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
-        """
+    def _last_dual(self, plan: Plan) -> Dual:
+        """The prices of the last round, and the bound of its multipliers for the limits linearised at the plan."""
         before = self.dso.origin.copy()
         price = self.dso.reprice(self._sum_by_bus(plan.y))
-        own, cost = self._ask(self._by_bus(self.comm.gather_steps(price)), 0.0)
-        dt = self.community.dt_h[self.steps]
-        earned = np.einsum("k,kj,kj->", dt, price, own)
-        least = self.dso.least_value(dt)
+        bound = self._bound(price, self.dso.least_value(self.community.dt_h[self.steps])).bound
         self.dso.relinearise(before)
-        return cost + float(self.comm.sum(np.array([least - earned]))[0])
+        return Dual(self.price, bound)
 
     def _result(
-        self, status: Status, plan: Plan, baseline: Plan | None, shortfall: Shortfall | None = None
+        self,
+        status: Status,
+        plan: Plan,
+        baseline: Plan | None,
+        shortfall: Shortfall | None = None,
+        dual: Dual | None = None,
     ) -> Coordinated:
+        """Of the prices of the mix and those of the last round, the ones that prove more."""
+        if self.settings.certify and status != "infeasible":
+            last = self._last_dual(plan)
+            dual = last if dual is None or last.bound > dual.bound else dual
         warm = Warm(self.price, self.z, self.rho)
-        certify = self.settings.certify and status != "infeasible"
-        bound = self._lower_bound(plan) if certify else None
+        price, bound = (dual.price, dual.bound) if dual else (self.price, None)
         return Coordinated(
-            status, plan, self.price, baseline, bound, shortfall, len(self.history), self.answers, self.history, warm
+            status, plan, price, baseline, bound, shortfall, len(self.history), self.answers, self.history, warm
         )

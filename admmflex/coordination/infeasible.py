@@ -29,7 +29,8 @@ class Shortfall:
 
     Args:
         step, kind, index: the limit that the best plan found exceeds most,
-        excess: and by how much, in pu for a voltage, as a fraction of the rating for a branch.
+        excess: and by how much, in pu for a voltage, as a fraction of the rating for a branch; infinite where the
+            AC power flow has no solution, whatever the prosumers do about that limit.
         limits: how many limits, counted step by step, were looked at together.
         least_kw: what they are short of whatever the prosumers do, on average [kW at the bus that helps most].
     """
@@ -43,6 +44,11 @@ class Shortfall:
 
     def describe(self, limits: Limits, when: str) -> str:
         """One line for people."""
+        if not np.isfinite(self.excess):
+            return (
+                f"no AC power flow exists at {when}: the voltages collapse even when every prosumer gives all it can "
+                f"for {limits.label(self.kind, self.index)}; check the sizes and units of the loads"
+            )
         by = f"{100 * self.excess:.2f} % of the rating" if self.kind == BRANCH else f"{self.excess:.5f} pu"
         who = "it is" if self.limits == 1 else f"{self.limits} limits (counted step by step) are"
         average = "" if self.limits == 1 else " on average"
@@ -72,14 +78,17 @@ def judge(dso: Dso, comm: Comm, violated: IntArray, best: Array, pushed: Array, 
     at = rows.step[violated], rows.kind[violated], rows.index[violated]
 
     def exact(x: Array) -> Array:
-        return dso.limits.functional(dso.power_flow(x).v, *at, rows.direction[violated]).value
+        flow = dso.power_flow(x)
+        v = np.where(flow.converged, flow.v, 1.0)
+        return np.where(flow.converged[at[0]], dso.limits.functional(v, *at, rows.direction[violated]).value, np.inf)
 
-    linear_kw, exact_kw = dso.excess_kw(pushed)[violated], exact(pushed) / rows.scale[violated]
+    exact_best, exact_pushed = exact(best), exact(pushed)
+    linear_kw, exact_kw = dso.excess_kw(pushed)[violated], exact_pushed / rows.scale[violated]
     total = comm.sum(np.array([linear_kw.sum(), exact_kw.sum(), float(len(violated))]))
     least = float(min(total[0], total[1]) / max(total[2], 1.0))
     if not least > TOLERANCE_KW:
         return None
-    excess = exact(best)
+    excess = np.where(np.isfinite(exact_best), exact_best, exact_pushed)
     top = float(comm.largest(np.array([excess.max(initial=-np.inf)]))[0])
     named = np.full(3, -1.0)
     if len(excess) and excess.max() == top:

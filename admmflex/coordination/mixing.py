@@ -27,6 +27,7 @@ COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rati
 LOOSE, FINE = 1e-2, 5e-5  # gaps of the LP while rows are still added, and at last
 FEW = 0.05  # of the rows: when no more are added than this, the LP is solved finely
 ROOM = 0.2  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
+BINDING = 1e-3  # [kW]: a row with more room has no price; the interior point leaves it a tiny one
 AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
 
 
@@ -36,7 +37,8 @@ class Mix:
 
     ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` [pu, fraction]
     over the limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids;
-    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses.
+    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses; ``least`` [EUR]
+    what the powers of the own steps are worth at that price, at least, if they meet the linearised limits.
     """
 
     weights: Array
@@ -45,6 +47,7 @@ class Mix:
     excess: Array
     slack: float
     price: Array
+    least: float
 
 
 class Mixer:
@@ -98,6 +101,7 @@ class Mixer:
         for _ in range(LP_ROUNDS):
             weights, slack, nu = self._solve(every, costs, FINE if fine else LOOSE)
             x = combine(weights, answers)
+            price, least = self._price(x, nu)
             excess = self.comm.largest(self.dso.check(x).worst)
             good = bool(np.all(excess <= AC_TOLERANCE))
             if fine and (good or slack > SLACK_TOLERANCE):
@@ -109,7 +113,7 @@ class Mixer:
             if slack > SLACK_TOLERANCE:
                 self._start = None  # the path bends where a row begins to be broken
         self.last, self.used = x, weights.max(axis=1).tolist()
-        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, self._price(nu))
+        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price, least)
 
     def _solve(self, answers: Array, costs: Array, tolerance: float) -> tuple[Array, float, Array]:
         """Solve the LP on rank 0 for the rows of all ranks: weights ``(L, B)``, largest slack, multipliers of own rows.
@@ -136,12 +140,13 @@ class Mixer:
             self.dso.rows.nu = result[n_rows:][own].copy()
         return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
 
-    def _price(self, nu: Array) -> Array:
-        """- gradient' nu of the own rows, ``(K_own, 2 B)``."""
-        rows = self.dso.rows
-        price = np.zeros((self.dso.n_steps, 2 * len(self.dso.buses)))
-        np.add.at(price, rows.step, -(nu / rows.scale)[:, None] * rows.gradient)
-        return price
+    def _price(self, x: Array, nu: Array) -> tuple[Array, float]:
+        """price = - gradient' nu of the own rows that bind at ``x``, and min price' z = nu' (value - gradient z0)."""
+        rows, origin = self.dso.rows, self.dso.origin
+        binding = np.where(self.dso.excess_kw(x) > -BINDING, nu, 0.0) / rows.scale
+        price = np.zeros_like(x)
+        np.add.at(price, rows.step, -binding[:, None] * rows.gradient)
+        return price, float(binding @ (rows.value - np.einsum("rj,rj->r", rows.gradient, origin[rows.step])))
 
     def _table(self) -> Array:
         """Own rows of the LP, in kW: step, multiplier on the last path, limit, gradient, ``(M, 3 + 2 B)``."""

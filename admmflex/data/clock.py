@@ -29,7 +29,7 @@ def zone(name: str, element: str) -> tzinfo:
         ) from error
 
 
-def local_time(text: str, tz: tzinfo, element: str) -> datetime:
+def local_time(text: str, tz: tzinfo | None, element: str, key: str = "start") -> datetime:
     """A date-time in ``tz``; without an offset it is the wall clock there.
 
     Raises:
@@ -41,7 +41,7 @@ def local_time(text: str, tz: tzinfo, element: str) -> datetime:
             return time.astimezone(tz)
     except (ValueError, OverflowError) as error:
         raise InputError(
-            Fault(element, f"start = {text!r}", "a date-time such as 2016-05-20 06:00", "correct start")
+            Fault(element, f"{key} = {text!r}", "a date-time such as 2016-05-20 06:00", f"correct {key}")
         ) from error
     early, late = time.replace(tzinfo=tz, fold=0), time.replace(tzinfo=tz, fold=1)
     if early.utcoffset() == late.utcoffset():
@@ -51,7 +51,7 @@ def local_time(text: str, tz: tzinfo, element: str) -> datetime:
     offset = f"{early.isoformat()} or {late.isoformat()}"
     raise InputError(
         Fault(
-            element, f"start = {text!r} {what} in {tz}", "a time that names one instant", f"write the offset: {offset}"
+            element, f"{key} = {text!r} {what} in {tz}", "a time that names one instant", f"write the offset: {offset}"
         )
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from admmflex.assets import Battery, Pv
-from admmflex.data.spec import BatteryModel, PvModel
+from admmflex.data.model_spec import BatteryModel, PvModel
 from admmflex.horizon import Array
 
 

@@ -6,16 +6,16 @@ its name for a plant or a storage. An element without a profile has constant pow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from admmflex.assets import Asset, FixedLoad
-from admmflex.data import make
+from admmflex.data import heat, make, weather
 from admmflex.data.elements import Element
+from admmflex.data.model_spec import SimbenchSpec
 from admmflex.data.profiles import Columns
-from admmflex.data.spec import SimbenchSpec
 from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.prosumer import Prosumer
@@ -32,12 +32,19 @@ class _Meter:
 
 @dataclass(frozen=True)
 class Source:
-    """What prosumers of the network are made from: profiles over the horizon, and the tariff ``(K,)`` [EUR/kWh]."""
+    """What prosumers of the network are made from.
+
+    Args:
+        columns: profiles over the horizon.
+        import_price, export_price: tariff ``(K,)`` [EUR/kWh].
+        outdoor_c: gives the outdoor temperature ``(K,)`` when a heat pump needs it; a typical year without it.
+    """
 
     columns: Columns
     horizon: Horizon
     import_price: Array
     export_price: Array
+    outdoor_c: Callable[[], Array] | None = None
 
 
 def from_network(
@@ -61,7 +68,7 @@ def from_network(
     faults: list[Fault] = []
     for meter in meters:
         assets: list[Asset] = []
-        for kind in (_loads, _plants, _storages):
+        for kind in (_loads, _heat_pumps, _plants, _storages):
             try:
                 assets += kind(spec, meter, source)
             except InputError as error:
@@ -95,14 +102,33 @@ def _factor(element: Element, suffix: str, source: Source) -> Array:
 
 
 def _loads(spec: SimbenchSpec, meter: _Meter, source: Source) -> list[Asset]:
+    """One load for all; of heat pumps that are flexible only the reactive power, which follows its profile."""
     loads = [element for element in meter.elements if element.kind == "load"]
     if not loads:
         return []
-    scale = spec.load_scaling * 1e3
-    p = sum(scale * load.scaling * load.p_mw * _factor(load, "_pload", source) for load in loads)
+    scale, zero = spec.load_scaling * 1e3, np.zeros(source.horizon.steps)
+    fixed = [load for load in loads if not _is_flexible(spec, load)]
+    p = zero + sum(scale * load.scaling * load.p_mw * _factor(load, "_pload", source) for load in fixed)
     q = sum(scale * load.scaling * load.q_mvar * _factor(load, "_qload", source) for load in loads)
     name = loads[0].name if len(loads) == 1 else f"loads at {meter.name}"
     return [FixedLoad(name, np.asarray(p), np.asarray(q))]
+
+
+def _is_flexible(spec: SimbenchSpec, element: Element) -> bool:
+    """Whether a load is a heat pump that may move its heat; SimBench names these profiles by their source."""
+    return spec.heat_pumps.use == "flexible" and str(element.profile).startswith(("Air_", "Soil_"))
+
+
+def _heat_pumps(spec: SimbenchSpec, meter: _Meter, source: Source) -> list[Asset]:
+    assets: list[Asset] = []
+    for load in (e for e in meter.elements if e.kind == "load" and _is_flexible(spec, e)):
+        outdoor = weather.typical(source.horizon) if source.outdoor_c is None else source.outdoor_c()
+        rated = spec.load_scaling * 1e3 * load.scaling * load.p_mw
+        use = rated * _factor(load, "_pload", source)
+        ground = str(load.profile).startswith("Soil_")
+        name = f"{load.name} heat pump"
+        assets.append(heat.of_profile(name, rated, use, outdoor, spec.heat_pumps, ground=ground))
+    return assets
 
 
 def _plants(spec: SimbenchSpec, meter: _Meter, source: Source) -> list[Asset]:

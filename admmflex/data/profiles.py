@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from admmflex.data.nearest import nearest
-from admmflex.data.spec import Profile
+from admmflex.data.section import Profile
 from admmflex.errors import Fault, InputError
 from admmflex.horizon import Array, Horizon
 

@@ -1,28 +1,29 @@
-"""The keys of a scenario file; the ranges of explicit assets are checked by the assets themselves."""
+"""The keys of a scenario file; ``prosumer_spec`` has those of one prosumer, ``model_spec`` those of many."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from admmflex.assets.battery import BatteryReactive
-from admmflex.assets.pv import PvReactive
+from admmflex.data.model_spec import AdoptionSpec, SimbenchSpec
+from admmflex.data.prosumer_spec import ProsumerSpec, TariffSpec
+from admmflex.data.section import Finite, Positive, Profile, Section
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
-Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-Profile = Annotated[
-    float | list[float] | str, Field(description="one number, one number per step, or the name of a column of profiles")
+__all__ = [
+    "AdoptionSpec",
+    "CoordinationSpec",
+    "HorizonSpec",
+    "LimitsSpec",
+    "NetworkSpec",
+    "ProsumerSpec",
+    "ProsumersSpec",
+    "ScenarioSpec",
+    "SimbenchSpec",
+    "TablesSpec",
+    "TariffSpec",
+    "WeatherSpec",
 ]
-
-
-class Section(BaseModel):
-    """A section of a scenario: frozen, without room for unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class NetworkSpec(Section):
@@ -51,31 +52,6 @@ class HorizonSpec(Section):
         return self
 
 
-class BandSpec(Section):
-    """Prices between two local times of the day; a band may pass midnight."""
-
-    start: Clock = Field(alias="from")
-    end: Clock = Field(alias="to")
-    import_price: float = Field(alias="import", allow_inf_nan=False)
-    export_price: float = Field(alias="export", allow_inf_nan=False)
-
-
-class TariffSpec(Section):
-    """Prices [EUR/kWh] as one number or one per step; bands replace them inside their hours."""
-
-    import_price: float | list[float] | None = Field(default=None, alias="import")
-    export_price: float | list[float] | None = Field(default=None, alias="export")
-    bands: tuple[BandSpec, ...] = ()
-
-    @model_validator(mode="after")
-    def _something(self) -> TariffSpec:
-        if (self.import_price is None) != (self.export_price is None):
-            raise ValueError("give import and export together")
-        if self.import_price is None and not self.bands:
-            raise ValueError("give import and export, or bands")
-        return self
-
-
 class LimitsSpec(Section):
     """What the grid may carry; percentages of the ratings in the network."""
 
@@ -92,150 +68,37 @@ class LimitsSpec(Section):
         return self
 
 
-class LoadSpec(Section):
-    """Consumption of one prosumer, positive [kW, kvar]."""
-
-    p_kw: Profile
-    q_kvar: Profile = 0.0
-
-
-class PvSpec(Section):
-    """PV of one prosumer; ``profile`` is power per kWp, ``avail_kw`` power."""
-
-    kwp: float
-    profile: Profile | None = None
-    avail_kw: Profile | None = None
-    curtailable: bool = True
-    reactive: PvReactive = "none"
-    power_factor: float = 0.95
-    s_kva: float | None = None
-    q_cost: float = 0.0
-
-    @model_validator(mode="after")
-    def _one_profile(self) -> PvSpec:
-        if (self.profile is None) == (self.avail_kw is None):
-            raise ValueError("give exactly one of profile (per kWp) and avail_kw")
-        return self
-
-
-class BatterySpec(Section):
-    """Battery of one prosumer, with the fields of the asset."""
-
-    e_max_kwh: float
-    p_charge_kw: float
-    p_discharge_kw: float
-    e_start_kwh: float
-    e_min_kwh: float = 0.0
-    eta_c: float = 0.95
-    eta_d: float = 0.95
-    wear: float = 0.0
-    e_end_min_kwh: float | None = None
-    end_value: float | None = None
-    reactive: BatteryReactive = "none"
-    power_factor: float = 0.95
-    s_kva: float | None = None
-    q_cost: float = 0.0
-
-
-class ProsumerSpec(Section):
-    """One prosumer; a row of a table has the same keys, written with a dot: ``pv.kwp``."""
-
-    name: str = Field(min_length=1)
-    bus: int
-    load: LoadSpec | None = None
-    pv: PvSpec | None = None
-    battery: BatterySpec | None = None
-    tariff: TariffSpec | None = None
-
-
 class TablesSpec(Section):
     """CSV or Parquet files, relative to the scenario; ``timezone`` says what timestamps without an offset mean."""
 
     prosumers: str | None = None
     profiles: str | None = None
+    sessions: str | None = Field(default=None, description="stays of the cars of the prosumer table")
+    tasks: str | None = Field(default=None, description="tasks of the deferrable loads of the prosumer table")
+    largest_kw: Positive = Field(default=250.0, description="what a customer may have; more suggests another unit")
     timezone: str | None = None
     resample: Literal["never", "mean"] = "never"
 
 
-class PvModel(Section):
-    """How PV of the network, or PV that is added, behaves."""
+class WeatherSpec(Section):
+    """Outdoor temperature, and the place for the position of the sun."""
 
-    curtailable: bool = True
-    reactive: PvReactive = "none"
-    power_factor: Efficiency = 0.95
-    oversize: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = Field(
-        default=1.0, description="inverter rating [kVA] per kWp, for reactive: disc"
+    outdoor_c: Profile | None = Field(
+        default=None, description="[degC]; without it a typical year of Central Europe stands in"
     )
-    q_cost: NotNegative = 0.0
-
-
-class BatteryModel(Section):
-    """How batteries behave; ``start``, ``floor``, ``end`` are shares of the capacity, ``end: null`` needs a value."""
-
-    eta_c: Efficiency = 0.95
-    eta_d: Efficiency = 0.95
-    wear: NotNegative = 0.02
-    start: Share = 0.2
-    floor: Share = 0.0
-    end: Share | Literal["start"] | None = "start"
-    end_value: float | None = Field(default=None, allow_inf_nan=False)
-    reactive: BatteryReactive = "none"
-    power_factor: Efficiency = 0.95
-    q_cost: NotNegative = 0.0
+    warmer_k: Finite = Field(default=0.0, description="added to the typical year")
+    latitude: Annotated[float, Field(ge=-66.0, le=66.0)] | None = None
+    longitude: Annotated[float, Field(ge=-180.0, le=180.0)] | None = None
+    tilt: Annotated[float, Field(ge=0.0, le=90.0)] = 30.0
+    azimuth: Annotated[float, Field(ge=0.0, le=360.0)] = Field(default=180.0, description="180 is south")
 
     @model_validator(mode="after")
-    def _ends(self) -> BatteryModel:
-        if self.end is None and self.end_value is None:
-            raise ValueError("end: null needs an end_value, or every plan ends empty")
-        if self.start < self.floor:
-            raise ValueError(f"start = {self.start:g} must not be below floor = {self.floor:g}")
+    def _one_temperature(self) -> WeatherSpec:
+        if self.outdoor_c is not None and self.warmer_k != 0.0:
+            raise ValueError("give outdoor_c, or warmer_k for the typical year")
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("give latitude and longitude together")
         return self
-
-
-class NetworkPv(PvModel):
-    """PV plants of the network: as assets, or left out."""
-
-    use: bool = True
-    scaling: Positive = 1.0
-
-
-class NetworkStorages(BatteryModel):
-    """Storages of the network: as batteries, left out ("idle"), or fixed to the profile the network gives them."""
-
-    use: Literal["battery", "idle", "profile"] = "battery"
-
-
-class SimbenchSpec(Section):
-    """Loads, PV and storages of the network itself with its profiles; one prosumer per bus, or one per load."""
-
-    by: Literal["bus", "load"] = "bus"
-    load_scaling: Positive = 1.0
-    pv: NetworkPv = NetworkPv()
-    storages: NetworkStorages = NetworkStorages()
-
-
-class AdoptedPv(PvModel):
-    """PV on a share of the load buses, or of the prosumers."""
-
-    share: Share
-    of: Literal["buses", "prosumers"] = "buses"
-    kwp: Positive | tuple[Positive, Positive] = Field(description="size, or smallest and largest of a uniform draw")
-    profile: str | None = Field(default=None, description="one profile for all; without it each plant draws one")
-
-
-class AdoptedBattery(BatteryModel):
-    """Batteries with a share of the plants that the adoption adds."""
-
-    share_of_pv: Share
-    kwh: Positive
-    kw: Positive
-
-
-class AdoptionSpec(Section):
-    """PV and batteries added to prosumers that have loads, drawn with the seed of the scenario."""
-
-    pv: AdoptedPv
-    battery: AdoptedBattery | None = None
 
 
 class ProsumersSpec(Section):
@@ -278,6 +141,7 @@ class ScenarioSpec(Section):
     horizon: HorizonSpec
     tariff: TariffSpec
     limits: LimitsSpec = LimitsSpec()
+    weather: WeatherSpec = WeatherSpec()
     prosumers: ProsumersSpec
     coordination: CoordinationSpec = CoordinationSpec()
     mode: Literal["grid-connected"] = "grid-connected"

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from admmflex.data import adoption, elements, explicit, network_prosumers, tables, tariff
 from admmflex.data.clock import make_horizon
 from admmflex.data.network_prosumers import Source
+from admmflex.data.plausibility import unit_faults
 from admmflex.data.profiles import Columns, Resolver
-from admmflex.data.spec import CoordinationSpec, LimitsSpec, ProsumerSpec, ScenarioSpec, SimbenchSpec, TablesSpec
+from admmflex.data.prosumer_spec import ProsumerSpec
+from admmflex.data.spec import CoordinationSpec, LimitsSpec, ScenarioSpec, SimbenchSpec, TablesSpec
 from admmflex.data.validation import prosumer_rows
+from admmflex.data.weather import Weather
 from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, Horizon
-from admmflex.prosumers.prosumer import Prosumer
+from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from grid import Case, Limits, Network
 
 T = TypeVar("T")
 _ONLY_LOADS = SimbenchSpec.model_validate({"by": "load", "pv": {"use": False}, "storages": {"use": "idle"}})
 _NO_TABLE = Columns("tables.profiles, which is not given")
 _SHOWN = 3
+_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,11 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
         line_loading=spec.limits.line_percent / 100.0,
         transformer_loading=spec.limits.transformer_percent / 100.0,
     )
-    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, (*network.notes, *notes))
+    unserved = [one.text(horizon) for _, one in shortfalls(prosumers, horizon)]
+    if len(unserved) > _LISTED:
+        unserved[_LISTED:] = [f"and {len(unserved) - _LISTED} more devices or times that cannot be served"]
+    remarks = (*network.notes, *notes, *unserved)
+    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks)
 
 
 def _limited(network: Network, limits: LimitsSpec) -> Network:
@@ -114,16 +123,21 @@ def _prosumers(
     notes: list[str] = []
     own = spec.prosumers
     price = collect(lambda: tariff.prices(spec.tariff, horizon)) or tariff.free(horizon)
-    prosumers: list[Prosumer] = []
-    if case is not None and (own.simbench is not None or own.adoption is not None):
-        prosumers = collect(lambda: _from_network(spec, case, horizon, price, notes)) or []
-    entries = [*own.listed]
+    rows: list[ProsumerSpec] = []
     columns: Columns | None = _NO_TABLE
     if own.tables is not None:
         rows, columns = _tables(own.tables, folder, horizon, collect)
-        entries += rows
     profile = Resolver(columns, horizon)
-    prosumers = prosumers + [explicit.prosumer(entry, profile, price) for entry in entries]
+    weather = Weather(spec.weather, horizon, profile)
+    prosumers: list[Prosumer] = []
+    if case is not None and (own.simbench is not None or own.adoption is not None):
+        prosumers = collect(lambda: _from_network(spec, case, horizon, price, weather, notes)) or []
+    prosumers = prosumers + [explicit.prosumer(entry, profile, price, weather) for entry in own.listed]
+    tabled = [explicit.prosumer(entry, profile, price, weather) for entry in rows]
+    if own.tables is not None:
+        collect.faults += [fault for one in tabled for fault in unit_faults(one, own.tables.largest_kw)]
+    prosumers += tabled
+    notes += weather.notes
     collect.faults += profile.faults
     if not prosumers and not collect.faults:
         collect.faults.append(Fault("prosumers", "none", "at least one", "use a network with loads, or list prosumers"))
@@ -141,21 +155,29 @@ def _tables(
         columns = collect(lambda: tables.profile_columns(profiles, spec, horizon))
     if spec.prosumers is not None:
         path = folder / spec.prosumers
-        found = collect(lambda: prosumer_rows(tables.prosumer_rows(path), path))
+        found = collect(lambda: tables.prosumer_rows(path))
         if found is not None:
-            entries, faults = found
+            for name, device, key in ((spec.sessions, "ev", "sessions"), (spec.tasks, "deferrable", "tasks")):
+                if name is not None:
+                    collect.faults += collect(partial(tables.attach, found, folder / name, device, key)) or []
+            entries, faults = prosumer_rows(found, path)
             collect.faults += faults
     return entries, columns
 
 
 def _from_network(
-    spec: ScenarioSpec, case: Case, horizon: Horizon, price: tuple[Array, Array], notes: list[str]
+    spec: ScenarioSpec,
+    case: Case,
+    horizon: Horizon,
+    price: tuple[Array, Array],
+    weather: Weather,
+    notes: list[str],
 ) -> list[Prosumer]:
     """Prosumers of the network and what is added to them."""
     columns, aligned = elements.profile_columns(case.profiles, spec.horizon, horizon, spec.network.source)
     if not aligned:
         notes.append("profiles of the network are averaged over steps that are not one row each")
-    source = Source(columns, horizon, *price)
+    source = Source(columns, horizon, *price, outdoor_c=lambda: weather.outdoor_c)
     supplied = case.network.known_buses.tolist()
     own = spec.prosumers
     prosumers = network_prosumers.from_network(
@@ -163,7 +185,8 @@ def _from_network(
     )
     if own.adoption is None:
         return prosumers
-    return adoption.adopt(own.adoption, prosumers, columns, spec.seed)
+    around = adoption.Surroundings(columns, horizon, weather, spec.seed)
+    return adoption.adopt(own.adoption, prosumers, around)
 
 
 def _prosumer_faults(prosumers: Sequence[Prosumer], horizon: Horizon, known: frozenset[int] | None) -> list[Fault]:

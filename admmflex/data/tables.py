@@ -3,6 +3,9 @@
 Prosumers: one row each; the columns are the keys of an explicit prosumer, with a dot between section and key
 (``name, bus, load.p_kw, pv.kwp, pv.profile, battery.e_max_kwh, ...``); an empty cell is a key that is not given.
 
+Sessions of the cars and tasks of the deferrable loads: one row each, with the column ``prosumer`` and the keys of one
+session (``arrive, depart, arrival_kwh, due_kwh``) or task (``earliest, deadline, energy_kwh``).
+
 Profiles: a column ``time`` with the beginning of each row in ISO 8601, and one column per profile. Rows must be sorted,
 without gaps and duplicates, and cover the horizon with its own step; ``resample: mean`` averages rows of other lengths.
 """
@@ -17,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admmflex.data.clock import ProfileAxis, zone
+from admmflex.data.nearest import nearest
 from admmflex.data.profiles import Columns
 from admmflex.data.spec import TablesSpec
 from admmflex.errors import Fault, InputError, require
@@ -52,6 +56,11 @@ def _read(path: Path, *, text: bool) -> pd.DataFrame:
 
 def prosumer_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a prosumer table as nested keys; cells that look like numbers are numbers, except in names."""
+    return _records(path, "name")
+
+
+def _records(path: Path, text: str) -> list[dict[str, Any]]:
+    """The rows of a table as nested keys; the column ``text`` stays text."""
     table = _read(path, text=True)
     doubled = sorted({str(name) for name in table.columns if str(name).rpartition(".")[2].isdigit()})
     require(
@@ -70,9 +79,31 @@ def prosumer_rows(path: Path) -> list[dict[str, Any]]:
             place = row
             for section in sections:
                 place = place.setdefault(section, {})
-            place[key] = str(cell).strip() if key == "name" else _value(cell)
+            place[key] = str(cell).strip() if key == text else _value(cell)
         result.append(row)
     return result
+
+
+def attach(rows: list[dict[str, Any]], path: Path, device: str, key: str) -> list[Fault]:
+    """Give the rows of a table of sessions or tasks to the prosumers that they name, as a list under ``device.key``.
+
+    Returns:
+        Faults: rows without a prosumer, of one that does not exist or that has no such device.
+    """
+    owners = {str(row["name"]): row for row in rows if "name" in row}
+    faults = []
+    for number, record in enumerate(_records(path, "prosumer"), start=1):
+        element = f"table '{path.name}' row {number}"
+        name = str(record.pop("prosumer", ""))
+        owner = owners.get(name)
+        if owner is None:
+            allowed = f"a name of the prosumer table{nearest(name, owners)}"
+            faults.append(Fault(element, f"prosumer = {name!r}", allowed, "correct prosumer"))
+        elif not isinstance(owner.get(device), dict):
+            faults.append(Fault(element, f"prosumer {name!r} has no {device}", f"a prosumer with {device}.*", "add it"))
+        else:
+            owner[device].setdefault(key, []).append(record)
+    return faults
 
 
 def _value(cell: Any) -> Any:

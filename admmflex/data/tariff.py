@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from admmflex.data.spec import BandSpec, TariffSpec
+from admmflex.data.prosumer_spec import BandSpec, TariffSpec
 from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, Horizon
 

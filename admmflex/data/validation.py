@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 
 from admmflex.data.document import Document, Location
 from admmflex.data.nearest import nearest
-from admmflex.data.spec import ProsumerSpec, ScenarioSpec
+from admmflex.data.prosumer_spec import ProsumerSpec
+from admmflex.data.spec import ScenarioSpec
 from admmflex.errors import Fault
 
 _GONE = object()

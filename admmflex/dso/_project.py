@@ -201,23 +201,10 @@ def nonnegative_qp(gram, gap, nu):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _dual_data(gradient, value, offset, mobility, gram, gap):  # type: ignore[no-untyped-def]
+@nb.njit(cache=True, error_model="numpy")
+def _dual_data(gradient, value, offset, mobility):  # type: ignore[no-untyped-def]
     """Gram matrix of the rows of one step in the metric ``mobility``, and their excess at ``origin + offset``."""
-    m, n = gradient.shape
-    weighted = np.empty(n)
-    for i in range(m):
-        s = 0.0
-        for j in range(n):
-            s += gradient[i, j] * offset[j]
-            weighted[j] = gradient[i, j] * mobility[j]
-        gap[i] = value[i] + s
-        for k in range(i + 1):
-            s = 0.0
-            for j in range(n):
-                s += gradient[k, j] * weighted[j]
-            gram[i, k] = s
-            gram[k, i] = s
+    return np.dot(gradient * mobility, gradient.T), value + np.dot(gradient, offset)
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -237,9 +224,8 @@ def project_some(steps, first, gradient, value, origin, target, mobility, nu, po
         b = first[t + 1]
         price[t] = 0.0
         if b > a:
-            gram = np.empty((b - a, b - a))
-            gap = np.empty(b - a)
-            _dual_data(gradient[a:b], value[a:b], target[t] - origin[t], mobility[t], gram, gap)
+            own = np.ascontiguousarray(gradient[a:b])
+            gram, gap = _dual_data(own, value[a:b], target[t] - origin[t], mobility[t])
             if not nonnegative_qp(gram, gap, nu[a:b]):
                 unfinished += 1
             for i in range(a, b):

@@ -20,7 +20,7 @@ from grid.network import Network
 
 MAX_ADDING_ROUNDS = 12
 IDLE_LIMIT = 4  # rounds after which an idle row is forgotten
-MAX_HALVINGS = 6
+MAX_HALVINGS = 30  # 1 GW becomes 1 W
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,8 @@ def split(
     """Sort prosumers into homes that the chain answers exactly and others.
 
     A home is a chain when it has at most one storage, otherwise only fixed parts and free generation (no cost, nothing
-    taken), and reactive power that is separable or limited by one inverter polygon per role with equal costs.
+    taken), and reactive power that is free of the active one and separable, or limited by one inverter polygon per role
+    with equal costs.
 
     Args:
         prosumers: without faults.
@@ -166,6 +167,8 @@ def split(
 
 def _parts(flows: Sequence[Flow]) -> _Parts | None:
     """Roles of the flows, or None when they do not form a chain."""
+    if any(flow.give_q is not None for flow in flows):
+        return None
     storages = [flow for flow in flows if flow.store is not None]
     generators = [flow for flow in flows if is_generator(flow)]
     if len(storages) > 1 or any(flow.store is None and flow.take_max.any() for flow in flows):

@@ -98,7 +98,7 @@ class Program:
         return tuple(
             AssetPlan(
                 p=flow.fixed_p + at(cols.give) - at(cols.take),
-                q=flow.fixed_q + at(cols.q_up) - at(cols.q_down),
+                q=flow.fixed_q + _with_give(flow, at(cols.give)) + at(cols.q_up) - at(cols.q_down),
                 energy=None if cols.energy is None else at(cols.energy).copy(),
             )
             for flow, cols in zip(self.flows, self.columns, strict=True)
@@ -190,7 +190,10 @@ def program(prosumer: Prosumer, horizon: Horizon) -> Program:
     rows.add_rows([*signed, (buy, 1.0)], -p0, np.inf)
     for start, sign in signed:
         rows.cost[start // horizon.steps] -= sign * dt * exp
-    up_down = [(start, sign) for cols in columns for start, sign in ((cols.q_up, 1.0), (cols.q_down, -1.0))]
+    up_down: list[tuple[int, Array | float]] = []
+    for flow, cols in zip(flows, columns, strict=True):
+        up_down += [(cols.q_up, 1.0), (cols.q_down, -1.0)]
+        up_down += [] if flow.give_q is None else [(cols.give, flow.give_q)]
     x_min, x_max, cost = (np.concatenate(part) for part in (rows.x_min, rows.x_max, rows.cost))
     return _reduced(
         Program(
@@ -203,7 +206,7 @@ def program(prosumer: Prosumer, horizon: Horizon) -> Program:
             high=np.concatenate(rows.high),
             x_min=x_min,
             x_max=x_max,
-            P=_meter(signed, horizon.steps, len(cost)),
+            P=_meter([*signed], horizon.steps, len(cost)),
             Q=_meter(up_down, horizon.steps, len(cost)),
             p0=p0,
             q0=q0,
@@ -245,12 +248,17 @@ def _add_store(rows: _Rows, store: Store, give: int, take: int, dt: Array) -> in
     return energy
 
 
-def _meter(terms: list[tuple[int, float]], steps: int, columns: int) -> sp.csr_matrix:
+def _with_give(flow: Flow, give: Array) -> Array | float:
+    """Reactive power that comes with the active power given."""
+    return 0.0 if flow.give_q is None else flow.give_q * give
+
+
+def _meter(terms: list[tuple[int, Array | float]], steps: int, columns: int) -> sp.csr_matrix:
     """The map from all columns to the power at the meter, ``(K, columns)``."""
     step = np.arange(steps)
     row = np.tile(step, len(terms))
     col = np.concatenate([start + step for start, _ in terms])
-    value = np.repeat([sign for _, sign in terms], steps)
+    value = np.concatenate([np.broadcast_to(coefficient, (steps,)) for _, coefficient in terms])
     return sp.coo_matrix((value, (row, col)), shape=(steps, columns)).tocsr()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from admmflex.assets.flow import Asset
+from admmflex.assets.flow import Asset, Relaxable
+from admmflex.assets.shortfall import Shortfall
 from admmflex.errors import Fault
 from admmflex.horizon import Array, Horizon
 
@@ -48,3 +51,15 @@ class Prosumer:
                 )
             )
         return found
+
+
+def shortfalls(prosumers: Iterable[Any], horizon: Horizon) -> list[tuple[Prosumer, Shortfall]]:
+    """What the devices of built-in prosumers lack whatever the plan, with their owners."""
+    return [
+        (prosumer, one)
+        for prosumer in prosumers
+        if isinstance(prosumer, Prosumer)
+        for asset in prosumer.assets
+        if isinstance(asset, Relaxable)
+        for one in asset.shortfalls(horizon)
+    ]

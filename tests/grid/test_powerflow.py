@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.testing import assert_allclose
 
 import grid
 from grid import powerflow
+
+HAND = Path(__file__).parents[2] / "experiments" / "hand" / "network.json"
 
 
 def pandapower_solution(net: Any, network: grid.Network, p: Any, q: Any) -> Any:
@@ -109,3 +112,30 @@ def test_bad_injections_are_named(two_buses: grid.Network) -> None:
         grid.power_flow(two_buses, p, 0 * p)
     p[0], p[1] = np.nan, 1.0
     assert grid.power_flow(two_buses, p, 0 * p + 1).converged.all(), "the row of the slack is ignored"
+
+
+@pytest.mark.parametrize("factor", [3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e6, 1e9])
+def test_beyond_collapse_no_step_counts_as_solved(drawn: Any, factor: float) -> None:
+    """Whatever counts as solved carries the injections, at voltages that exist; a light step beside is not harmed."""
+    _, network, p, q = drawn
+    p, q = np.tile(p, (1, 4)), np.tile(q, (1, 4))
+    light = grid.power_flow(network, p, q).converged
+    p[:, 1::2] *= factor
+    q[:, 1::2] *= factor
+    flow = grid.power_flow(network, p, q)
+    solved = flow.converged
+    assert (solved[0::2] == light[0::2]).all()
+    size = np.abs(p).max(axis=0)
+    assert (flow.mismatch_kva(p, q)[solved] <= 1e-6 * size[solved] + 1e-5).all()
+    assert (np.abs(flow.v[:, solved]) >= 0.5 * np.abs(network.v_no_load[:, None])).all()
+
+
+def test_a_sweep_that_blew_up_and_fell_back_is_no_solution() -> None:
+    """Far beyond collapse the moves of the sweeps overflow, then happen to be small."""
+    network = grid.read(pp.from_json(str(HAND)))
+    homes = np.flatnonzero(network.base_kv == 0.4)[-5:]
+    for kw in np.append(np.geomspace(1e2, 1e6, 60), 1000.0):
+        p = np.zeros((network.n, 3))
+        p[homes] = -kw * np.array([0.997, 0.989, 1.0])
+        flow = grid.power_flow(network, p, 0.0 * p)
+        assert (np.abs(flow.v[:, flow.converged]) >= 0.5).all()

@@ -9,7 +9,20 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from admmflex.assets import Asset, Battery, FixedLoad, Flow, Pv
+from admmflex.assets import (
+    Asset,
+    Battery,
+    Boiler,
+    Deferrable,
+    ElectricVehicle,
+    FixedLoad,
+    Flow,
+    HeatPump,
+    Pv,
+    Session,
+    SheddableLoad,
+    Task,
+)
 from admmflex.horizon import Horizon
 
 HORIZON = Horizon(datetime(2016, 5, 20, 6, tzinfo=ZoneInfo("Europe/Berlin")), np.array([0.25, 0.25, 0.5, 1.0, 2.0]))
@@ -19,6 +32,16 @@ LOAD = np.array([0.3, 1.2, 0.9, 0.0, -2.0])
 load = FixedLoad("load", LOAD, 0.3 * LOAD)
 pv = Pv("roof", SUN, rating_kw=10.0)
 battery = Battery("cellar", e_max_kwh=10.0, p_charge_kw=5.0, p_discharge_kw=4.0, e_start_kwh=2.0, wear=0.02)
+
+car = ElectricVehicle("car", 40.0, 11.0, (Session(0.1, 0.9, 15.0, 20.0), Session(1.5, 3.6, 12.0, 25.0)))
+machine = Deferrable("machine", 2.0, (Task(0.0, 0.6, 0.8), Task(1.0, 3.0, 2.5)))
+COLD = np.array([-4.0, -3.0, -2.0, 0.0, 2.0])
+pump = HeatPump(
+    "pump", 3.0, capacity_kwh_per_k=5.0, loss_kw_per_k=0.2, outdoor_c=COLD, cop=np.full(5, 3.0), gains_kw=0.1 * SUN,
+    t_min_c=np.full(5, 20.0), t_max_c=np.full(5, 22.0), t_start_c=20.5,
+)  # fmt: skip
+boiler = Boiler("boiler", 3.0, volume_l=200.0, draw_kw=np.array([0.0, 2.0, 1.0, 0.0, 0.5]), t_start_c=58.0)
+optional = SheddableLoad("optional", np.abs(LOAD), 0.3 * LOAD, share=0.4, lost_load_price=2.0)
 
 ASSETS: dict[str, Asset] = {
     "load": load,
@@ -36,6 +59,32 @@ ASSETS: dict[str, Asset] = {
     "battery disc": replace(battery, reactive="disc", s_kva=5.0, q_cost=0.001),
     "battery without power": replace(battery, p_charge_kw=0.0, p_discharge_kw=0.0),
 }
+IDLE = dict(ASSETS)
+"""Assets that may as well do nothing."""
+ASSETS |= {
+    "ev": car,
+    "ev to grid": replace(car, v2g_kw=6.0, wear=0.05, reserve_kwh=14.0),
+    "ev away": replace(car, sessions=()),
+    "ev charged elsewhere": replace(
+        car, sessions=(Session(0.0, 0.5, 15.0, 15.0), Session(1.0, 2.0, 35.0, 20.0), Session(2.0, 4.0, 40.0, 40.0))
+    ),
+    "ev short": replace(
+        car, charger_kw=5.0, v2g_kw=2.0, relax=True, shortfall_price=1.0,
+        sessions=(Session(0.1, 0.9, 15.0, 40.0), Session(1.5, 3.6, 12.0, 25.0)),
+    ),
+    "deferrable": machine,
+    "deferrable short": replace(machine, p_max_kw=0.9, relax=True, shortfall_price=0.5),
+    "heat pump": pump,
+    "heat pump without losses": replace(pump, loss_kw_per_k=0.0, t_end_min_c=20.0),
+    "heat pump at night": replace(pump, t_min_c=np.array([18.0, 18.0, 18.5, 20.0, 20.0]), t_start_c=18.0),
+    "heat pump too small": replace(pump, p_max_kw=0.7, relax=True, shortfall_price=0.5),
+    "heat pump in the sun": replace(pump, gains_kw=2.0 * SUN, relax=True, shortfall_price=0.5),
+    "heat pump cold at the start": replace(pump, t_start_c=17.0, relax=True, shortfall_price=0.5),
+    "boiler": boiler,
+    "boiler too small": replace(boiler, p_max_kw=0.2, volume_l=80.0, relax=True, shortfall_price=0.5),
+    "sheddable": optional,
+    "sheddable and idle": replace(optional, p_kw=0.0 * LOAD, q_kvar=0.1 * LOAD),
+}  # fmt: skip
 FAULTS: list[tuple[Asset, dict[str, Any], str]] = [
     (load, {"p_kw": LOAD[:3]}, "p_kw has shape (3,)"),
     (load, {"p_kw": LOAD[:, None]}, "p_kw has shape (5, 1)"),
@@ -67,6 +116,50 @@ FAULTS: list[tuple[Asset, dict[str, Any], str]] = [
     (battery, {"e_end_min_kwh": 9.9, "p_charge_kw": 1.0}, "e_end_min_kwh = 9.9"),
     (battery, {"end_value": np.inf}, "end_value = inf"),
     (battery, {"reactive": "power_factor"}, "reactive = 'power_factor'"),
+    (battery, {"e_max_kwh": 10000.0}, "e_max_kwh = 10000 with p_charge_kw = 5"),
+    (car, {"capacity_kwh": 0.0}, "capacity_kwh = 0"),
+    (car, {"charger_kw": -1.0}, "charger_kw = -1"),
+    (car, {"v2g_kw": np.nan}, "v2g_kw = nan"),
+    (car, {"eta_c": 1.2}, "eta_c = 1.2"),
+    (car, {"reserve_kwh": 41.0}, "reserve_kwh = 41"),
+    (car, {"relax": True}, "relax without a shortfall_price"),
+    (car, {"shortfall_price": -1.0}, "shortfall_price = -1"),
+    (car, {"sessions": (Session(0, 2, 10.0, 41.0),)}, "session 1: due_kwh = 41"),
+    (car, {"sessions": (Session(0, 2, -1.0, 5.0),)}, "session 1: arrival_kwh = -1"),
+    (car, {"sessions": (Session(-1, 2, 10.0, 11.0),)}, "session 1 begins at = -1"),
+    (car, {"sessions": (Session(0, 4.5, 10.0, 11.0),)}, "session 1 ends at = 4.5"),
+    (car, {"sessions": (Session(2, 1, 10.0, 11.0),)}, "session 1 ends at 2016-05-20 07:00, begins at"),
+    (
+        car,
+        {"sessions": (Session(0, 2, 5, 5), Session(1.5, 3, 5, 5))},
+        "session 2 begins at 2016-05-20 07:30, session 1",
+    ),
+    (car, {"sessions": (Session(0, 1.2, 5, 5), Session(1.4, 3, 5, 5))}, "session 2 begins at 2016-05-20 07:24"),
+    (car, {"sessions": (Session(2, 3, 5, 5), Session(0, 1, 5, 5))}, "session 2 begins at 2016-05-20 06:00"),
+    (car, {"sessions": (Session(0, 1, 10.0, 30.0),)}, "session 1 ends 9.88 kWh short of due_kwh = 30 at 2016-05-20 07"),
+    (machine, {"p_max_kw": -1.0}, "p_max_kw = -1"),
+    (machine, {"tasks": (Task(0, 1, -1.0),)}, "task 1: energy_kwh = -1"),
+    (machine, {"tasks": (Task(0, 1, 2.5),)}, "task 1 is 0.5 kWh short of energy_kwh = 2.5 at 2016-05-20 07:00"),
+    (machine, {"tasks": (Task(0, 2, 1), Task(1, 3, 1))}, "task 2 begins at 2016-05-20 07:00"),
+    (pump, {"capacity_kwh_per_k": 0.0}, "capacity_kwh_per_k = 0"),
+    (pump, {"loss_kw_per_k": -1.0}, "loss_kw_per_k = -1"),
+    (pump, {"p_max_kw": np.inf}, "p_max_kw = inf"),
+    (pump, {"outdoor_c": COLD[:2]}, "outdoor_c has shape (2,)"),
+    (pump, {"cop": np.zeros(5)}, "cop = 0"),
+    (pump, {"gains_kw": np.full(5, np.nan)}, "gains_kw has 5 of 5 values not finite"),
+    (pump, {"t_min_c": np.full(5, 23.0)}, "t_min_c = 23 above t_max_c = 22"),
+    (pump, {"t_start_c": 19.0}, "t_start_c = 19"),
+    (pump, {"t_end_min_c": 23.0}, "t_end_min_c = 23"),
+    (pump, {"p_max_kw": 0.7}, "1.01 K below its band at 2016-05-20 10:00, from 2016-05-20 07:00 on"),
+    (pump, {"gains_kw": 2.0 * SUN}, "3.8 K above its band at 2016-05-20 10:00"),
+    (boiler, {"volume_l": 0.0}, "volume_l = 0"),
+    (boiler, {"draw_kw": -SUN}, "draw_kw = -2"),
+    (boiler, {"ambient_c": np.nan}, "ambient_c = nan"),
+    (boiler, {"t_start_c": 80.0}, "t_start_c = 80"),
+    (boiler, {"p_max_kw": 0.0}, "9.57 K below its band"),
+    (optional, {"share": 1.1}, "share = 1.1"),
+    (optional, {"lost_load_price": -1.0}, "lost_load_price = -1"),
+    (optional, {"p_kw": LOAD}, "p_kw = -2"),
 ]
 
 
@@ -99,11 +192,14 @@ def test_bounds_are_ordered(asset: Asset) -> None:
         assert (bound >= 0).all()
     if flow.store is not None:
         assert (flow.store.e_min <= flow.store.e_max).all()
-        assert ((flow.store.eta_take > 0) & (flow.store.eta_take <= 1)).all()
+        assert (flow.store.eta_take > 0).all()
+        assert (flow.store.eta_take <= 1).all() or not flow.give_max.any()  # heat may be pumped, energy not made
         assert ((flow.store.eta_give > 0) & (flow.store.eta_give <= 1)).all()
+        assert ((flow.store.keep > 0) & (flow.store.keep <= 1)).all()
         assert flow.store.e_start <= flow.store.e_max[0]
 
 
+@pytest.mark.parametrize("asset", IDLE.values(), ids=IDLE)
 def test_doing_nothing_is_feasible_until_the_end(asset: Asset) -> None:
     flow = asset.flow(HORIZON)
     assert (flow.edge_c >= 0).all()
@@ -115,6 +211,22 @@ def test_doing_nothing_is_feasible_until_the_end(asset: Asset) -> None:
             assert store.e_min[t] <= energy <= store.e_max[t]
 
 
+def test_some_plan_keeps_the_band(asset: Asset) -> None:
+    """Highs and lows that can be reached never part from the band; a band that is relaxed is met exactly."""
+    flow = asset.flow(HORIZON)
+    if flow.store is not None:
+        store, low, high = flow.store, flow.store.e_start, flow.store.e_start
+        for t in range(HORIZON.steps):
+            charge = HORIZON.dt_h[t] * store.eta_take[t] * flow.take_max[t]
+            discharge = HORIZON.dt_h[t] * flow.give_max[t] / store.eta_give[t]
+            high = store.keep[t] * high + charge + store.gain[t]
+            low = store.keep[t] * low - discharge + store.gain[t]
+            assert high >= store.e_min[t] - 1e-9
+            assert low <= store.e_max[t] + 1e-9
+            low, high = max(low, store.e_min[t]), min(high, store.e_max[t])
+
+
+@pytest.mark.parametrize("asset", IDLE.values(), ids=IDLE)
 def test_the_end_of_the_horizon_can_be_reached(asset: Asset) -> None:
     store, take = asset.flow(HORIZON).store, asset.flow(HORIZON).take_max
     if store is not None:
@@ -130,6 +242,7 @@ def test_bad_data_is_named(good: Any, change: dict[str, Any], found: str) -> Non
     assert len(faults) == 1
     assert faults[0].value.startswith(found)
     assert repr(good.name) in faults[0].element
+    assert faults[0].element.startswith(good.kind)
     assert faults[0].allowed
     assert faults[0].remedy
 

@@ -215,3 +215,15 @@ def test_every_round_is_reported_once(setting: Any) -> None:
     assert told == found.history
     assert [record["iteration"] for record in told] == list(range(1, found.rounds + 1))
     assert found.answers >= found.rounds
+
+
+@pytest.mark.parametrize("name", ["rural1/check", "rural1/idle", "hand/day"])
+def test_without_mixing_the_mean_of_the_last_answers_stops_where_it_proves_enough(setting: Any, name: str) -> None:
+    """Earlier than answers that themselves stand still, with the same guarantees."""
+    one = setting(name)
+    proven, quiet = one.run(mixing=None), one.run(mixing=None, certify=False)
+    assert proven.status == quiet.status == "optimal"
+    assert proven.rounds < quiet.rounds
+    assert_feasible(one.parts()[1].check(one.bus_sums(proven.plan.y)).worst)
+    assert proven.plan.cost - proven.lower_bound <= GAP * abs(proven.plan.cost)
+    assert abs(proven.plan.cost - one.central.cost) <= GAP * abs(one.central.cost)

@@ -158,3 +158,11 @@ def test_settled_prices_are_the_central_ones(setting: Any, settled_by_hand: Any)
     """On the day by hand the central prices are unique: one limit, one home that is cut."""
     one = setting("hand/day")
     assert_allclose(settled_by_hand.price[0], one.central.price[0, one.ordered.buses], atol=2e-5)
+
+
+def test_the_prices_of_a_mixed_plan_are_as_exact_as_the_plan(setting: Any) -> None:
+    """The last round's trail behind; of both, the ones with the higher bound are given."""
+    one = setting("hand/day")
+    found = one.run()
+    assert_allclose(found.price[0], one.central.price[0, one.ordered.buses], atol=2e-5)
+    assert_allclose(found.lower_bound, found.plan.cost, rtol=1e-6)

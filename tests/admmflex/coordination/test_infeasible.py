@@ -161,3 +161,16 @@ def test_an_answer_that_mends_the_rows_proves_nothing(setting: Any) -> None:
     assert (still.step, still.kind) == (1, V_HIGH)
     assert_allclose(still.excess, dso.check(x).worst[0], atol=1e-9)
     assert judge(dso, admm.comm, violated[:0], x, x, 0) is None
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mixing", [True, False])
+def test_a_day_beyond_voltage_collapse_says_so(setting: Any, mixing: bool) -> None:
+    """Ten megawatts on a village cable have no power flow: no figures are made up for it."""
+    one = heavier(setting("hand/day"), 1000.0)
+    found = one.run(**({} if mixing else {"mixing": None}))
+    assert found.status == "infeasible"
+    text = found.shortfall.describe(one.study.limits, one.study.horizon.label(found.shortfall.step))
+    assert "no AC power flow exists" in text
+    assert "nan" not in text
+    assert "inf" not in text

@@ -1,0 +1,26 @@
+"""What all sections of a scenario file share, and the ranges of their numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
+Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Size = Annotated[
+    Positive | tuple[Positive, Positive], Field(description="a number, or smallest and largest of a uniform draw")
+]
+Profile = Annotated[
+    float | list[float] | str, Field(description="one number, one number per step, or the name of a column of profiles")
+]
+
+
+class Section(BaseModel):
+    """A section of a scenario: frozen, without room for unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
