@@ -24,7 +24,7 @@ from admmflex.horizon import Array
 LP_ROUNDS = 12
 SLACK_TOLERANCE = 1e-3  # [kW]
 COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
-LOOSE, FINE = 1e-2, 5e-5  # gaps of the LP while rows are still added, and at last
+LOOSE, FINE = 1e-2, 5e-6  # gaps of the LP while rows are still added, and at last
 FEW = 0.05  # of the rows: when no more are added than this, the LP is solved finely
 ROOM = 0.2  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
 BINDING = 1e-3  # [kW]: a row with more room has no price; the interior point leaves it a tiny one
