@@ -71,7 +71,7 @@ def test_the_price_update_gives_minus_the_gradients_times_the_multipliers(finish
 def test_bus_powers_are_the_sums_of_the_targets(finished: Any, name: str) -> None:
     """After every round the shares z_i of a bus add up to Z_b, where somebody can move."""
     one, admm, _ = finished[name]
-    sums = one.bus_sums(admm.z)
+    sums = one.bus_sums(admm.exchange.z)
     movable = admm.count > 0
     every = np.array(
         [admm.community.flexible[c, admm.community.bus == b].all() for c in range(2) for b in range(admm.n_buses)]
