@@ -73,9 +73,8 @@ def test_bus_powers_are_the_sums_of_the_targets(finished: Any, name: str) -> Non
     one, admm, _ = finished[name]
     sums = one.bus_sums(admm.exchange.z)
     movable = admm.count > 0
-    every = np.array(
-        [admm.community.flexible[c, admm.community.bus == b].all() for c in range(2) for b in range(len(admm.dso.buses))]
-    )
+    flexible, bus = admm.community.flexible, admm.community.bus
+    every = np.array([flexible[c, bus == b].all() for c in range(2) for b in range(len(admm.dso.buses))])
     assert movable.any()
     assert_allclose(sums[:, every], admm.bus_z[:, every], atol=1e-8)
 
