@@ -21,7 +21,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 from numpy.typing import ArrayLike, NDArray
 
-from grid import _tree_linear as kernel
+from grid import _tree_gradients, _tree_linear
 from grid.arrays import Array, BoolArray, ComplexArray, IntArray
 from grid.network import S_BASE_KVA, Network
 
@@ -61,7 +61,7 @@ class Linearisation:
         parent = self.network.parent
         if parent is not None:
             order = np.arange(self.network.n)
-            kernel.solve(
+            _tree_linear.solve(
                 order,
                 parent,
                 self.network.tree_admittance,
@@ -132,7 +132,7 @@ class Linearisation:
     @_NAN_STAYS
     def _blocks(self) -> Array:
         """(C, n, 6 LANES) eliminated system by blocks of steps, and 1 / conj(V)."""
-        n, lanes = self.network.n, kernel.LANES
+        n, lanes = self.network.n, _tree_linear.LANES
         count = -(-self.steps // lanes)
         blocks = np.zeros((count, n, 6, lanes))
         spare = count * lanes - self.steps
@@ -146,12 +146,14 @@ class Linearisation:
         flat = blocks.reshape(count, n, 6 * lanes)
         order = np.arange(n)
         for block in flat:
-            kernel.factor(order, self.network.parent, self.network.tree_admittance, block)
+            _tree_linear.factor(order, self.network.parent, self.network.tree_admittance, block)
         return flat
 
     @cached_property
-    def _v_by_step(self) -> ComplexArray:
-        return np.ascontiguousarray(self.v.T)
+    @_NAN_STAYS
+    def _inverse_v(self) -> ComplexArray:
+        """(K, n)."""
+        return np.ascontiguousarray(1.0 / self.v.T)
 
     @cached_property
     def _table(self) -> tuple[Array, BoolArray]:
@@ -162,13 +164,13 @@ class Linearisation:
         rows = np.argsort(step, kind="stable")
         parent, y = self.network.parent, self.network.tree_admittance
         table, there = self._table
-        kernel.transfers(parent, y, self._blocks, self.v, step, there, table)
-        kernel.gradients(
+        _tree_gradients.transfers(parent, y, self._blocks, self.v, step, there, table)
+        _tree_gradients.gradients(
             self.network.depth_order,
             parent,
             y,
             table,
-            self._v_by_step,
+            self._inverse_v,
             step,
             rows,
             root,

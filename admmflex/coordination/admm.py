@@ -143,7 +143,7 @@ class Admm:
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
-            proven = self.averaging.proven(iteration, plan, self.price) if self.averaging else None
+            proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
             if steady(self.history, self.settings) and (best is None or plan.cost <= best[1].cost):
@@ -252,8 +252,8 @@ class Admm:
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
-        """Of the prices of the mix and those of the last round, the ones that prove more."""
-        if self.settings.certify and status != "infeasible":
+        """Of the prices of the mix and those of the last round, the ones that prove more; of a mean, its own."""
+        if self.settings.certify and status != "infeasible" and not (dual and self.averaging):
             last = Dual(self.price, last_bound(self.exchange, self.dso, plan))
             dual = last if dual is None or last.bound > dual.bound else dual
         return Coordinated(

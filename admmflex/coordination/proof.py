@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
+from admmflex.coordination.averages import Averages
 from admmflex.coordination.community import Plan
 from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.settings import AdmmSettings
@@ -14,9 +14,7 @@ from admmflex.coordination.stopping import meets_limits
 from admmflex.dso import Dso
 from admmflex.horizon import Array
 
-AVERAGED = 8  # so many answers make a plan,
-PROOF_EVERY = 4  # looked at so often,
-PROVEN = 5.0  # and good enough within so many cost tolerances of the lower bound: 0.1 % by default
+PROVEN = 5.0  # a plan is good enough within so many cost tolerances of the lower bound: 0.1 % by default
 
 
 @dataclass(frozen=True)
@@ -57,26 +55,30 @@ class Averaging:
 
     def __init__(self, exchange: Exchange, dso: Dso, settings: AdmmSettings) -> None:
         self.exchange, self.dso, self.settings = exchange, dso, settings
-        self.recent: deque[Plan] = deque(maxlen=AVERAGED)
+        self.averages = Averages()
 
-    def proven(self, iteration: int, plan: Plan, price: Array) -> tuple[Plan, Dual] | None:
-        """The mean, this round's plan included, if it meets the limits and is proven good enough."""
-        self.recent.append(plan)
-        if iteration % PROOF_EVERY or len(self.recent) < AVERAGED:
-            return None
-        mean = self._mean()
-        if not meets_limits(mean.excess, self.settings):
-            return None
-        dual = Dual(price, last_bound(self.exchange, self.dso, mean))
-        good = mean.cost - dual.bound <= PROVEN * self.settings.cost_tolerance * abs(mean.cost)
-        return (mean, dual) if good else None
+    def proven(self, plan: Plan, own: Array, price: Array) -> tuple[Plan, Dual] | None:
+        """The cheapest mean that meets the limits, if it is proven good enough.
 
-    def _mean(self) -> Plan:
-        """At what it costs: no more than the mean of the costs."""
-        y = np.mean([plan.y for plan in self.recent], axis=0)
-        states = tuple(
-            {name: np.mean([plan.states[r][name] for plan in self.recent], axis=0) for name in states}
-            for r, states in enumerate(self.recent[0].states)
-        )
-        worst = self.exchange.comm.largest(self.dso.check(self.exchange.by_bus(y)).worst)
-        return Plan(y, states, self.exchange.cost(y, states), worst)
+        What the limits' tolerances allow may cost less than the bound; far below it nothing is proven either.
+
+        Args:
+            plan, own: the answers of this round, and their bus sums ``(K_own, 2 B)``.
+            price: (2, B, K) of this round.
+        """
+        self.averages.add(plan.y, plan.states, own)
+        means = [mean for length in self.averages.lengths() if (mean := self._mean(length)) is not None]
+        if not means:
+            return None
+        best = min(means, key=lambda mean: mean.cost)
+        dual = Dual(price, last_bound(self.exchange, self.dso, best))
+        good = abs(best.cost - dual.bound) <= PROVEN * self.settings.cost_tolerance * abs(best.cost)
+        return (best, dual) if good else None
+
+    def _mean(self, length: int) -> Plan | None:
+        """At what it costs, no more than the mean of the costs; None where it exceeds limits."""
+        excess = self.exchange.comm.largest(self.dso.check(self.averages.own(length)).worst)
+        if not meets_limits(excess, self.settings):
+            return None
+        y, states = self.averages.answer(length)
+        return Plan(y, states, self.exchange.cost(y, states), excess)

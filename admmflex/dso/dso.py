@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import grid
-from admmflex.dso._project import project_some
+from admmflex.dso._project import Products, project_some
 from admmflex.dso.rows import ComplexArray, Rows
 from admmflex.horizon import Array, IntArray
 from grid.limits import Limits
@@ -54,6 +54,7 @@ class Dso:
         self.lin: Linearisation | None = None
         self.unfinished = 0
         self._v: dict[str, ComplexArray | None] = {}
+        self._products = Products.room(n_steps, 0)
 
     def twin(self) -> Dso:
         """A second working set and operating point on the same grid."""
@@ -136,10 +137,10 @@ class Dso:
         point, price = target.copy(), np.zeros_like(target)
         changed, self.unfinished = np.arange(self.n_steps), 0
         first = rows.first(self.n_steps)
+        self._products.done[:] = 0
         for _ in range(MAX_ADDING_ROUNDS):
-            self.unfinished += project_some(
-                changed, first, rows.gradient, rows.value, self.origin, target, mobility, rows.nu, point, price
-            )
+            given = first, rows.gradient, rows.value, self.origin, target, mobility
+            self.unfinished += project_some(changed, *given, rows.nu, point, price, self._room(first))
             if not self.add_violated(point):
                 break
             before, first = first, rows.first(self.n_steps)
@@ -147,6 +148,13 @@ class Dso:
         rows.count_idle()
         rows.drop_idle(IDLE_LIMIT)
         return point, price
+
+    def _room(self, first: IntArray) -> Products:
+        """The products of the rows, with room for those of the step that has most."""
+        most = int(np.diff(first).max(initial=0))
+        if most > self._products.gap.shape[1]:
+            self._products = Products.room(self.n_steps, most + most // 4)
+        return self._products
 
     def reprice(self, x: Array) -> Array:
         """Linearise at ``x`` and give the prices of the last multipliers there, - gradient' nu, ``(K, 2 B)``."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from admmflex.dso._project import loading_excess, voltage_excess, worst_per_group
+from admmflex.dso._project import gather, loading_excess, voltage_excess, worst_per_group
 from admmflex.horizon import Array, BoolArray, IntArray
 from grid.limits import BRANCH, V_HIGH, V_LOW, Limits
 from grid.linear import Linearisation
@@ -71,6 +71,7 @@ class Rows:
     def __post_init__(self) -> None:
         self.gradient = np.zeros((0, 2 * len(self.buses)))
         self.bus_group, self.end_group = feeder_groups(self.limits)
+        self._scratch = np.empty((2, 0, self.limits.network.n))
 
     def __len__(self) -> int:
         return len(self.step)
@@ -127,8 +128,14 @@ class Rows:
         self, lin: Linearisation, step: IntArray, kind: IntArray, index: IntArray, direction: ComplexArray
     ) -> tuple[Array, Array]:
         row = self.limits.functional(lin.v, step, kind, index, direction)
-        gp, gq = lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b)
-        return row.value, np.concatenate([gp[:, self.buses], gq[:, self.buses]], axis=1)
+        size = len(step)
+        if len(self._scratch[0]) < size:
+            self._scratch = np.empty((2, size + size // 2, self.limits.network.n))
+        gp, gq = self._scratch[:, :size]
+        lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b, out=(gp, gq))
+        gradient = np.empty((size, 2 * len(self.buses)))
+        gather(gp, gq, self.buses, gradient)
+        return row.value, gradient
 
     def _violated(
         self, lin: Linearisation, dv: ComplexArray, coarse: float
