@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 import grid
+from admmflex.assets import Asset
 from admmflex.coordination.schemes import Agreed, Outcome
 from admmflex.data.study import Study
 from admmflex.horizon import Array
@@ -105,12 +106,15 @@ def kinds(home: Prosumer) -> frozenset[str]:
     return frozenset(asset.kind for asset in home.assets)
 
 
+def all_assets(study: Study) -> list[Asset]:
+    """The assets of all homes in turn."""
+    return [asset for home in study.prosumers for asset in home.assets]
+
+
 def by_kind(study: Study, plan: Agreed, kind: str) -> Array:
     """Active power ``(n, K)`` of the devices of one kind at every home [kW]."""
-    power = np.zeros_like(plan.y[0])
-    chosen = [
-        a for a, asset in enumerate(asset for home in study.prosumers for asset in home.assets) if asset.kind == kind
-    ]
+    power: Array = np.zeros_like(plan.y[0])
+    chosen = [a for a, asset in enumerate(all_assets(study)) if asset.kind == kind]
     np.add.at(power, np.array(owners(study))[chosen], plan.assets[0, chosen])
     return power
 
@@ -126,5 +130,6 @@ def strain(study: Study, plan: Agreed) -> Strain:
     settings = study.settings
     volts = np.maximum(high, low).max(axis=0) > settings.voltage_tolerance_pu
     over = loading.max(axis=0) > settings.loading_tolerance_percent / 100.0
-    size = np.abs(v)
-    return Strain(float(size.max()), float(size.min()), 1.0 + loading.max(axis=0), int((volts | over).sum()))
+    size: Array = np.abs(v)
+    used: Array = 1.0 + loading.max(axis=0)
+    return Strain(float(size.max()), float(size.min()), used, int((volts | over).sum()))
