@@ -161,9 +161,7 @@ def week(source: Scenario, path: Path, console: Console) -> list[dict[str, Any]]
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """A row for each day."""
-    shown = Table(
-        "day", "alone: broken", "alone", "by prices, EUR", "certified", "over V", "over I", "answers", "s", ""
-    )
+    shown = Table("day", "alone, EUR", "broken", "prices, EUR", "certified", "over V", "over I", "answers", "s", "")
     for row in rows:
         name = datetime.fromisoformat(row["start"]).strftime("%d %b")
         alone = [f"{row['alone_eur']:.2f}", f"{row['alone_broken_steps']} steps"]
