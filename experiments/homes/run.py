@@ -6,12 +6,15 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from admmflex import scenario
+from admmflex.data import study as data
 from experiments import compare
 from experiments.benchmarks.common import versions
 from experiments.compare import Compared, percent
@@ -62,13 +65,20 @@ class Season:
         return {**found, "promises": asdict(self.promises), "missed": self.missed}
 
 
-def find(name: str) -> Season:
-    """Solve the day of a season, by prices twice so that the times do not count compiling, and centrally."""
-    study = compare.study(f"homes/{name}")
+def find(name: str, seed: int | None = None) -> Season:
+    """Solve the day of a season, by prices twice so that the times do not count compiling, and centrally.
+
+    Args:
+        seed: of what the homes own, instead of the one in the file.
+    """
+    source = scenario.load(compare.ROOT / "homes" / f"{name}.yaml")
+    chosen = source.spec if seed is None else source.spec.model_copy(update={"seed": seed})
+    study = data.build(chosen, source.folder)
     compare.by_price(study)
     day, seconds = solve(study)
     row = compare.compared(study, day.outcome, seconds, compare.central(study))
-    return Season(name, len(study.prosumers), day.before.cost, strain(study, day.before), row, kept(study, day.after))
+    title = name if seed is None else f"{name}, seed {seed}"
+    return Season(title, len(study.prosumers), day.before.cost, strain(study, day.before), row, kept(study, day.after))
 
 
 def tables(seasons: Sequence[Season]) -> list[Table]:
@@ -92,13 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Solve, print and write."""
     parser = argparse.ArgumentParser(prog="python -m experiments.homes.run", description=__doc__)
     parser.add_argument("season", nargs="*", default=SEASONS, help="names of files in experiments/homes")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[None], help="homes drawn with these seeds")
     parser.add_argument("--json", type=Path, help="also write what was found to this file")
     chosen = parser.parse_args(arguments)
     console = Console()
     seasons = []
-    for name in chosen.season:
+    for name, seed in product(chosen.season, chosen.seeds):
         with console.status(f"{name}: by prices and centrally"):
-            seasons.append(find(name))
+            seasons.append(find(name, seed))
     for table in tables(seasons):
         console.print(table)
     if chosen.json is not None:
