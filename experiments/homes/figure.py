@@ -47,7 +47,7 @@ DEVICES = {
     "pv": Device("PV", "PV", "#f2b134", INK),
 }
 ROOFS = {"no PV": "#9a9a9a", "PV": "#f2b134", "PV and battery": "#3a9d6e"}
-STEP_PX, LETTER_PX = 11.0, 8.0  # widths of a step and of a letter on a page of the usual width
+PAGE_PX, LETTER_PX = 1060.0, 8.0  # widths of all steps and of a letter on a page of the usual width
 THICK = 0.075  # least height of an area with a label, as a part of the axis
 
 
@@ -85,23 +85,28 @@ def _stacks(day: Day, chosen: BoolArray, title: str, rating: float | None) -> go
         row_heights=[0.37, 0.37, 0.13, 0.13],
         subplot_titles=["", "", "Tariff for energy bought, ct/kWh", "Grid price on top, ct/kWh"],
     )
-    x = _hours(day)
-    plans = (("every home for itself", day.before), ("agreed by prices", day.after))
-    spans = [_extent(day, plan, chosen) for _, plan in plans]
+    plans = {1: ("Every home for itself", day.before), 2: ("Agreed by prices", day.after)}
+    spans = [_extent(day, plan, chosen) for _, plan in plans.values()]
     low, high = min(span[0] for span in spans), max(*(span[1] for span in spans), rating or 0.0)
     pad = 0.06 * (high - low)
-    for row, (name, plan) in enumerate(plans, start=1):
+    for row, (name, plan) in plans.items():
         _devices(figure, row, day, plan, chosen, high - low)
-        peak = float((-plan.y[0][chosen].sum(axis=0)).max())
-        text = f"<b>{name.capitalize()}</b>: at most {peak:,.{0 if peak >= 100 else 1}f} kW taken from the grid"
         place = {"x": 0.0, "y": 1.0, "xref": "x domain", "yref": f"y{row if row > 1 else ''} domain", "yshift": 4}
+        text = f"<b>{name}</b>: {_most(plan, chosen)}"
         figure.add_annotation(text=text, showarrow=False, xanchor="left", yanchor="bottom", font={"size": 14}, **place)
         figure.update_yaxes(range=[low - pad, high + pad], title_text="kW", row=row, col=1)
         if rating is not None:
             _rating(figure, row, rating, low)
-    _prices(figure, day, chosen, x)
+    _prices(figure, day, chosen, _hours(day))
     _style(figure, day, title)
     return figure
+
+
+def _most(plan: Agreed, chosen: BoolArray) -> str:
+    """The largest powers at the meters, in words."""
+    meter, digits = plan.y[0][chosen].sum(axis=0), 0 if chosen.sum() > 1 else 1
+    taken, given = (f"{max(float(one.max()), 0.0):,.{digits}f} kW" for one in (-meter, meter))
+    return f"at most {taken} taken from the grid, {given} given to it"
 
 
 def _hours(day: Day) -> list[Any]:
@@ -166,7 +171,7 @@ def _label(
     figure: go.Figure, row: int, x: list[Any], area: tuple[Array, Array], height: float, name: str, device: Device
 ) -> None:
     """The name of a device in its area where that is thick and level enough; none where it fits nowhere."""
-    width = min(math.ceil(LETTER_PX * len(name) / STEP_PX), len(x) - 1)
+    width = min(math.ceil(LETTER_PX * len(name) * (len(x) - 1) / PAGE_PX), len(x) - 1)
     inside = np.lib.stride_tricks.sliding_window_view
     edges = np.array([area[0], area[0] + area[1]])
     floor, ceiling = inside(edges.min(axis=0), width).max(axis=1), inside(edges.max(axis=0), width).min(axis=1)
