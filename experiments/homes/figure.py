@@ -17,7 +17,7 @@ import numpy as np
 from admmflex.coordination.schemes import Agreed
 from admmflex.horizon import Array, BoolArray
 from experiments import compare
-from experiments.homes.bills import Bills, bills, roof
+from experiments.homes.bills import NOTHING_EUR, Bills, bills, roof
 from experiments.homes.day import SEASONS, Day, by_kind, kinds, solve
 from experiments.homes.effects import clock
 from grid.network import S_BASE_KVA
@@ -135,6 +135,7 @@ def _extent(day: Day, plan: Agreed, chosen: BoolArray) -> tuple[float, float]:
 def _devices(figure: go.Figure, row: int, day: Day, plan: Agreed, chosen: BoolArray, height: float) -> None:
     """What is taken, stacked upwards from zero, what is given downwards, and the power at the meters."""
     x, layers, together = _hours(day), _layers(day, plan, chosen), chosen.sum() > 1
+    meter = -plan.y[0][chosen].sum(axis=0)
     for sign in (1.0, -1.0):
         base = np.zeros(day.study.horizon.steps)
         for kind, power in layers.items():
@@ -146,9 +147,8 @@ def _devices(figure: go.Figure, row: int, day: Day, plan: Agreed, chosen: BoolAr
                     fillcolor=device.colour, stackgroup=f"{row}{sign}", showlegend=False,
                     hovertemplate=f"{name} %{{y:.1f}} kW<extra></extra>", row=row, col=1,
                 )  # fmt: skip
-                _label(figure, row, x, (base, part), height, name, device)
+                _label(figure, row, x, (base, part, meter), height, name, device)
             base = base + part
-    meter = -plan.y[0][chosen].sum(axis=0)
     figure.add_scatter(
         x=x, y=_closed(meter), name="at the meters" if together else "at the meter", mode="lines",
         line={"color": INK, "width": 1.6, "shape": "hv"}, showlegend=row == 1,
@@ -168,20 +168,40 @@ def _key(figure: go.Figure, shown: Sequence[str], together: bool) -> None:
 
 
 def _label(
-    figure: go.Figure, row: int, x: list[Any], area: tuple[Array, Array], height: float, name: str, device: Device
+    figure: go.Figure,
+    row: int,
+    x: list[Any],
+    area: tuple[Array, Array, Array],
+    height: float,
+    name: str,
+    device: Device,
 ) -> None:
-    """The name of a device in its area where that is thick and level enough; none where it fits nowhere."""
+    """The name of a device in its area, above or below the power at the meter; none where it fits nowhere.
+
+    Args:
+        area: where the device begins, what it adds, and the power at the meter, ``(K,)`` each [kW].
+    """
+    begin, own, meter = area
     width = min(math.ceil(LETTER_PX * len(name) * (len(x) - 1) / PAGE_PX), len(x) - 1)
-    inside = np.lib.stride_tricks.sliding_window_view
-    edges = np.array([area[0], area[0] + area[1]])
-    floor, ceiling = inside(edges.min(axis=0), width).max(axis=1), inside(edges.max(axis=0), width).min(axis=1)
-    best = int(np.argmax(ceiling - floor))
-    if ceiling[best] - floor[best] < THICK * height:
+    lowest, highest = np.minimum(begin, begin + own), np.maximum(begin, begin + own)
+    floor, ceiling = _windows(lowest, width).max(axis=1), _windows(highest, width).min(axis=1)
+    line = _windows(meter, width)
+    rooms = [(floor, np.minimum(ceiling, line.min(axis=1))), (np.maximum(floor, line.max(axis=1)), ceiling)]
+    above = int(np.argmax([np.max(top - bottom) for bottom, top in rooms]))
+    bottom, top = rooms[above]
+    best = int(np.argmax(top - bottom))
+    if top[best] - bottom[best] < THICK * height:
         return
     middle = x[best] + (x[best + width] - x[best]) / 2
     font = {"color": device.text, "size": 12}
-    figure.add_annotation(x=middle, y=(floor[best] + ceiling[best]) / 2, text=name, showarrow=False, font=font,
-                          bgcolor=device.colour, borderpad=1, row=row, col=1)  # fmt: skip
+    figure.add_annotation(
+        x=middle, y=(bottom[best] + top[best]) / 2, text=name, showarrow=False, font=font, row=row, col=1
+    )
+
+
+def _windows(values: Array, width: int) -> Array:
+    """All runs of ``width`` steps, ``(K - width + 1, width)``."""
+    return np.lib.stride_tricks.sliding_window_view(values, width)
 
 
 def _rating(figure: go.Figure, row: int, rating: float, low: float) -> None:
@@ -248,7 +268,7 @@ def bills_figure(day: Day, own: Bills) -> go.Figure:
     order = np.argsort(own.tariff_before, kind="stable")[::-1]
     titles = [
         "Bill for the day, EUR: bars before, dashes after",
-        "What coordination adds, EUR: payments to the grid at its prices, and the rise of the own cost",
+        "What coordination adds, EUR",
         "Share of the grid cost that the home bears, %",
     ]
     figure = make_subplots(
@@ -285,12 +305,16 @@ def bills_figure(day: Day, own: Bills) -> go.Figure:
 
 
 def _words(figure: go.Figure, own: Bills) -> None:
-    """What the colours of the middle panel mean, beside the highest bars."""
-    texts = (f"<span style='color:{AGREED}'>■</span> to the grid, {own.rent:.2f} EUR in all",
-             f"<span style='color:{RISE}'>■</span> rise of the own cost, {own.cost:.2f} EUR in all")  # fmt: skip
-    for line, text in enumerate(texts):
-        figure.add_annotation(x=1.0, y=1.0, xref="x2 domain", yref="y2 domain", text=text, showarrow=False,
-                              xanchor="right", yanchor="top", yshift=-20 * line, font={"size": 13})  # fmt: skip
+    """What the colours of the middle panel mean; and that there is nothing to see where no limit costs anything."""
+    words = ((AGREED, "to the grid", own.rent), (RISE, "rise of the own cost", own.cost))
+    parts = [f"<span style='color:{colour}'>■</span> {what}, {eur:.2f} EUR in all" for colour, what, eur in words]
+    figure.add_annotation(x=1.0, y=1.0, xref="x2 domain", yref="y2 domain", text="     ".join(parts), showarrow=False,
+                          xanchor="right", yanchor="bottom", font={"size": 13})  # fmt: skip
+    if max(abs(own.cost), abs(own.rent)) < NOTHING_EUR:
+        for row, axis in ((2, {"range": [0, 1]}), (3, {"range": [0, 10]})):
+            figure.update_yaxes(row=row, col=1, **axis)
+            figure.add_annotation(x=0.5, y=0.5, xref=f"x{row} domain", yref=f"y{row} domain", showarrow=False,
+                                  text="no limit costs anything on this day", font={"color": GREY})  # fmt: skip
 
 
 def write(day: Day, folder: Path) -> list[Path]:
