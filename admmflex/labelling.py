@@ -99,6 +99,9 @@ def _inputs(horizon: Horizon, prosumers: Sequence[Prosumer]) -> dict[str, Any]:
         "export_price": np.array([prosumer.export_price for prosumer in prosumers]),
         "prosumer_bus": np.array([prosumer.bus for prosumer in prosumers], np.int64),
     }
+    for name in ("import_limit_kw", "export_limit_kw"):
+        limits = np.array([getattr(prosumer, name) for prosumer in prosumers])
+        found |= {name: limits} if np.isfinite(limits).any() else {}
     for (kind, field), name in _PROFILE_OF.items():
         found.setdefault(name, np.zeros((len(assets), horizon.steps)))
         for row, asset in enumerate(assets):

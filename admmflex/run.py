@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -175,6 +176,8 @@ class _Labelled:
     import_price: Array
     export_price: Array
     assets: tuple[()] = ()
+    import_limit_kw: float = math.inf
+    export_limit_kw: float = math.inf
 
 
 def _with_assets(one: Any) -> Any:

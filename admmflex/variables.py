@@ -33,6 +33,8 @@ VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
         "import_price": Variable(_HOME_TIME, "EUR/kWh", "tariff for energy taken from the grid", "input"),
         "export_price": Variable(_HOME_TIME, "EUR/kWh", "tariff for energy given to the grid", "input"),
         "prosumer_bus": Variable(_of("prosumer"), "1", "pandapower index of the prosumer's bus", "input"),
+        "import_limit_kw": Variable(_of("prosumer"), "kW", "most power taken through the connection", "optional"),
+        "export_limit_kw": Variable(_of("prosumer"), "kW", "most power given through the connection", "optional"),
         "v_min": Variable(_BUS, "pu", "lowest voltage allowed", "input"),
         "v_max": Variable(_BUS, "pu", "highest voltage allowed", "input"),
         "bus_name": Variable(_BUS, "", "name of the bus", "optional"),

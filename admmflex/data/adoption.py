@@ -127,8 +127,9 @@ def adopt(spec: AdoptionSpec, prosumers: Sequence[Prosumer], around: Surrounding
     if spec.heat_pump is not None:
         _add_pumps(spec.heat_pump, candidates, added, around)
     result = list(prosumers)
+    limits = spec.model_dump(include={"import_limit_kw", "export_limit_kw"}, exclude_none=True)
     for k, assets in zip(able, added, strict=True):
-        result[k] = replace(result[k], assets=(*result[k].assets, *assets))
+        result[k] = replace(result[k], assets=(*result[k].assets, *assets), **limits)
     return result
 
 

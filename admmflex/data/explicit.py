@@ -52,7 +52,8 @@ def prosumer(spec: ProsumerSpec, profile: Resolver, price: tuple[Array, Array], 
             price = tariff.prices(spec.tariff, profile.horizon, f"prosumer {name!r} tariff")
         except InputError as error:
             profile.faults += error.faults
-    return Prosumer(name, spec.bus, tuple(assets), *price)
+    limits = spec.model_dump(include={"import_limit_kw", "export_limit_kw"}, exclude_none=True)
+    return Prosumer(name, spec.bus, tuple(assets), *price, **limits)
 
 
 def _load(name: str, spec: LoadSpec, profile: Resolver) -> FixedLoad:

@@ -174,17 +174,19 @@ class AdoptedHeatPump(Section):
 
 
 class AdoptionSpec(Section):
-    """What is added to prosumers that have loads, drawn with the seed of the scenario."""
+    """What is added to prosumers that have loads, drawn with the seed of the scenario; the limits hold for all."""
 
     pv: AdoptedPv | None = None
     battery: AdoptedBattery | None = None
     ev: AdoptedEv | None = None
     heat_pump: AdoptedHeatPump | None = None
+    import_limit_kw: NotNegative | None = Field(default=None, description="of the connection of each")
+    export_limit_kw: NotNegative | None = None
 
     @model_validator(mode="after")
     def _something(self) -> AdoptionSpec:
         if self.battery is not None and self.pv is None:
             raise ValueError("battery needs pv: batteries come with a share of the plants")
-        if self.pv is None and self.ev is None and self.heat_pump is None:
-            raise ValueError("give at least one of pv, ev, heat_pump")
+        if not self.model_fields_set - {"battery"}:
+            raise ValueError("give at least one of pv, ev, heat_pump, import_limit_kw, export_limit_kw")
         return self

@@ -176,6 +176,8 @@ class ProsumerSpec(Section):
 
     name: str = Field(min_length=1)
     bus: int
+    import_limit_kw: float | None = None
+    export_limit_kw: float | None = None
     load: LoadSpec | None = None
     pv: PvSpec | None = None
     battery: BatterySpec | None = None

@@ -20,6 +20,7 @@ from admmflex.data.validation import prosumer_rows
 from admmflex.data.weather import Weather
 from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, Horizon
+from admmflex.prosumers.connection import connection_faults
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from grid import Case, Limits, Network
 
@@ -190,14 +191,14 @@ def _from_network(
 
 
 def _prosumer_faults(prosumers: Sequence[Prosumer], horizon: Horizon, known: frozenset[int] | None) -> list[Fault]:
-    """Names that appear twice, buses that the network does not supply, and what the assets say about themselves."""
+    """Names that appear twice, buses that are not supplied, what is wrong with assets, and connections too weak."""
     faults = [
         Fault(f"prosumer {name!r}", f"{count} prosumers have this name", "unique names", "rename them")
         for name, count in Counter(prosumer.name for prosumer in prosumers).items()
         if count > 1
     ]
     for prosumer in prosumers:
-        faults += prosumer.faults(horizon)
+        faults += prosumer.faults(horizon) or connection_faults(prosumer, horizon)
         if known is not None and prosumer.bus not in known:
             faults.append(
                 Fault(

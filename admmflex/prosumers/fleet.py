@@ -10,10 +10,11 @@ import numpy as np
 
 from admmflex.assets.flow import Flow
 from admmflex.horizon import Array, Horizon, IntArray
+from admmflex.prosumers.connection import can_bind
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.prosumers.roles import follows, is_generator, is_lossy, part, power_limits
-from admmflex.prosumers.storages import HomesBuilder, StorageHomes, can_bind, roles_of
+from admmflex.prosumers.storages import HomesBuilder, StorageHomes, roles_of
 
 
 class Field(IntEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,9 +30,12 @@ class Roles:
 class Stores:
     """Storages of n homes, ``(n, C, K)`` as in ``admmflex.assets.flow``; ``e_start`` and ``end_value`` are ``(n, C)``.
 
-    Homes with fewer storages have further ones that hold no energy and cannot move.
+    Homes with fewer storages have further ones that hold no energy and cannot move. take_min and give_min, zero in the
+    data, are what no plan can stay below.
     """
 
+    take_min: Array
+    give_min: Array
     take_max: Array
     give_max: Array
     take_cost: Array
@@ -105,6 +108,54 @@ class StorageHomes:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def held(self) -> StorageHomes:
+        """The same homes with bands and flows as narrow as the corridor of their energies."""
+        return replace(self, stores=_held(self.stores, self.horizon.dt_h))
+
+
+def corridor(stores: Stores, dt: Array) -> tuple[Array, Array]:
+    """Energies ``(n, C, K)`` [kWh] that can be reached and from which the band can be held to the end.
+
+    Every feasible plan stays between them. Where they meet nothing is left to decide, however wide the band is: a task
+    outside of its hours, a car that is away.
+    """
+    low, high = stores.e_min.copy(), stores.e_max.copy()
+    least, most = moves(stores, dt)
+    for t in range(len(dt) - 2, -1, -1):
+        keep, gain = stores.keep[:, :, t + 1], stores.gain[:, :, t + 1]
+        low[:, :, t] = np.maximum(low[:, :, t], (low[:, :, t + 1] - gain - most[:, :, t + 1]) / keep)
+        high[:, :, t] = np.minimum(high[:, :, t], (high[:, :, t + 1] - gain - least[:, :, t + 1]) / keep)
+    below = above = stores.e_start
+    for t in range(len(dt)):
+        keep, gain = stores.keep[:, :, t], stores.gain[:, :, t]
+        below = np.maximum(low[:, :, t], keep * below + gain + least[:, :, t])
+        above = np.minimum(high[:, :, t], keep * above + gain + most[:, :, t])
+        low[:, :, t], high[:, :, t] = below, np.maximum(below, above)
+    return low, high
+
+
+def _held(stores: Stores, dt: Array) -> Stores:
+    """Energies within their corridor, flows within what leads from one step's corridor into the next."""
+    low, high = corridor(stores, dt)
+    start, a, b = stores.e_start[:, :, None], dt * stores.eta_take, dt / stores.eta_give
+    least = low - stores.keep * np.concatenate([start, high[:, :, :-1]], axis=2) - stores.gain
+    most = high - stores.keep * np.concatenate([start, low[:, :, :-1]], axis=2) - stores.gain
+    take_min, give_min = np.clip(least / a, 0.0, stores.take_max), np.clip(-most / b, 0.0, stores.give_max)
+    return replace(
+        stores,
+        take_min=take_min,
+        give_min=give_min,
+        take_max=np.clip((most + b * stores.give_max) / a, take_min, stores.take_max),
+        give_max=np.clip((a * stores.take_max - least) / b, give_min, stores.give_max),
+        e_min=low,
+        e_max=high,
+    )
+
+
+def moves(stores: Stores, dt: Array) -> tuple[Array, Array]:
+    """Least and largest change of the energies in a step ``(n, C, K)`` [kWh]."""
+    return -dt * stores.give_max / stores.eta_give, dt * stores.take_max * stores.eta_take
+
 
 def roles_of(flows: Sequence[Flow]) -> Roles | None:
     """What the flows of a home are, or None when they do not form a home with storages.
@@ -134,14 +185,6 @@ def _cut(flow: Flow) -> bool:
     """Whether edges keep a storage from its power limits, by more than rounding."""
     take, give = power_limits(flow)
     return bool((take < (1.0 - 1e-9) * flow.take_max).any() or (give < (1.0 - 1e-9) * flow.give_max).any())
-
-
-def can_bind(prosumer: Prosumer, flows: Sequence[Flow]) -> bool:
-    """Whether the connection of a prosumer limits what its assets can do together."""
-    fixed = np.sum([flow.fixed_p for flow in flows], axis=0)
-    lowest = fixed - np.sum([flow.take_max for flow in flows], axis=0)
-    highest = fixed + np.sum([flow.give_max for flow in flows], axis=0)
-    return bool((lowest < -prosumer.import_limit_kw).any() or (highest > prosumer.export_limit_kw).any())
 
 
 class HomesBuilder:
@@ -202,6 +245,8 @@ class HomesBuilder:
             return np.array([[of(flow, flow.store) for flow in home if flow.store is not None] for home in table])
 
         return Stores(
+            take_min=gather(lambda flow, _: 0.0 * flow.take_max),
+            give_min=gather(lambda flow, _: 0.0 * flow.give_max),
             take_max=gather(lambda flow, _: power_limits(flow)[0]),
             give_max=gather(lambda flow, _: power_limits(flow)[1]),
             take_cost=gather(lambda flow, _: flow.take_cost),

@@ -21,7 +21,7 @@ ROUNDING = 1e-13  # of the cost of a step: what differs less is equal
 
 
 class Homes(NamedTuple):
-    """Data of n homes as in ``StorageHomes``; low, high (n, C, K): energies from which the band can still be held."""
+    """Data of n homes as in ``StorageHomes``; low, high (n, C, K): the corridor of the energies."""
 
     dt: Array
     rows: IntArray
@@ -34,6 +34,8 @@ class Homes(NamedTuple):
     sold: Array
     import_limit: Array
     export_limit: Array
+    take_min: Array
+    give_min: Array
     take_max: Array
     give_max: Array
     take_cost: Array
@@ -250,15 +252,16 @@ def _read(m: int, chains: Chains, homes: Homes, batch: Batch, answers: Answers) 
             lean[t], nu[t] = step[(s + LEAN) * L + n], step[(s + NU) * L + n]
         for c in range(C):
             mu, take, give = answers.mu[i, c], answers.take[i, c], answers.give[i, c]
+            take_min, give_min = homes.take_min[i, c], homes.give_min[i, c]
             take_max, give_max = homes.take_max[i, c], homes.give_max[i, c]
             for t in range(K):
                 mu[t] = step[((m * K + t) * (STEP + CHAIN * C) + STEP + CHAIN * c + MU) * L + n]
                 r_take, r_give = at[t * (3 * C + 4) + c], at[t * (3 * C + 4) + C + c]
-                take[t], give[t] = 0.0, 0.0
+                take[t], give[t] = take_min[t], give_min[t]
                 if r_take >= 0:
-                    take[t] = min(max(box[((first + r_take) * BOX + X) * L + n], 0.0), take_max[t])
+                    take[t] = min(take_min[t] + max(box[((first + r_take) * BOX + X) * L + n], 0.0), take_max[t])
                 if r_give >= 0:
-                    give[t] = min(max(box[((first + r_give) * BOX + X) * L + n], 0.0), give_max[t])
+                    give[t] = min(give_min[t] + max(box[((first + r_give) * BOX + X) * L + n], 0.0), give_max[t])
 
 
 @nb.njit(cache=True, error_model="numpy")

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from admmflex.errors import Fault, require
+from admmflex.errors import require
 from admmflex.horizon import Array, BoolArray, Horizon
-from admmflex.prosumers.band import band_faults, connection_faults
+from admmflex.prosumers.band import band_faults
+from admmflex.prosumers.connection import connection_faults
 from admmflex.prosumers.fleet import split
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.prosumers.roles import follows
-from admmflex.prosumers.storages import can_bind
 from admmflex.response.chain import ChainResponse
 from admmflex.response.custom import CustomResponse, CvxpyProsumer
 from admmflex.response.home import HomeResponse
@@ -41,7 +41,7 @@ def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mappi
     """
     plain = {i: one for i, one in enumerate(prosumers) if isinstance(one, Prosumer)}
     custom = {i: one for i, one in enumerate(prosumers) if not isinstance(one, Prosumer)}
-    require([fault for one in plain.values() for fault in _connection_faults(one, horizon)])
+    require([fault for one in plain.values() for fault in connection_faults(one, horizon)])
     groups = split(list(plain.values()), horizon, position, rows=list(plain))
     responses: list[Response] = []
     if groups.chain is not None:
@@ -65,14 +65,6 @@ def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mappi
 def _require_bands(shortfall: Array, prosumers: Sequence[Prosumer], horizon: Horizon) -> None:
     failing = [one for one, short in zip(prosumers, shortfall, strict=True) if short > SHORTFALL_TOLERANCE]
     require([fault for one in failing for fault in band_faults(program(one, horizon), horizon)])
-
-
-def _connection_faults(prosumer: Prosumer, horizon: Horizon) -> list[Fault]:
-    if min(prosumer.import_limit_kw, prosumer.export_limit_kw) == np.inf:
-        return []
-    if not can_bind(prosumer, [asset.flow(horizon) for asset in prosumer.assets]):
-        return []
-    return connection_faults(program(prosumer, horizon), horizon)
 
 
 def flexible(prosumers: Sequence[AnyProsumer], horizon: Horizon) -> BoolArray:

@@ -45,8 +45,9 @@ class HomeResponse:
         self.homes, self.rows, self.loosest = homes, homes.rows, loosest
         self.fallbacks, self.restarts = 0, 0
         self.coupled: BoolArray = np.zeros(len(homes), np.bool_)
-        self._data, self._reactive = pack.natural(homes)
-        self._batches = [(chains, batch, pack.scratch(batch, chains)) for chains, batch in pack.batches(homes)]
+        self._held = homes.held()
+        self._data, self._reactive = pack.natural(self._held)
+        self._batches = [(chains, batch, pack.scratch(batch, chains)) for chains, batch in pack.batches(self._held)]
         self._answers = pack.no_answers(homes)
         self._source_q = np.zeros(homes.sources.q_max.shape)
         self._excess = np.zeros(len(homes))
@@ -136,7 +137,7 @@ class HomeResponse:
             return np.zeros(len(self.homes))
         price, target = self._signal[0][:, self.homes.bus], self._signal[1][:, self.rows]
         value = objective(self.homes, price, target, self._rho, self._y, self.cost())
-        bound = lower_bound(self.homes, price, target, self._rho, self._answers.nu, self._answers.mu)
+        bound = lower_bound(self._held, price, target, self._rho, self._answers.nu, self._answers.mu)
         return np.where(self._by_program, np.nan, value - bound)
 
     def burn(self) -> Array:

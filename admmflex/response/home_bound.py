@@ -59,7 +59,8 @@ def _storages(homes: StorageHomes, nu: Array, mu: Array) -> Array:
     dt, stores = homes.horizon.dt_h, homes.stores
     take = dt * (stores.take_cost - stores.eta_take * mu) - nu[:, None]
     give = dt * (stores.give_cost + mu / stores.eta_give) + nu[:, None]
-    flows = np.minimum(take, 0.0) * stores.take_max + np.minimum(give, 0.0) * stores.give_max
+    flows = np.minimum(take * stores.take_min, take * stores.take_max)
+    flows += np.minimum(give * stores.give_min, give * stores.give_max)
     after = np.concatenate([stores.keep[:, :, 1:] * mu[:, :, 1:], stores.end_value[:, :, None]], axis=2)
     held = np.minimum((mu - after) * stores.e_min, (mu - after) * stores.e_max) - mu * stores.gain
     total: Array = (flows + held).sum(axis=(1, 2)) - (mu[:, :, 0] * stores.keep[:, :, 0] * stores.e_start).sum(axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from admmflex.horizon import Array, BoolArray, IntArray
-from admmflex.prosumers.storages import StorageHomes
+from admmflex.prosumers.storages import StorageHomes, moves
 from admmflex.response._answer import Answers, Homes
 from admmflex.response._batch import Batch, Scratch
 from admmflex.response._interior import (
@@ -29,19 +29,18 @@ from admmflex.response._interior import (
 from admmflex.response._lanes import L
 from admmflex.response._sources import Reactive
 
-NARROW = 1e-9  # kW, kWh: boxes below are points
+NARROW = 1e-10  # kW, kWh: boxes below are points
 MARGIN = 1.0  # kW by which the boxes of imported and exported power exceed what can be reached
 
 
 def natural(homes: StorageHomes) -> tuple[Homes, Reactive]:
     """Data of the homes, one row each."""
     stores, sources = homes.stores, homes.sources
-    low, high = viable(homes)
     data = Homes(
         homes.horizon.dt_h, homes.rows, homes.bus, homes.fixed_p, homes.avail, homes.shed_max, homes.shed_cost,
-        homes.import_price, homes.export_price, homes.import_limit, homes.export_limit, stores.take_max,
-        stores.give_max, stores.take_cost, stores.give_cost, stores.eta_take, stores.eta_give, stores.keep, stores.gain,
-        low, high, stores.e_start,
+        homes.import_price, homes.export_price, homes.import_limit, homes.export_limit, stores.take_min,
+        stores.give_min, stores.take_max, stores.give_max, stores.take_cost, stores.give_cost, stores.eta_take,
+        stores.eta_give, stores.keep, stores.gain, stores.e_min, stores.e_max, stores.e_start,
     )  # fmt: skip
     reactive = Reactive(
         homes.fixed_q, sources.q_max, sources.cost, sources.edges, sources.edge_c, sources.edge_s, sources.owner,
@@ -50,26 +49,9 @@ def natural(homes: StorageHomes) -> tuple[Homes, Reactive]:
     return data, reactive
 
 
-def moves(homes: StorageHomes) -> tuple[Array, Array]:
-    """Least and largest change of the energies in a step ``(n, C, K)`` [kWh]."""
-    dt, stores = homes.horizon.dt_h, homes.stores
-    return -dt * stores.give_max / stores.eta_give, dt * stores.take_max * stores.eta_take
-
-
-def viable(homes: StorageHomes) -> tuple[Array, Array]:
-    """Energies ``(n, C, K)`` at the end of each step from which some flow keeps the band to the end [kWh]."""
-    stores, (least, most) = homes.stores, moves(homes)
-    low, high = stores.e_min.copy(), stores.e_max.copy()
-    for t in range(low.shape[2] - 2, -1, -1):
-        keep, gain = stores.keep[:, :, t + 1], stores.gain[:, :, t + 1]
-        low[:, :, t] = np.maximum(low[:, :, t], (low[:, :, t + 1] - gain - most[:, :, t + 1]) / keep)
-        high[:, :, t] = np.minimum(high[:, :, t], (high[:, :, t + 1] - gain - least[:, :, t + 1]) / keep)
-    return low, high
-
-
 def shortfall(homes: StorageHomes) -> Array:
     """Largest energy ``(n,)`` [kWh] by which some storage of a home cannot stay within its band."""
-    stores, (least, most) = homes.stores, moves(homes)
+    stores, (least, most) = homes.stores, moves(homes.stores, homes.horizon.dt_h)
     low, high = stores.e_start, stores.e_start
     short = np.zeros(len(homes))
     for t in range(len(homes.horizon.dt_h)):
@@ -129,7 +111,9 @@ def _boxes(homes: StorageHomes, member: IntArray, chains: int) -> tuple[Array, A
     width, cost = np.zeros((2, len(member), len(dt), 3 * chains + 4))
     chain = (member[:, None], np.arange(chains))
     take, give = stores.take_max[chain], stores.give_max[chain]
-    width[:, :, :chains], width[:, :, chains : 2 * chains] = take.transpose(0, 2, 1), give.transpose(0, 2, 1)
+    take_min, give_min = stores.take_min[chain], stores.give_min[chain]
+    width[:, :, :chains] = (take - take_min).transpose(0, 2, 1)
+    width[:, :, chains : 2 * chains] = (give - give_min).transpose(0, 2, 1)
     cost[:, :, :chains] = (dt * stores.take_cost[chain]).transpose(0, 2, 1)
     cost[:, :, chains : 2 * chains] = (dt * stores.give_cost[chain]).transpose(0, 2, 1)
     gen, shed, bought, sold = range(2 * chains, 2 * chains + 4)
@@ -145,7 +129,10 @@ def _boxes(homes: StorageHomes, member: IntArray, chains: int) -> tuple[Array, A
 
 
 def _steps(homes: StorageHomes, member: IntArray, chains: int) -> Array:
-    """Data of the steps ``(groups, K, fields, L)``; energies count from e_min, so e_min moves to the right side."""
+    """Data of the steps ``(groups, K, fields, L)``; energies and flows count from their minima, which move right.
+
+    What the minima cost is a constant and left out; the objective serves as a scale only.
+    """
     stores, dt = homes.stores, homes.horizon.dt_h
     step = np.zeros((len(member), len(dt), STEP + CHAIN * chains))
     step[:, :, BOUGHT], step[:, :, SOLD] = homes.import_price[member], homes.export_price[member]
@@ -154,10 +141,12 @@ def _steps(homes: StorageHomes, member: IntArray, chains: int) -> Array:
         field = STEP + CHAIN * c
         e_min, keep = stores.e_min[member, c], stores.keep[member, c]
         before = np.concatenate([stores.e_start[member, c][:, None], e_min[:, :-1]], axis=1)
-        step[:, :, field + A] = dt * stores.eta_take[member, c]
-        step[:, :, field + B] = dt / stores.eta_give[member, c]
+        take_min, give_min = stores.take_min[member, c], stores.give_min[member, c]
+        step[:, :, field + A] = a = dt * stores.eta_take[member, c]
+        step[:, :, field + B] = b = dt / stores.eta_give[member, c]
         step[:, :, field + KEEP] = keep
-        step[:, :, field + RIGHT] = keep * before + stores.gain[member, c] - e_min
+        step[:, :, field + RIGHT] = keep * before + stores.gain[member, c] - e_min + a * take_min - b * give_min
+        step[:, :, FIXED] += give_min - take_min
     return _last(step.reshape(-1, L, *step.shape[1:]))
 
 

@@ -1,24 +1,20 @@
 """Homes with two or three storages answer a price, against general solvers on the same quadratic programs.
 
-Every home has a load, PV, a battery, a vehicle that is away for part of the day and needs its energy before, and half
-of them a heat pump, behind an import/export tariff, 96 steps of 15 minutes. Prices and targets, peers and the way of
-timing are those of the benchmark ``prosumers``. Our tolerance follows the movement of the signals, as in a
-coordination; on further rows every answer is exact.
+Every home has a load, PV, a battery and a car that is away by day, one in three of which gives back; half of the homes
+have a third storage as well: a heat pump, a boiler or a task to be done within some hours. All are behind an
+import/export tariff, 96 steps of 15 minutes. Prices and targets, peers and the way of timing are those of the benchmark
+``prosumers``. Our tolerance follows the movement of the signals, as in a coordination; on further rows every answer is
+exact.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar
 
 import numpy as np
 
-from admmflex.assets.battery import Battery
-from admmflex.assets.fixed_load import FixedLoad
-from admmflex.assets.flow import Asset, Flow, Store
-from admmflex.assets.pv import Pv
-from admmflex.errors import Fault
+from admmflex.assets import Asset, Battery, Boiler, Deferrable, ElectricVehicle, FixedLoad, HeatPump, Pv, Session, Task
+from admmflex.assets import cop as performance
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.fleet import split
 from admmflex.prosumers.prosumer import Prosumer
@@ -30,25 +26,10 @@ HOMES = 480
 EXACT = 1e-9
 
 
-@dataclass(frozen=True)
-class Device:
-    """An asset that is its flow."""
-
-    name: str
-    raw: Flow
-    kind: ClassVar[str] = "device"
-
-    def faults(self, horizon: Horizon) -> list[Fault]:
-        return []
-
-    def flow(self, horizon: Horizon) -> Flow:
-        return self.raw
-
-
 def case(seed: int = 0) -> Case:
-    """Homes of different size on a sunny day."""
+    """Homes of different size on a sunny day that is cool enough for heating."""
     rng = np.random.default_rng(seed)
-    horizon = Horizon(datetime(2016, 6, 1, tzinfo=UTC), np.full(STEPS, 0.25))
+    horizon = Horizon(datetime(2016, 4, 20, tzinfo=UTC), np.full(STEPS, 0.25))
     hour = (np.arange(STEPS) + 0.5) / 4
     prosumers = [_home(rng, i, hour) for i in range(HOMES)]
     return Case(horizon, prosumers, *signals(rng, hour, HOMES))
@@ -60,38 +41,38 @@ def _home(rng: np.random.Generator, number: int, hour: Array) -> Prosumer:
     sun = rating * np.maximum(0.0, np.sin((hour - 6) / 12 * np.pi)) * rng.uniform(0.7, 1.0, STEPS)
     size, power = rng.uniform(5.0, 12.0), rng.uniform(2.0, 5.0)
     battery = Battery("battery", size, power, power, 0.2 * size, wear=0.02, eta_c=0.95, eta_d=0.95)
-    assets: list[Asset] = [FixedLoad("load", load, np.zeros(STEPS)), Pv("pv", sun, rating), battery]
-    assets.append(Device("vehicle", _vehicle(rng)))
+    assets: list[Asset] = [FixedLoad("load", load, np.zeros(STEPS)), Pv("pv", sun, rating), battery, _car(rng)]
     if number % 2:
-        assets.append(Device("heat pump", _heat_pump(rng, hour)))
+        assets.append((_heat_pump, _boiler, _task)[number // 2 % 3](rng, hour))
     tariff = np.where((hour >= 17) & (hour < 21), 0.38, np.where(hour < 6, 0.22, 0.30))
     return Prosumer(f"home {number}", number, tuple(assets), tariff, np.full(STEPS, 0.08))
 
 
-def _device(take_max: Array, give_max: Array, give_cost: float, store: Store) -> Flow:
-    zero, none = np.zeros(STEPS), np.zeros(0)
-    return Flow(zero, zero, give_max, take_max, zero + give_cost, zero, zero, 0.0, none, none, store)
+def _car(rng: np.random.Generator) -> Asset:
+    """At home until about seven and from about five, due before it leaves and, less so, at midnight."""
+    start, v2g = rng.uniform(15.0, 25.0), 5.0 if rng.random() < 0.33 else 0.0
+    leaves, returns = rng.uniform(6.0, 8.5), rng.uniform(15.5, 18.5)
+    due = start + rng.uniform(2.0, 8.0)
+    back = due - rng.uniform(5.0, 12.0)
+    sessions = Session(0.0, leaves, start, due), Session(returns, 24.0, back, max(back, start))
+    return ElectricVehicle("car", 50.0, 7.4, sessions, v2g_kw=v2g, wear=0.02, reserve_kwh=5.0)
 
 
-def _vehicle(rng: np.random.Generator) -> Flow:
-    """At home until about seven and from about five, due before it leaves and at the end; some give back."""
-    zero, start = np.zeros(STEPS), rng.uniform(15.0, 25.0)
-    leaves, returns = int(rng.integers(24, 34)), int(rng.integers(62, 74))
-    here = (np.arange(STEPS) < leaves) | (np.arange(STEPS) >= returns)
-    e_min, gain = zero + 5.0, zero.copy()
-    e_min[leaves - 1], e_min[-1] = start + rng.uniform(2.0, 8.0), start
-    gain[returns - 1] = -rng.uniform(5.0, 12.0)
-    store = Store(start, e_min, zero + 50.0, zero + 0.92, zero + 0.92, zero + 1.0, gain, 0.12)
-    return _device(7.4 * here, 5.0 * here * (rng.random() < 0.33), 0.02, store)
+def _heat_pump(rng: np.random.Generator, hour: Array) -> Asset:
+    outdoor = rng.uniform(2.0, 8.0) + 5.0 * np.sin((hour - 9.0) / 12.0 * np.pi)
+    losses, band = rng.uniform(0.12, 0.25), (np.full(STEPS, 20.0), np.full(STEPS, 23.0))
+    gains = np.full(STEPS, 0.4)
+    return HeatPump("heat pump", 3.5, 50.0 * losses, losses, outdoor, performance(outdoor), gains, *band, 21.0)
 
 
-def _heat_pump(rng: np.random.Generator, hour: Array) -> Flow:
-    """Heat above the lower comfort limit: losses at standstill, demand, a performance that depends on the hour."""
-    zero, power, top = np.zeros(STEPS), rng.uniform(1.5, 3.5), rng.uniform(6.0, 12.0)
-    demand = 0.25 * power * rng.uniform(0.5, 1.1, STEPS)
-    cop = 2.6 + 0.8 * np.sin((hour - 9.0) / 24.0 * 2.0 * np.pi)
-    store = Store(0.5 * top, zero, zero + top, cop, zero + 1.0, zero + 0.985, -demand, 0.06)
-    return _device(zero + power, zero, 0.0, store)
+def _boiler(rng: np.random.Generator, hour: Array) -> Asset:
+    draw = rng.uniform(0.5, 1.5) * (np.abs(hour - 7.0) < 1.0) + rng.uniform(0.5, 1.5) * (np.abs(hour - 19.5) < 1.5)
+    return Boiler("boiler", 2.0, 200.0, draw, 60.0)
+
+
+def _task(rng: np.random.Generator, hour: Array) -> Asset:
+    tasks = Task(rng.uniform(0.0, 3.0), 7.0, 1.5), Task(9.0, rng.uniform(16.0, 21.0), rng.uniform(2.0, 5.0))
+    return Deferrable("tasks", 2.2, tasks)
 
 
 def rows() -> list[Row]:

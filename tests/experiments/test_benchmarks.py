@@ -7,6 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import grid
+from admmflex.prosumers.fleet import split
+from admmflex.response.home import HomeResponse
 from experiments.benchmarks import coordination, dso
 from experiments.benchmarks.synthetic import town
 
@@ -47,6 +49,23 @@ def test_the_projection_agrees_with_the_peer() -> None:
     assert len(rows) == 4
     assert all(row.agreement < 1e-4 for row in rows), "kW"
     assert all(row.ours_s > 0 and row.peer_s > 0 for row in rows)
+
+
+def test_homes_with_storages_are_answered_without_help_and_as_by_the_peers() -> None:
+    pytest.importorskip("piqp")
+    from experiments.benchmarks import homes
+    from experiments.benchmarks.prosumers import Case, compare, timed
+
+    day = homes.case()
+    signals = (np.ascontiguousarray(values[:, :, :24]) for values in (day.price, day.target))
+    few = Case(day.horizon, day.prosumers[:24], *signals)
+    assert not [fault for home in few.prosumers for fault in home.faults(few.horizon)]
+    found = split(few.prosumers, few.horizon, {i: i for i in range(24)}).homes
+    assert found is not None
+    response = HomeResponse(found, homes.EXACT)
+    rows = compare("homes", few, *timed(response, few))
+    assert response.fallbacks == response.restarts == 0
+    assert [row.agreement < limit for row, limit in zip(rows, (1e-3, 1e-6, 1e-8), strict=True)] == [True] * 3
 
 
 def test_the_coordination_agrees_with_the_whole_problem() -> None:

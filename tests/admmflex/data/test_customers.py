@@ -215,6 +215,42 @@ def test_relax_serves_what_it_can_and_lists_the_rest(tmp_path: Path) -> None:
     assert found.summary["shortfall_eur"] == pytest.approx(0.8 * one["kwh"])
 
 
+def with_limits(path: Path, **limits: dict[int, str]) -> Path:
+    """The example with limits of the connections, by row of the table."""
+    table = pd.read_csv(path.parent / "prosumers.csv", dtype=str)
+    for name, values in limits.items():
+        table[name] = pd.Series(values)
+    table.to_csv(path.parent / "prosumers.csv", index=False)
+    return path
+
+
+def test_limits_of_the_connections_are_kept_and_stand_in_the_file(tmp_path: Path) -> None:
+    path = with_limits(copied(tmp_path), import_limit_kw={0: "9", 2: "6.5"}, export_limit_kw={0: "2.5"})
+    study, inf = build(load(path)), np.inf
+    limits = [(one.import_limit_kw, one.export_limit_kw) for one in study.prosumers]
+    assert limits == [(9.0, 2.5), (inf, inf), (6.5, inf), (inf, inf), (inf, inf)]
+    found = run(study).require()
+    p = found.dataset["p_kw"].to_numpy()
+    assert p[0].max() == pytest.approx(2.5, abs=1e-6)
+    assert p[0].min() >= -9.0 - 1e-6
+    assert p[2].min() >= -6.5 - 1e-6
+    for name, values in (("import_limit_kw", [9.0, inf, 6.5, inf, inf]), ("export_limit_kw", [2.5, *[inf] * 4])):
+        assert_allclose(found.dataset[name], values)
+        assert found.dataset[name].attrs["units"] == "kW"
+    assert found.summary["ways"] == {"chain": 1, "interior point": 4}
+
+
+def test_connections_out_of_range_or_too_weak_are_faults(tmp_path: Path) -> None:
+    path = with_limits(copied(tmp_path), import_limit_kw={0: "0.4", 1: "-4"}, export_limit_kw={4: "0"})
+    lines = faults_of(path)
+    assert any(line.startswith("prosumer 'baker street 2': import_limit_kw = -4; allowed: [0, inf)") for line in lines)
+    (weak,) = (line for line in lines if "baker street 1" in line)
+    assert "kW needed at 2016-01-20 " in weak
+    assert "kW too much" in weak
+    assert "allowed: import_limit_kw = 0.4" in weak
+    assert len(lines) == 2, "\n".join(lines)  # an empty cell is no limit, and plants may be curtailed
+
+
 def test_a_list_may_hold_every_device(tmp_path: Path) -> None:
     path = copied(tmp_path)
     data = yaml.safe_load(path.read_text())

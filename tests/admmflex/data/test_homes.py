@@ -142,6 +142,16 @@ def test_more_of_one_thing_moves_nothing_else() -> None:
     assert of_kind(adopted(horizon, seed=2, **both), "ev").keys() != of_kind(few, "ev").keys()
 
 
+def test_limits_hold_for_every_candidate() -> None:
+    homes = adopted(day(), ev={"share": 0.5}, export_limit_kw=7.0)
+    assert {(one.import_limit_kw, one.export_limit_kw) for one in homes} == {(np.inf, 7.0)}
+    homes = adopted(day(), import_limit_kw=17.0)
+    assert {(one.import_limit_kw, one.export_limit_kw) for one in homes} == {(17.0, np.inf)}
+    for wrong in ({}, {"import_limit_kw": -1.0}):
+        with pytest.raises(ValueError, match="import_limit_kw"):
+            adopted(day(), **wrong)
+
+
 def test_heat_pumps_differ() -> None:
     pumps = list(of_kind(adopted(day(), heat_pump={"share": 1.0, "setback_k": 2.0}), "heat_pump").values())
     for field, least in (("p_max_kw", 1.5), ("capacity_kwh_per_k", 5.0), ("t_start_c", 1.0)):

@@ -333,7 +333,7 @@ def test_connections_that_are_too_weak_are_named_with_what_they_lack() -> None:
     texts = [f"{fault.element}: {fault.value}; {fault.allowed}" for fault in error.value.faults]
     assert len(texts) == 2
     assert "'buyer': 2 kW" in texts[0]
-    assert "0.25 kW too much; import_limit_kw = 1.75" in texts[0]
+    assert "0.25 kW too much; 1 kWh in all; import_limit_kw = 1.75" in texts[0]
     assert "'seller': 3 kW" in texts[1]
-    assert "0.5 kW too much; export_limit_kw = 2.5" in texts[1]
+    assert "0.5 kW too much; 2 kWh in all; export_limit_kw = 2.5" in texts[1]
     populate([home("buyer", -3.0, import_limit_kw=2.0), home("seller", 4.0, export_limit_kw=3.0)], horizon, {0: 0})

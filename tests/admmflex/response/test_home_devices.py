@@ -56,6 +56,15 @@ def device(kind: str, name: str, rng: np.random.Generator) -> Asset:
             outdoor = rng.uniform(-4, 3) + 4.0 * np.sin((HOUR - 9) / 12 * np.pi)
             band = np.full(STEPS, 20.0), np.full(STEPS, 23.0)
             return HeatPump(name, 3.5, 6.0, 0.2, outdoor, cop(outdoor), np.full(STEPS, 0.4), *band, 21.0)
+        case "short stay":
+            stay = Session(1.2, rng.uniform(4, 6), 12.0, 50.0), Session(20.1, 24.0, 14.0, 45.0)
+            v2g = rng.choice([0.0, 5.0])
+            return ElectricVehicle(name, 50.0, 7.4, stay, v2g_kw=v2g, wear=0.04, relax=True, shortfall_price=1.0)
+        case "weak heat pump":
+            outdoor = rng.uniform(-9, -4) + 4.0 * np.sin((HOUR - 9) / 12 * np.pi)
+            band = np.full(STEPS, 20.0), np.full(STEPS, 23.0)
+            forced = {"relax": True, "shortfall_price": 1.0}
+            return HeatPump(name, 1.0, 6.0, 0.2, outdoor, cop(outdoor), np.full(STEPS, 0.4), *band, 21.0, **forced)
         case "boiler":
             draw = 1.2 * (np.abs(HOUR - 7) < 1) + rng.uniform(0.5, 1.5) * (np.abs(HOUR - 19) < 1.5)
             return Boiler(name, 2.0, 200.0, draw, 60.0)
@@ -147,6 +156,23 @@ def test_the_sum_is_answered_as_by_clarabel_with_every_device(optimum: Optimum) 
         response.answer(day.price[0], day.target[0], rho, y)
         least = [optimum(one, HORIZON, day.price[0][:, i], day.target[0][:, i], rho) for i, one in enumerate(day.homes)]
         assert_allclose(day.objective(response, y, 0, rho), least, rtol=1e-8, atol=1e-8)
+    assert response.fallbacks == 0
+
+
+def test_devices_that_are_forced_leave_something_to_decide_to_the_others(optimum: Optimum) -> None:
+    """A car that cannot be filled in time, a pump too weak for the cold: their power is given, that of the rest not."""
+    mixes = [("short stay", "battery"), ("weak heat pump", "ev"), ("short stay", "weak heat pump", "boiler")]
+    homes = [home(mix, 3 * r + k) for r in range(3) for k, mix in enumerate(mixes)]
+    rng = np.random.default_rng(8)
+    day = Street(homes, 0.1 * rng.normal(size=(2, 2, 9, STEPS)), rng.normal(size=(2, 2, 9, STEPS)))
+    response, y = day.response(), np.zeros((2, 9, STEPS))
+    for k, rho in ((0, RHO), (1, RHO), (1, 0.0)):
+        response.answer(day.price[k], day.target[k], rho, y)
+        least = [optimum(one, HORIZON, day.price[k][:, i], day.target[k][:, i], rho) for i, one in enumerate(homes)]
+        assert_allclose(day.objective(response, y, k, rho), least, rtol=1e-8, atol=1e-8)
+        assert (response.certificate() <= 1e-8 * np.maximum(1.0, np.abs(least))).all()
+        for i, plans in enumerate(response.plans(response.state())):
+            assert infeasibility(homes[i], y[:, i], plans) <= 1e-9
     assert response.fallbacks == 0
 
 
