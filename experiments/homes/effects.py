@@ -67,7 +67,9 @@ def hourly(study: Study) -> tuple[list[str], Array]:
 
 def hours_table(day: Day) -> Table:
     """Mean power taken by all cars, heat pumps, batteries and homes in every hour, before and after."""
-    table = Table("kW", "price\nct/kWh", *(f"{word}\n{when}" for word in WORDS for when in ("before", "after")))
+    table = Table(
+        "kW", "price\nct/kWh", *(f"{word}\n{when}" for word in WORDS for when in ("before", "after")), padding=0
+    )
     names, mean = hourly(day.study)
     price = 100.0 * mean @ day.price[0].mean(axis=0)
     columns = [mean @ by_kind(day.study, plan, kind).sum(axis=0) for kind in SHOWN for plan in (day.before, day.after)]
