@@ -80,7 +80,7 @@ class HomeResponse:
         """Answer of home i by its quadratic program."""
         homes, answers = self.homes, self._answers
         if i not in self._exact:
-            self._exact[i] = QpAnswer(program(homes.prosumers[i], homes.horizon))
+            self._exact[i] = QpAnswer(program(homes.prosumers[i], homes.horizon), interior_first=True)
         exact = self._exact[i]
         out[:, self.rows[i]] = exact.solve(price, target, rho)
         one, roles, sources = exact.program, homes.roles[i], homes.sources

@@ -28,16 +28,21 @@ OPTIMALITY = 1e-9  # of the objective, and EUR where that is below 1 EUR: larges
 class QpAnswer:
     """One prosumer's program and the solvers set up for it.
 
+    Args:
+        interior_first: ask Clarabel before OSQP, for programs that are hard or seldom solved.
+
     Attributes:
         x: the last answer.
         fallbacks: how many answers the first solver did not bring within the tolerance.
     """
 
-    def __init__(self, one: Program) -> None:
+    def __init__(self, one: Program, *, interior_first: bool = False) -> None:
         dt = sp.diags(one.dt_h)
         self.program, self.fallbacks, self.x = one, 0, np.zeros(len(one.cost))
         self.unit = (one.P.T @ dt @ one.P + one.Q.T @ dt @ one.Q).tocsc()
-        self.quadratic: tuple[QpSolver, ...] = (Osqp(one, self.unit), Clarabel(one, self.unit))
+        self.quadratic: list[QpSolver] = [Osqp(one, self.unit), Clarabel(one, self.unit)]
+        if interior_first:
+            self.quadratic.reverse()
         self.linear: tuple[QpSolver, ...] = (Simplex(one), Clarabel(one, self.unit))
 
     def solve(self, price: Array, target: Array, rho: float) -> Array:
