@@ -35,6 +35,7 @@ class Season:
         alone_eur, alone: cost and strain of the homes for themselves.
         row: by prices beside the central optimum.
         promises: of the plan agreed by prices.
+        responses: who answered for the homes, and how often the interior point had to hand an answer on.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Season:
     alone: Strain
     row: Compared
     promises: Kept
+    responses: dict[str, Any]
 
     @property
     def missed(self) -> list[str]:
@@ -62,7 +64,7 @@ class Season:
         alone = {"cost_eur": self.alone_eur, "v_max": self.alone.v_max, "v_min": self.alone.v_min}
         alone |= {"loading": float(self.alone.loading.max()), "broken_steps": self.alone.broken}
         found = {"season": self.name, "homes": self.homes, "alone": alone, **compare.record(self.row)}
-        return {**found, "promises": asdict(self.promises), "missed": self.missed}
+        return {**found, "promises": asdict(self.promises), "responses": self.responses, "missed": self.missed}
 
 
 def find(name: str, seed: int | None = None) -> Season:
@@ -78,14 +80,15 @@ def find(name: str, seed: int | None = None) -> Season:
     day, seconds = solve(study)
     row = compare.compared(study, day.outcome, seconds, compare.central(study))
     title = name if seed is None else f"{name}, seed {seed}"
-    return Season(title, len(study.prosumers), day.before.cost, strain(study, day.before), row, kept(study, day.after))
+    alone, promises = strain(study, day.before), kept(study, day.after)
+    return Season(title, len(study.prosumers), day.before.cost, alone, row, promises, day.outcome.responses)
 
 
 def tables(seasons: Sequence[Season]) -> list[Table]:
     """By themselves; by prices and centrally; limits and promises."""
     alone = Table("by themselves", "homes", "cost, EUR", "limits broken", "voltage, pu", "loading")
     agreed = Table("by prices", "cost, EUR", "central", "gap", "certified", "answers", "s", "central s")
-    checked = Table("checked", "over V, pu", "over I", "cars, kWh", "rooms, K", "batteries, kWh", "goals missed")
+    checked = Table("checked", "over V, pu", "over I", "cars, kWh", "rooms, K", "batteries, kWh", "failed", "missed")
     for one in seasons:
         row, bad, own = one.row, one.alone, one.promises
         voltage, loading = f"{bad.v_min:.4f} to {bad.v_max:.4f}", f"{100 * bad.loading.max():.0f} %"
@@ -94,7 +97,8 @@ def tables(seasons: Sequence[Season]) -> list[Table]:
         agreed.add_row(one.name, *costs, str(row.answers), f"{row.seconds:.1f}", f"{row.central_s:.0f}")
         breaches = [f"{value:.0e}" for value in (own.cars_kwh, own.rooms_k, own.batteries_kwh)]
         over = [f"{row.voltage_pu:.0e}", f"{100 * row.loading:.4f} %"]
-        checked.add_row(one.name, *over, *breaches, ", ".join(one.missed) or "none")
+        handed = str(one.responses.get("fallbacks", 0))
+        checked.add_row(one.name, *over, *breaches, handed, ", ".join(one.missed) or "none")
     return [alone, agreed, checked]
 
 

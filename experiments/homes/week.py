@@ -114,6 +114,7 @@ def lived(start: str, study: Study) -> dict[str, Any]:
         "voltage_pu": over[0],
         "loading": over[1],
         "answers": outcome.answers,
+        "failed_answers": outcome.responses.get("fallbacks", 0),
         "seconds": seconds,
         "promises": promises,
         "left": left(study, day.after),
@@ -161,13 +162,18 @@ def week(source: Scenario, path: Path, console: Console) -> list[dict[str, Any]]
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """A row for each day."""
-    shown = Table("day", "alone, EUR", "broken", "prices, EUR", "certified", "over V", "over I", "answers", "s", "")
+    shown = Table("EUR", "alone", "broken", "prices", "certified", "over V", "over I", "answers", "failed", "s", "")
     for row in rows:
         name = datetime.fromisoformat(row["start"]).strftime("%d %b")
-        alone = [f"{row['alone_eur']:.2f}", f"{row['alone_broken_steps']} steps"]
+        alone = [f"{row['alone_eur']:.2f}", str(row["alone_broken_steps"])]
         costs = [f"{row['cost_eur']:.2f}", percent(row["certified_gap"])]
         over = [f"{row['voltage_pu']:.0e}", f"{100 * row['loading']:.3f} %"]
-        ending = [str(row["answers"]), f"{row['seconds']:.1f}", "met" if row["good"] else row["status"]]
+        ending = [
+            str(row["answers"]),
+            str(row["failed_answers"]),
+            f"{row['seconds']:.1f}",
+            "met" if row["good"] else row["status"],
+        ]
         shown.add_row(name, *alone, *costs, *over, *ending)
     return shown
 

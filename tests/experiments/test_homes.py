@@ -193,7 +193,9 @@ def test_what_is_found_can_be_shown_and_written() -> None:
 def test_a_season_names_the_goals_that_it_misses() -> None:
     day = day_of("spring")
     row = compare.Compared("optimal", 100.2, 100.0, 99.9, 0.0, 2e-3, 20, 41, 1.0, 1.0)
-    found = Season("spring", 118, 99.0, strain(day.study, day.before), row, kept(day.study, day.after))
+    found = Season(
+        "spring", 118, 99.0, strain(day.study, day.before), row, kept(day.study, day.after), {"fallbacks": 1}
+    )
     assert found.missed == ["gap", "limits", "answers"]
     assert json.loads(json.dumps(found.record()))["missed"] == found.missed
     assert len(tables([found])) == 3
