@@ -24,8 +24,8 @@ from experiments.homes.bills import Bills, Groups, bills, distance, evening, nea
 from experiments.homes.day import SEASONS, Day, by_kind, kinds, solve
 from experiments.homes.promises import devices, temperatures
 
-SHOWN = {"ev": "cars", "heat_pump": "heat pumps", "battery": "batteries"}
-WORDS = (*SHOWN.values(), "all homes")
+SHOWN = ("ev", "heat_pump", "battery")
+WORDS = ("cars", "pumps", "batteries", "homes")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,9 @@ def hours_table(day: Day) -> Table:
 
 def bills_table(day: Day, own: Bills) -> Table:
     """Bills of a home of each group, and what each group bears."""
-    table = Table("EUR per home", "homes", "tariff before", "after", "to the grid", "of the cost", "of the rent")
+    table = Table(
+        "EUR per home", "homes", "tariff\nbefore", "\nafter", "to the\ngrid", "share of\nthe cost", "share of\nthe rent"
+    )
     everyone = Groups(("all",), ["all"] * len(day.study.prosumers))
     for groups in (roof(day.study), evening(day.study), nearness(day.study), everyone):
         for name in groups.names:
@@ -96,7 +98,7 @@ def bills_table(day: Day, own: Bills) -> Table:
 
 def share(part: float) -> str:
     """A share as a percentage; a dash where there is nothing to share."""
-    return "-" if np.isnan(part) else f"{100.0 * part + 0.0:.1f} %"
+    return "-" if np.isnan(part) else f"{round(100.0 * part, 1) + 0.0:.1f} %"
 
 
 def at(day: Day, hour: int) -> tuple[float, float]:
@@ -116,7 +118,7 @@ def show(name: str, day: Day, own: Bills, console: Console) -> None:
         room = rooms(day.study, plan)
         console.print(
             f"rooms {word}: {room.lowest_c:.2f} to {room.highest_c:.2f} degC, mean {room.mean_c:.3f}; "
-            f"nearest the edge of the band {room.margin_k:.0e} K"
+            f"margin {room.margin_k:.0e} K"
         )
     console.print(bills_table(day, own))
     console.print(f"the limits cost {own.cost:.2f} EUR; the grid collects {own.rent:.2f} EUR")

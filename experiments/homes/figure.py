@@ -17,16 +17,15 @@ import numpy as np
 from admmflex.coordination.schemes import Agreed
 from admmflex.horizon import Array, BoolArray
 from experiments import compare
-from experiments.homes.bills import NOTHING_EUR, Bills, bills, roof
+from experiments.homes.bills import bills
+from experiments.homes.bills_figure import bills_figure
 from experiments.homes.day import SEASONS, Day, by_kind, kinds, solve
 from experiments.homes.effects import clock
+from experiments.homes.page import AGREED, GREY, INK, PLANT, RULE, STORE, frame
 from grid.network import S_BASE_KVA
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-INK, GREY, RULE = "#222222", "#666666", "#e8e8e8"
-AGREED, RISE = "#0072b2", "#d1495b"
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,10 @@ class Device:
 DEVICES = {
     "load": Device("household", "households", "#b8b8b8", INK),
     "heat_pump": Device("heat pump", "heat pumps", "#cc5a5a", "white"),
-    "ev": Device("car", "cars", "#0072b2", "white"),
-    "battery": Device("battery", "batteries", "#3a9d6e", "white"),
-    "pv": Device("PV", "PV", "#f2b134", INK),
+    "ev": Device("car", "cars", AGREED, "white"),
+    "battery": Device("battery", "batteries", STORE, "white"),
+    "pv": Device("PV", "PV", PLANT, INK),
 }
-ROOFS = {"no PV": "#9a9a9a", "PV": "#f2b134", "PV and battery": "#3a9d6e"}
 PAGE_PX, LETTER_PX = 1060.0, 8.0  # widths of all steps and of a letter on a page of the usual width
 THICK = 0.075  # least height of an area with a label, as a part of the axis
 
@@ -235,86 +233,11 @@ def _style(figure: go.Figure, day: Day, title: str) -> None:
     start = clock(day.study)[0]
     hours = f"{start.strftime('%-d %B %Y, %H:%M')} to {start.strftime('%H:%M')}"
     about = f"{hours} · power taken upwards, power given downwards"
-    _frame(figure, title, about, 1000)
+    frame(figure, title, about, 1000)
     figure.update_xaxes(tickformat="%H:%M", dtick=2 * 3600e3, ticks="outside", showline=True, linecolor="#999999",
                         gridcolor=RULE, showticklabels=False)  # fmt: skip
     figure.update_xaxes(showticklabels=True, title_text="local time", row=4, col=1)
     figure.update_yaxes(zeroline=True, zerolinecolor="#999999", zerolinewidth=1)
-
-
-def _frame(figure: go.Figure, title: str, about: str, height: int) -> None:
-    heading = f"<b>{title}</b><br><span style='font-size:13px;color:#555'>{about}</span>"
-    figure.update_layout(
-        template="plotly_white",
-        title={"text": heading, "x": 0.0, "xref": "paper", "y": 0.97, "yanchor": "top"},
-        font={"family": "Helvetica Neue, Helvetica, Arial, sans-serif", "size": 13, "color": INK},
-        height=height,
-        margin={"l": 70, "r": 30, "t": 120, "b": 60},
-        hovermode="x unified",
-        legend={"orientation": "h", "x": 1.0, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
-    )
-    for panel in figure.layout.annotations:
-        if panel.yref == "paper":
-            panel.update(x=0.0, xanchor="left", font={"size": 13, "color": INK})
-    figure.update_yaxes(gridcolor=RULE, showline=True, linecolor="#999999", title={"font": {"size": 13}})
-    figure.update_xaxes(title={"font": {"size": 13}})
-
-
-def bills_figure(day: Day, own: Bills) -> go.Figure:
-    """Bills by home, sorted: what the supplier asks, what coordination adds, and the share of the grid cost."""
-    from plotly.subplots import make_subplots
-
-    groups = np.array(roof(day.study).of)
-    order = np.argsort(own.tariff_before, kind="stable")[::-1]
-    titles = [
-        "Bill for the day, EUR: bars before, dashes after",
-        "What coordination adds, EUR",
-        "Share of the grid cost that the home bears, %",
-    ]
-    figure = make_subplots(
-        rows=3, shared_xaxes=True, vertical_spacing=0.075, row_heights=[0.36, 0.36, 0.28], subplot_titles=titles
-    )
-    x, names = np.arange(1, len(order) + 1), [day.study.prosumers[k].name for k in order]
-    shares = np.nan_to_num(100.0 * own.shares)
-    for name, colour in ROOFS.items():
-        part = groups[order] == name
-        for row, values in ((1, own.tariff_before), (3, shares)):
-            figure.add_bar(x=x[part], y=values[order][part], name=name, marker={"color": colour, "line": {"width": 0}},
-                           legendgroup=name, showlegend=row == 1, customdata=np.array(names)[part],
-                           hovertemplate="%{customdata}: %{y:.2f}<extra></extra>", row=row, col=1)  # fmt: skip
-    for name, colour, values in (("to the grid", AGREED, own.grid), ("own cost", RISE, own.borne)):
-        figure.add_bar(x=x, y=values[order], name=name, marker={"color": colour, "line": {"width": 0}},
-                       showlegend=False, customdata=names, row=2, col=1,
-                       hovertemplate=f"%{{customdata}}: {name} %{{y:.3f}} EUR<extra></extra>")  # fmt: skip
-    paid = (own.tariff_after + own.grid)[order]
-    figure.add_scatter(x=x, y=paid, name="after, with what goes to the grid", mode="markers", row=1, col=1,
-                       marker={"symbol": "line-ew", "size": 8, "line": {"color": INK, "width": 1.6}},
-                       customdata=names, hovertemplate="%{customdata}: after %{y:.2f} EUR<extra></extra>")  # fmt: skip
-    _words(figure, own)
-    title = f"Who pays, who bears: {len(order)} homes, {clock(day.study)[0].strftime('%-d %B %Y')}"
-    about = (
-        f"the limits cost all homes {own.cost:.2f} EUR; the grid collects {own.rent:.2f} EUR; "
-        "homes sorted by their bill before, colours say what is on the roof"
-    )
-    _frame(figure, title, about, 900)
-    figure.update_layout(barmode="relative", bargap=0.12, hovermode="closest")
-    figure.update_yaxes(zeroline=True, zerolinecolor="#999999")
-    figure.update_xaxes(range=[0, len(order) + 1], showgrid=False)
-    figure.update_xaxes(title_text="homes, from the highest bill to the lowest", row=3, col=1)
-    return figure
-
-
-def _words(figure: go.Figure, own: Bills) -> None:
-    """What the colours of the middle panel mean; and that there is nothing to see where no limit costs anything."""
-    words = ((AGREED, "to the grid", own.rent), (RISE, "rise of the own cost", own.cost))
-    parts = [f"<span style='color:{colour}'>■</span> {what}, {eur:.2f} EUR in all" for colour, what, eur in words]
-    figure.add_annotation(x=1.0, y=1.0, xref="x2 domain", yref="y2 domain", text="     ".join(parts), showarrow=False,
-                          xanchor="right", yanchor="bottom", font={"size": 13})  # fmt: skip
-    if max(abs(own.cost), abs(own.rent)) < NOTHING_EUR:
-        for row, axis in ((2, {"range": [0, 1]}), (3, {"range": [0, 10]})):
-            figure.update_yaxes(row=row, col=1, **axis)
-            figure.add_annotation(x=0.5, y=0.5, xref=f"x{row} domain", yref=f"y{row} domain", showarrow=False,
-                                  text="no limit costs anything on this day", font={"color": GREY})  # fmt: skip
 
 
 def write(day: Day, folder: Path) -> list[Path]:

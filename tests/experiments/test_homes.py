@@ -22,6 +22,7 @@ from admmflex.results import plain
 from experiments import compare
 from experiments.homes import figure, week
 from experiments.homes.bills import Bills, bills, distance, evening, nearness, roof
+from experiments.homes.bills_figure import bills_figure
 from experiments.homes.day import SEASONS, Day, all_assets, by_kind, solve, strain
 from experiments.homes.effects import at, bills_table, hours_table, record, rooms
 from experiments.homes.promises import battery_breach, car_breach, devices, kept, room_breach, temperatures
@@ -209,7 +210,7 @@ def test_a_picture_stacks_up_to_the_power_at_the_meters() -> None:
         for row, meter in zip(("1", "2"), meters, strict=True):
             parts = [line.y for line in drawn.data if (line.stackgroup or "").startswith(row)]
             assert_allclose(np.sum(parts, axis=0), meter.y, atol=1e-6)
-    assert len(figure.bills_figure(day, bills(day)).data) == 9
+    assert len(bills_figure(day, bills(day)).data) == 9
 
 
 def test_a_day_begins_where_the_last_one_ended() -> None:
