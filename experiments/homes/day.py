@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-import grid
 from admmflex.assets import Asset
 from admmflex.coordination.schemes import Agreed, Outcome
 from admmflex.data.study import Study
@@ -121,11 +120,7 @@ def by_kind(study: Study, plan: Agreed, kind: str) -> Array:
 
 def strain(study: Study, plan: Agreed) -> Strain:
     """Voltages and loadings of a plan."""
-    at = study.network.positions([one.bus for one in study.prosumers])
-    injection = np.zeros((2, study.network.n, study.horizon.steps))
-    for power, own in zip(injection, plan.y, strict=True):
-        np.add.at(power, at, own)
-    v = grid.power_flow(study.network, *injection).require().v
+    v = compare.voltages(study, plan)
     high, low, loading = study.limits.excess(v)
     settings = study.settings
     volts = np.maximum(high, low).max(axis=0) > settings.voltage_tolerance_pu

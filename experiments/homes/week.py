@@ -162,7 +162,9 @@ def week(source: Scenario, path: Path, console: Console) -> list[dict[str, Any]]
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """A row for each day."""
-    shown = Table("EUR", "alone", "broken", "prices", "certified", "over V", "over I", "answers", "failed", "s", "")
+    shown = Table(
+        "EUR", "alone", "broken", "prices", "certified", "over V", "over I", "answers", "failed", "s", "", padding=0
+    )
     for row in rows:
         name = datetime.fromisoformat(row["start"]).strftime("%d %b")
         alone = [f"{row['alone_eur']:.2f}", str(row["alone_broken_steps"])]
