@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from admmflex.progress import elapsed
 from admmflex.summary import TITLES
+from admmflex.time_left import elapsed
 
 if TYPE_CHECKING:
     from rich.table import Table

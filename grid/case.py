@@ -19,7 +19,8 @@ from grid.arrays import Array
 from grid.elements import Elements, Profiles, elements, profiles
 from grid.errors import Fault, InputError
 from grid.network import Network
-from grid.read import Taps, open_json, open_simbench, read
+from grid.read import Taps, read
+from grid.source import open_json, open_simbench
 
 _FORMAT = "1"  # of the cached file: count up when the reader's result changes
 _CODE = re.compile(r"[01]-(EHV|HV|MV|LV|EHVHVMVLV)\w*-.*-(sw|no_sw)")

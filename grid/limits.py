@@ -13,6 +13,7 @@ from grid.errors import Fault, InputError
 from grid.network import Network
 
 V_HIGH, V_LOW, BRANCH = 0, 1, 2
+_NAN_STAYS = np.errstate(divide="ignore", invalid="ignore")  # voltages of steps without a power flow solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +116,7 @@ class Limits:
         """Number of monitored branch ends."""
         return len(self.branch)
 
+    @_NAN_STAYS
     def loading(self, v: ComplexArray) -> ComplexArray:
         """(E, K) complex loading of every monitored end at voltages v (n, K): magnitude 1 is the limit."""
         current = self.c_f[:, None] * v[self.from_bus] + self.c_t[:, None] * v[self.to_bus]
@@ -122,6 +124,7 @@ class Limits:
         current[power] = v[self._end_bus(power)] * np.conj(current[power])
         return current
 
+    @_NAN_STAYS
     def functional(
         self, v: ComplexArray, step: ArrayLike, kind: ArrayLike, index: ArrayLike, direction: ArrayLike | None = None
     ) -> Functional:
@@ -176,6 +179,7 @@ class Limits:
     def _end_bus(self, end: IntArray) -> IntArray:
         return np.where(self.at_from[end], self.from_bus[end], self.to_bus[end])
 
+    @_NAN_STAYS
     def excess(self, v: ComplexArray) -> tuple[Array, Array, Array]:
         """How far each limit is exceeded at v (n, K): |V| - v_max (n, K), v_min - |V| (n, K), |loading| - 1 (E, K).
 
@@ -188,7 +192,10 @@ class Limits:
         return high, low, np.abs(self.loading(v)) - 1.0
 
     def worst(self, v: ComplexArray) -> dict[int, Worst]:
-        """Largest |V| [pu], smallest |V| [pu] and largest |loading| over buses, branch ends and steps, by kind."""
+        """Largest |V| [pu], smallest |V| [pu] and largest |loading| over buses, branch ends and steps, by kind.
+
+        Steps without a solution (NaN) do not count; a kind without any number is left out.
+        """
         size = np.abs(v)[1:]
         found = {}
         tables = {
@@ -197,7 +204,7 @@ class Limits:
             BRANCH: (np.abs(self.loading(v)), np.nanargmax, 0),
         }
         for kind, (table, pick, first) in tables.items():
-            if table.size:
+            if np.isfinite(table).any():
                 row, step = np.unravel_index(int(pick(table)), table.shape)
                 index = int(row) + first
                 found[kind] = Worst(float(table[row, step]), int(step), kind, index, self.label(kind, index))

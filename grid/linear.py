@@ -21,9 +21,11 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 from numpy.typing import ArrayLike, NDArray
 
-from grid import _tree_linear as kernel
-from grid.arrays import Array, ComplexArray, IntArray
+from grid import _tree_gradients, _tree_linear
+from grid.arrays import Array, BoolArray, ComplexArray, IntArray
 from grid.network import S_BASE_KVA, Network
+
+_NAN_STAYS = np.errstate(divide="ignore", invalid="ignore")  # steps without a power flow solution
 
 
 def newton_matrix(y: sp.csc_array, a: ComplexArray) -> sp.csc_array:
@@ -51,6 +53,7 @@ class Linearisation:
         """Number of steps K."""
         return int(self.v.shape[1])
 
+    @_NAN_STAYS
     def dv(self, dp_kw: Array, dq_kvar: Array) -> ComplexArray:
         """(n, K) change of the voltages [pu] for changes of the injections (n, K)."""
         right = np.array([dp_kw, dq_kvar], dtype=np.float64) / S_BASE_KVA
@@ -58,7 +61,7 @@ class Linearisation:
         parent = self.network.parent
         if parent is not None:
             order = np.arange(self.network.n)
-            kernel.solve(
+            _tree_linear.solve(
                 order,
                 parent,
                 self.network.tree_admittance,
@@ -70,7 +73,7 @@ class Linearisation:
             return out
         r = (right[0] - 1j * right[1])[1:] / np.conj(self.v[1:])
         for k in range(self.steps):
-            out[1:, k] = _complex(self._factor(k).solve(_real(r[:, k])))
+            out[1:, k] = _complex(self._solved(k, _real(r[:, k])))
         return out
 
     def gradients(
@@ -126,9 +129,10 @@ class Linearisation:
         return real[0] + 1j * imag[0], real[1] + 1j * imag[1]
 
     @cached_property
+    @_NAN_STAYS
     def _blocks(self) -> Array:
         """(C, n, 6 LANES) eliminated system by blocks of steps, and 1 / conj(V)."""
-        n, lanes = self.network.n, kernel.LANES
+        n, lanes = self.network.n, _tree_linear.LANES
         count = -(-self.steps // lanes)
         blocks = np.zeros((count, n, 6, lanes))
         spare = count * lanes - self.steps
@@ -142,47 +146,53 @@ class Linearisation:
         flat = blocks.reshape(count, n, 6 * lanes)
         order = np.arange(n)
         for block in flat:
-            kernel.factor(order, self.network.parent, self.network.tree_admittance, block)
+            _tree_linear.factor(order, self.network.parent, self.network.tree_admittance, block)
         return flat
 
     @cached_property
-    def _v_by_step(self) -> ComplexArray:
-        return np.ascontiguousarray(self.v.T)
+    @_NAN_STAYS
+    def _inverse_v(self) -> ComplexArray:
+        """(K, n)."""
+        return np.ascontiguousarray(1.0 / self.v.T)
 
     @cached_property
-    def _table(self) -> Array:
-        """(K, n, 8) what gradients need, contiguous per step."""
-        table = np.zeros((self.steps, self.network.n, 8))
-        kernel.transfers(self.network.parent, self.network.tree_admittance, self._blocks, self.v, table)
-        return table
+    def _table(self) -> tuple[Array, BoolArray]:
+        """(K, n, 8) what gradients need, contiguous per step, and (K,) which steps are there."""
+        return np.empty((self.steps, self.network.n, 8)), np.zeros(self.steps, dtype=np.bool_)
 
     def _tree_gradients(self, step: IntArray, root: ComplexArray, *functionals_and_out: NDArray[Any]) -> None:
         rows = np.argsort(step, kind="stable")
-        kernel.gradients(
+        parent, y = self.network.parent, self.network.tree_admittance
+        table, there = self._table
+        _tree_gradients.transfers(parent, y, self._blocks, self.v, step, there, table)
+        _tree_gradients.gradients(
             self.network.depth_order,
-            self.network.parent,
-            self.network.tree_admittance,
-            self._table,
-            self._v_by_step,
+            parent,
+            y,
+            table,
+            self._inverse_v,
             step,
             rows,
             root,
             *functionals_and_out,
         )
 
-    def _factor(self, step: int) -> spla.SuperLU:
-        """LU of the real Newton matrix of one step without the slack, kept."""
+    def _solved(self, step: int, right: Array, trans: str = "N") -> Array:
+        """Solve with the real Newton matrix of a step without the slack, or its transpose; its LU is kept."""
+        if np.isnan(self.a[:, step]).any():
+            return np.full_like(right, np.nan)
         if step not in self._lu:
             y = sp.csc_array(self.network.y_bus[1:, 1:])
             self._lu[step] = spla.splu(newton_matrix(y, self.a[1:, step]))
-        return self._lu[step]
+        lu: Any = self._lu[step]
+        return np.asarray(lu.solve(right, trans))
 
+    @_NAN_STAYS
     def _adjoint(self, step: IntArray, g: ComplexArray, p: Array, q: Array) -> None:
         """u / V of right-hand sides g (M, n) by sparse LU, written to p and q (M, n)."""
         for k in np.unique(step):
             rows = np.flatnonzero(step == k)
-            lu: Any = self._factor(int(k))
-            u = _complex(lu.solve(_real(g[rows, 1:].T), "T"))
+            u = _complex(self._solved(int(k), _real(g[rows, 1:].T), "T"))
             w = u.T / self.v[1:, k]
             p[rows, 1:], q[rows, 1:] = w.real, -w.imag
         p[:, 0] = q[:, 0] = 0.0
@@ -197,12 +207,13 @@ def _complex(x: Array) -> ComplexArray:
     return x[:half] + 1j * x[half:]
 
 
+@_NAN_STAYS
 def linearise(network: Network, v: ComplexArray, p_kw: Array, q_kvar: Array) -> Linearisation:
     """Differential of the power flow at an AC solution.
 
     Args:
         network: n buses.
-        v: (n, K) voltages [pu] of ``grid.power_flow``.
+        v: (n, K) voltages [pu] of ``grid.power_flow``; where they are NaN, so are the sensitivities of the step.
         p_kw, q_kvar: (n, K) the injections they carry; the row of the slack is ignored.
     """
     v = np.ascontiguousarray(v, dtype=np.complex128)

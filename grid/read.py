@@ -1,11 +1,8 @@
-"""Networks from pandapower and SimBench: the only module that imports them, and only when called."""
+"""Networks from pandapower grids."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from grid import checks, topology
 from grid.arrays import Array, BoolArray, ComplexArray, IntArray
-from grid.errors import Fault, InputError, require
+from grid.errors import Fault, require
 from grid.network import S_BASE_KVA, Network
 
 if TYPE_CHECKING:
@@ -292,55 +289,3 @@ def _branches(net: pandapowerNet, model: _Model) -> _Branches:
 def _impedance_switches(net: pandapowerNet) -> Any:
     """Closed bus-bus switches with an impedance: pandapower models them as branches."""
     return net.switch.index[net.switch.closed.astype(bool) & (net.switch.et == "b") & (net.switch.z_ohm > 0)]
-
-
-def open_json(path: Path) -> pandapowerNet:
-    """A pandapower grid from a JSON file; no code in the file is executed (pandapower >= 3.5.6).
-
-    Raises:
-        InputError: no such file, not JSON, or not a pandapower grid.
-    """
-    where, allowed = f"file {str(path)!r}", "a grid written by pandapower.to_json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(Fault(where, f"not readable: {error.strerror}", allowed, "correct the path")) from error
-    except ValueError as error:
-        raise InputError(
-            Fault(where, f"not JSON: {error}", allowed, "write the grid again with pandapower.to_json")
-        ) from error
-    if not isinstance(content, dict) or content.get("_class") != "pandapowerNet":
-        raise InputError(Fault(where, "not a pandapower grid", allowed, "write the grid with pandapower.to_json"))
-    import pandapower as pp
-
-    try:
-        net = pp.from_json(str(path))
-    except Exception as error:  # pandapower raises many kinds on a damaged file
-        found = f"pandapower cannot read it: {error}"
-        raise InputError(Fault(where, found, allowed, "write the grid again with pandapower.to_json")) from error
-    empty = pp.create_empty_network()
-    damaged = [
-        name for name, table in empty.items() if hasattr(table, "columns") and not hasattr(net.get(name), "columns")
-    ]
-    if damaged:
-        found = f"no table: {', '.join(damaged)}"
-        raise InputError(Fault(where, found, allowed, "write the grid again with pandapower.to_json"))
-    return net
-
-
-def open_simbench(code: str) -> pandapowerNet:
-    """A SimBench grid with its year of profiles.
-
-    Raises:
-        InputError: unknown code, or SimBench is not installed.
-    """
-    try:
-        import simbench
-    except ImportError as error:
-        remedy = "install it: pip install 'admmflex[simbench]'"
-        raise InputError(Fault(f"network {code!r}", "simbench is not installed", "simbench", remedy)) from error
-    codes = simbench.collect_all_simbench_codes()
-    if code not in codes:
-        near = ", ".join(get_close_matches(code, codes, n=3, cutoff=0.0))
-        raise InputError(Fault(f"network {code!r}", "unknown SimBench code", f"such as {near}", "correct the code"))
-    return simbench.get_simbench_net(code)

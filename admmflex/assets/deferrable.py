@@ -10,7 +10,7 @@ import numpy as np
 from admmflex.assets.checks import number_faults
 from admmflex.assets.flow import Flow
 from admmflex.assets.shortfall import Shortfall, relax_faults
-from admmflex.assets.windows import Power, Window, Windows, spread, time_faults
+from admmflex.assets.windows import Power, Window, Windows, spread, time_faults, unfinished
 from admmflex.errors import Fault
 from admmflex.horizon import Horizon
 
@@ -79,19 +79,8 @@ class Deferrable:
 
     def shortfalls(self, horizon: Horizon) -> list[Shortfall]:
         """Tasks that are not finished at their deadline."""
-        planned = self._spread(horizon)
-        return [
-            Shortfall(
-                f"deferrable {self.name!r}",
-                f"task {k + 1} is {kwh:.4g} kWh short of {self.tasks[k].energy_kwh:g} kWh",
-                planned.last[k],
-                planned.last[k],
-                float(kwh),
-                float(kwh) * self.shortfall_price,
-            )
-            for k, kwh in enumerate(planned.missing)
-            if kwh > 0.0
-        ]
+        due = [one.energy_kwh for one in self.tasks]
+        return unfinished(f"deferrable {self.name!r}", "task", due, self._spread(horizon), self.shortfall_price)
 
     def flow(self, horizon: Horizon) -> Flow:
         """A flow whose state is the energy that the current task has had."""

@@ -10,7 +10,7 @@ import numpy as np
 from admmflex.assets.checks import number_faults
 from admmflex.assets.flow import Flow
 from admmflex.assets.shortfall import Shortfall, relax_faults
-from admmflex.assets.windows import Power, Window, Windows, spread, time_faults
+from admmflex.assets.windows import Power, Window, Windows, spread, time_faults, unfinished
 from admmflex.errors import Fault
 from admmflex.horizon import Horizon
 
@@ -117,19 +117,8 @@ class ElectricVehicle:
 
     def shortfalls(self, horizon: Horizon) -> list[Shortfall]:
         """Sessions that end with less than is due."""
-        planned = self._spread(horizon)
-        return [
-            Shortfall(
-                f"ev {self.name!r}",
-                f"session {k + 1} is {kwh:.4g} kWh short of {self.sessions[k].due_kwh:g} kWh",
-                planned.last[k],
-                planned.last[k],
-                float(kwh),
-                float(kwh) * self.shortfall_price,
-            )
-            for k, kwh in enumerate(planned.missing)
-            if kwh > 0.0
-        ]
+        due = [one.due_kwh for one in self.sessions]
+        return unfinished(f"ev {self.name!r}", "session", due, self._spread(horizon), self.shortfall_price)
 
     def flow(self, horizon: Horizon) -> Flow:
         """A flow whose state is the energy in the battery, at the charger and away."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from admmflex.assets.checks import number_faults
 from admmflex.assets.flow import Store
+from admmflex.assets.shortfall import Shortfall
 from admmflex.errors import Fault
 from admmflex.horizon import Array, Horizon
 
@@ -140,6 +141,24 @@ def spread(windows: Sequence[Window], power: Power, horizon: Horizon) -> Windows
     eta_take, eta_give = np.full(steps, power.eta_take), np.full(steps, power.eta_give)
     store = Store(windows[0].begin_kwh, e_min, e_max, eta_take, eta_give, np.ones(steps), gain, 0.0)
     return Windows(opened, tuple(last), np.where(missing > TOLERANCE, missing, 0.0), store)
+
+
+def unfinished(
+    element: str, name: str, due_kwh: Sequence[float], planned: Windows, shortfall_price: float
+) -> list[Shortfall]:
+    """Windows that end with less than is due; ``name`` is what the element calls a window."""
+    return [
+        Shortfall(
+            element,
+            f"{name} {k + 1} is {kwh:.4g} kWh short of {due_kwh[k]:g} kWh",
+            planned.last[k],
+            planned.last[k],
+            float(kwh),
+            float(kwh) * shortfall_price,
+        )
+        for k, kwh in enumerate(planned.missing)
+        if kwh > 0.0
+    ]
 
 
 def _edges(horizon: Horizon) -> Array:

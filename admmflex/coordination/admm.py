@@ -14,18 +14,18 @@ Source: Grammatikos et al., price-based control with ADMM; over-relaxation after
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from admmflex.comm import Comm, own_steps
-from admmflex.coordination._consensus import sum_by_bus, take_share
+from admmflex.comm import Comm
 from admmflex.coordination.community import Community, Memory, Plan
+from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
+from admmflex.coordination.proof import Averaging, Dual, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import meets_limits, settled, steady
 from admmflex.dso import Dso
@@ -34,9 +34,6 @@ from admmflex.horizon import Array
 Status = Literal["optimal", "infeasible", "not_converged"]
 FIRST_RHO = 1e-4  # of the first answer, at no price: identical devices spread instead of moving together
 SLACK_PRICE = 100.0  # of violating a limit by 1 kWh, in typical tariffs
-AVERAGED = 8  # without mixing: so many answers make a plan,
-PROOF_EVERY = 4  # looked at so often,
-PROVEN = 5.0  # and good enough within so many cost tolerances of the lower bound: 0.1 % by default
 DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the day can be met at all
 
 
@@ -53,14 +50,6 @@ class Warm:
     price: Array
     z: Array
     rho: float
-
-
-@dataclass(frozen=True)
-class Dual:
-    """Prices (2, B, K) [EUR/kWh, EUR/kvarh], and the cost that no plan within the linearised limits undercuts [EUR]."""
-
-    price: Array
-    bound: float
 
 
 @dataclass(frozen=True)
@@ -109,28 +98,28 @@ class Admm:
         warm: Warm | None = None,
     ) -> None:
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
-        n_steps, n_buses = len(community.dt_h), len(dso.buses)
-        self.n_buses, self.steps = n_buses, own_steps(n_steps, comm.rank, comm.size)
-        self.rho, self.answers = settings.rho, 0
+        n_buses = len(dso.buses)
+        self.exchange = Exchange(community, comm, n_buses, self._remember)
+        self.rho = settings.rho
         self.history: list[dict[str, Any]] = []
-        self.z = np.zeros_like(community.population.y)
-        self.price = np.zeros((2, n_buses, n_steps))
-        self._sums = np.empty((n_steps, 2 * n_buses))
-        self.count = self._sum_by_bus(community.flexible.astype(float))
+        self.price = np.zeros((2, n_buses, len(community.dt_h)))
+        self.memory = Memory()
+        self.mixer: Mixer | None = None
+        self.averaging: Averaging | None = None
+        if settings.mixing is not None:
+            slack_price = SLACK_PRICE * community.price_scale * float(community.dt_h.max())
+            self.mixer = Mixer(dso.twin(), comm, settings.mixing.window, slack_price)
+        elif settings.certify:
+            self.averaging = Averaging(self.exchange, dso, settings)
+        self.count = self.exchange.by_bus(community.flexible.astype(float))
         self.bus_z, self.bus_price = np.zeros_like(self.count), np.zeros_like(self.count)
         able = comm.sum(np.array([float(community.flexible.sum())]))[0]
         self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
         if warm is not None:
-            self.rho, self.price, self.z = warm.rho, warm.price.copy(), warm.z.copy()
-            self.bus_price = self.price.transpose(2, 0, 1).reshape(n_steps, -1)[self.steps].copy()
-            self.bus_z = self._sum_by_bus(self.z)
-        self.memory = Memory()
-        self.recent: deque[Plan] = deque(maxlen=AVERAGED)
-        self.mixer: Mixer | None = None
-        if settings.mixing is not None:
-            slack_price = SLACK_PRICE * community.price_scale * float(community.dt_h.max())
-            self.mixer = Mixer(dso.twin(), comm, settings.mixing.window, slack_price)
+            self.rho, self.price, self.exchange.z = warm.rho, warm.price.copy(), warm.z.copy()
+            self.bus_price = self.price.transpose(2, 0, 1).reshape(len(community.dt_h), -1)[self.exchange.steps].copy()
+            self.bus_z = self.exchange.by_bus(warm.z)
 
     def run(self) -> Coordinated:
         """Go round until the plan is good, the day is proven infeasible, or the rounds are used up."""
@@ -154,7 +143,7 @@ class Admm:
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
-            proven = self._proven(iteration, plan)
+            proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
             if steady(self.history, self.settings) and (best is None or plan.cost <= best[1].cost):
@@ -166,9 +155,9 @@ class Admm:
 
     def _round(self, iteration: int) -> tuple[Plan, Array]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""
-        own, cost = self._ask(self.price, FIRST_RHO if iteration == 1 and self.cold else self.rho)
+        own, cost = self.exchange.ask(self.price, FIRST_RHO if iteration == 1 and self.cold else self.rho)
         population = self.community.population
-        primal, dual = self._dso_step(population.y, own, iteration)
+        primal, dual = self._dso_step(own, iteration)
         excess = self.comm.largest(self.dso.check(own).worst)
         self.history.append(
             {
@@ -184,26 +173,16 @@ class Admm:
         )
         return Plan(population.y.copy(), population.state(), cost, excess), own
 
-    def _ask(self, price: Array, rho: float) -> tuple[Array, float]:
-        """One answer of every prosumer: bus sums of the own steps ``(K_own, 2 B)``, and the cost of all."""
-        community = self.community
-        y = community.population.answer(price, self.z, rho)
-        self.answers += 1
-        own = self._sum_by_bus(y)
-        bus_cost = self.comm.sum(community.by_bus(community.population.cost(), self.n_buses))
+    def _remember(self, own: Array, bus_cost: Array) -> None:
+        """Every answer, whatever it was asked for, may be mixed later."""
         if self.mixer is not None:
-            self.memory.record(community.population, self.mixer.record(own, bus_cost))
-        return own, float(bus_cost.sum())
+            self.memory.record(self.community.population, self.mixer.record(own, bus_cost))
 
-    def _sum_by_bus(self, y: Array) -> Array:
-        sum_by_bus(y, self.community.bus, self.n_buses, self._sums)
-        return self.comm.scatter_steps(self._sums).copy()
-
-    def _dso_step(self, y: Array, own: Array, iteration: int) -> tuple[float, float]:
+    def _dso_step(self, own: Array, iteration: int) -> tuple[float, float]:
         """Project the bus sums, move the prices, hand every prosumer its share; relative primal and dual residual."""
         relaxation = self.settings.relaxation if iteration > 1 else 1.0
         if iteration == 1 and self.cold:
-            self.bus_z, self.z[:] = own.copy(), y
+            self.bus_z, self.exchange.z[:] = own.copy(), self.community.population.y
         every = self.settings.relinearise_every
         if iteration == 1 or (every and iteration % every == 0):
             self.dso.relinearise(self.bus_z)
@@ -211,16 +190,8 @@ class Admm:
         mobility = self.count / self.rho
         self.bus_z, self.bus_price = self.dso.project(relaxed - mobility * self.bus_price, mobility)
         shift = np.where(self.count > 0, (self.bus_z - relaxed) / np.maximum(self.count, 1.0), 0.0)
-        message = self.comm.gather_steps(np.concatenate([shift, self.bus_price], axis=1))
-        shares, self.price = (self._by_bus(part) for part in np.split(message, 2, axis=1))
-        squares = np.zeros((4, self.n_buses))
-        take_share(y, self.z, self.community.flexible, shares, relaxation, self.community.bus, squares)
-        primal, dual, size_y, size_z = np.sqrt(self.comm.sum(squares).sum(axis=1))
+        self.price, (primal, dual, size_y, size_z) = self.exchange.share(shift, self.bus_price, relaxation)
         return float(primal / max(size_y, size_z, 1e-9)), float(self.rho * dual / self._price_norm)
-
-    def _by_bus(self, steps: Array) -> Array:
-        """``(K, 2 B)`` as ``(2, B, K)``."""
-        return np.ascontiguousarray(steps.T.reshape(2, self.n_buses, -1))
 
     def _mix(self, iteration: int, own: Array) -> tuple[Mix | None, Shortfall | None]:
         """Mix past answers when it is time.
@@ -236,7 +207,7 @@ class Admm:
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
             return None, None
-        self._ask(self.price, 0.0)  # at the plain price: the extreme answer that the mix would lack
+        self.exchange.ask(self.price, 0.0)  # at the plain price: the extreme answer that the mix would lack
         mix = self.mixer.mix()
         if mix.slack > SLACK_TOLERANCE:
             shortfall = self._push(self.mixer.dso, mix.x)
@@ -248,56 +219,16 @@ class Admm:
     def _improve(self, mix: Mix) -> tuple[Mix, Dual]:
         """Ask at the prices of the mix itself, rho = 0, and mix again: what could improve the mix is then in it."""
         assert self.mixer is not None
-        dual = self._bound(mix.price / self.community.dt_h[self.steps, None], mix.least)
+        hours = self.community.dt_h[self.exchange.steps, None]
+        dual = bound(self.exchange, mix.price / hours, mix.least)
         return self.mixer.mix(), dual
-
-    def _bound(self, price: Array, least: float) -> Dual:
-        """A bound from below by weak duality, at prices ``(K_own, 2 B)`` made of multipliers of the linearised limits.
-
-        sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
-
-        The second term is ``least``, of the own steps.
-        """
-        everywhere = self._by_bus(self.comm.gather_steps(price))
-        own, cost = self._ask(everywhere, 0.0)
-        earned = np.einsum("k,kj,kj->", self.community.dt_h[self.steps], price, own)
-        return Dual(everywhere, cost + float(self.comm.sum(np.array([least - earned]))[0]))
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
         violated, direction = violated_rows(dso, x)
-        price = self._by_bus(self.comm.gather_steps(self.bus_price + OVERWHELMING * direction))
-        own, _ = self._ask(price, self.rho)
-        return judge(dso, self.comm, violated, x, own, self.steps.start)
-
-    def _proven(self, iteration: int, plan: Plan) -> tuple[Plan, Dual] | None:
-        """Without mixing: the mean of the last answers, feasible for every prosumer, if it proves good enough.
-
-        Answers to nearly linear costs swing about a limit; their mean meets it many rounds before they do.
-        """
-        if self.mixer is not None or not self.settings.certify:
-            return None
-        self.recent.append(plan)
-        if iteration % PROOF_EVERY or len(self.recent) < AVERAGED:
-            return None
-        mean = self._mean()
-        if not meets_limits(mean.excess, self.settings):
-            return None
-        dual = self._last_dual(mean)
-        return (
-            (mean, dual) if mean.cost - dual.bound <= PROVEN * self.settings.cost_tolerance * abs(mean.cost) else None
-        )
-
-    def _mean(self) -> Plan:
-        """The mean of the recent answers, at what it costs."""
-        population = self.community.population
-        y = np.mean([plan.y for plan in self.recent], axis=0)
-        states = tuple(
-            {name: np.mean([plan.states[r][name] for plan in self.recent], axis=0) for name in states}
-            for r, states in enumerate(self.recent[0].states)
-        )
-        cost = self.comm.sum(self.community.by_bus(population.evaluate_cost(y, states), self.n_buses))
-        return Plan(y, states, float(cost.sum()), self.comm.largest(self.dso.check(self._sum_by_bus(y)).worst))
+        price = self.exchange.everywhere(self.bus_price + OVERWHELMING * direction)
+        own, _ = self.exchange.ask(price, self.rho)
+        return judge(dso, self.comm, violated, x, own, self.exchange.steps.start)
 
     def _mixed(self, mix: Mix) -> Plan:
         y, states = self.memory.combine(mix.weights, self.community)
@@ -306,20 +237,12 @@ class Admm:
     def _report(self, mix: Mix | None) -> None:
         """Complete the record of the round and tell the observer."""
         record = self.history[-1]
-        record["answers"] = self.answers
+        record["answers"] = self.exchange.answers
         if mix is not None:
             record["mix_cost_eur"] = mix.cost
             record["mix_voltage_excess_pu"], record["mix_loading_excess"] = map(float, mix.excess)
             record["mix_slack_kw"] = mix.slack
         self.observe(record)
-
-    def _last_dual(self, plan: Plan) -> Dual:
-        """The prices of the last round, and the bound of its multipliers for the limits linearised at the plan."""
-        before = self.dso.origin.copy()
-        price = self.dso.reprice(self._sum_by_bus(plan.y))
-        bound = self._bound(price, self.dso.least_value(self.community.dt_h[self.steps])).bound
-        self.dso.relinearise(before)
-        return Dual(self.price, bound)
 
     def _result(
         self,
@@ -329,12 +252,19 @@ class Admm:
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
-        """Of the prices of the mix and those of the last round, the ones that prove more."""
-        if self.settings.certify and status != "infeasible":
-            last = self._last_dual(plan)
+        """Of the prices of the mix and those of the last round, the ones that prove more; of a mean, its own."""
+        if self.settings.certify and status != "infeasible" and not (dual and self.averaging):
+            last = Dual(self.price, last_bound(self.exchange, self.dso, plan))
             dual = last if dual is None or last.bound > dual.bound else dual
-        warm = Warm(self.price, self.z, self.rho)
-        price, bound = (dual.price, dual.bound) if dual else (self.price, None)
         return Coordinated(
-            status, plan, price, baseline, bound, shortfall, len(self.history), self.answers, self.history, warm
+            status,
+            plan,
+            price=dual.price if dual else self.price,
+            baseline=baseline,
+            lower_bound=dual.bound if dual else None,
+            shortfall=shortfall,
+            rounds=len(self.history),
+            answers=self.exchange.answers,
+            history=self.history,
+            warm=Warm(self.price, self.exchange.z, self.rho),
         )

@@ -8,8 +8,10 @@ each step factorises one matrix of the size of the coupling rows. Without crosso
 optimal face: it moves little when the rows are linearised anew, where a vertex would jump between equally cheap
 plans.
 
-A point of the path is kept on the way; a program that differs a little, with rows linearised anew or added, begins
-there. Its rows are then not met at first; to meet them with more slack would lead far away from the path.
+The answer is the point of the central path at a small complementarity mu, found to many digits: it depends on the data
+alone, smoothly, and not on where the search began. A program that differs a little, with rows linearised anew or added,
+begins at the answer of the last one. Its rows are then not met at first; to meet them with more slack would lead far
+away from the path.
 
 Source: Nocedal and Wright, Numerical Optimization, algorithm 14.3.
 """
@@ -29,8 +31,10 @@ MAX_STEPS = 80
 TOLERANCE = 1e-8
 # Of every diagonal entry: nearly equal rows make the system singular at the end of the path. The least that helps.
 REGULARISATION = (1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-9, 1e-7)
+SPREAD = 10.0  # of the complementarities that a corrector asks for: outliers would block the steps to come
 BACK_OFF = 0.995  # fraction of the way to the boundary
-RESTART = 10.0  # times the tolerance: relative gap at which the point for the next program is kept
+FEASIBLE = 1e-10  # of the rows, over the largest limit
+CENTRED = 1e-6  # largest relative difference of any complementarity from mu, at the end
 LEAST_WEIGHT = 1e-9  # of an answer, where a program begins
 
 
@@ -80,7 +84,10 @@ class Start:
 
 @dataclass(frozen=True)
 class Master:
-    """Solution: ``weights (L, B)``, multipliers ``nu (M,)``, ``slack (M,)``; relative ``gap``; where to go on from."""
+    """Solution: ``weights (L, B)``, multipliers ``nu (M,)``, ``slack (M,)``, ``gap``; where to go on from.
+
+    The gap is the sum of all complementarities, in spreads of the costs of the bus where they differ most.
+    """
 
     weights: Array
     nu: Array
@@ -99,7 +106,7 @@ def solve_master(
         rows: effect of each answer on each row.
         limit: (M,).
         price: of exceeding a row by one unit.
-        tolerance: of the relative complementarity gap, and of the rows.
+        tolerance: the ``gap`` at which to stop.
         start: ``path`` of a program with the same answers and some of these rows.
 
     Raises:
@@ -115,12 +122,12 @@ def solve_master(
         path.begin()
     else:
         path.go_on(Start(start.weights, start.nu / scale, start.mu / scale))
-    gap = path.follow(tolerance)
-    weights = path.x[: cost.size].reshape(cost.shape)
+    mu = path.follow(tolerance / len(path.cost))
+    weights, nu = path.x[: cost.size].reshape(cost.shape), -path.y * scale
+    end = Start(weights, nu, mu * scale)
     weights = weights / weights.sum(axis=0)
     slack = np.maximum(rows.of(weights) - limit, 0.0)
-    kept = Start(path.kept.weights, path.kept.nu * scale, path.kept.mu * scale)
-    return Master(weights, np.maximum(-path.y, 0.0) * scale, slack, gap, kept)
+    return Master(weights, nu, slack, mu * len(path.cost), end)
 
 
 class _Path:
@@ -130,7 +137,6 @@ class _Path:
     y: Array
     v: Array
     z: Array
-    kept: Start
 
     def __init__(self, cost: Array, rows: Effects, limit: Array, price: float) -> None:
         self.shape, self.m, self.n = cost.shape, len(limit), cost.size
@@ -159,34 +165,32 @@ class _Path:
         self.v = np.minimum(centred, reduced.min(axis=0) - least)
         self.x, self.y = np.concatenate([weights.ravel(), s, t]), -nu
         self.z = np.concatenate([(reduced - self.v).ravel(), self.price - nu, nu])
-        self.kept = Start(weights, nu, mu)
 
-    def follow(self, tolerance: float) -> float:
-        """Go to the end of the path; the relative complementarity gap there."""
-        gap = before = np.inf
+    def follow(self, goal: float) -> float:
+        """Go to the point of the path where every complementarity is ``goal``; their mean there."""
+        before, infeasible_before = np.inf, np.inf
         for _ in range(MAX_STEPS):
             primal = self.limit - self._forward(self.x), 1.0 - self.x[: self.n].reshape(self.shape).sum(axis=0)
             dual = self.cost - self._transposed(self.y, self.v) - self.z
-            gap = float(self.x @ self.z) / (1.0 + abs(float(self.cost @ self.x)))
+            apart = float(np.abs(self.x * self.z / goal - 1.0).max())
             infeasible = float(np.abs(primal[0]).max()) / (1.0 + float(np.abs(self.limit).max()))
-            if gap >= RESTART * tolerance:
-                weights = self.x[: self.n].reshape(self.shape).copy()
-                self.kept = Start(weights, -self.y, float(self.x @ self.z) / len(self.x))
-            if gap < tolerance and (infeasible < tolerance or infeasible >= before):
+            feasible = infeasible < FEASIBLE or (infeasible >= infeasible_before and apart < 1.0)
+            if feasible and (apart < CENTRED or 0.1 > apart >= before):
                 break  # rows that are nearly equal keep a little infeasibility, and it would grow
-            before = infeasible
-            self._step(primal, dual)
-        return gap
+            before, infeasible_before = apart, infeasible
+            self._step(primal, dual, goal)
+        return float(self.x @ self.z) / len(self.x)
 
-    def _step(self, primal: tuple[Array, Array], dual: Array) -> None:
-        """Predict to the boundary, then correct towards the centre."""
+    def _step(self, primal: tuple[Array, Array], dual: Array, goal: float) -> None:
+        """Predict up to the goal, then correct towards the centre."""
         weight = self.x / self.z
         factor = self._factorise(weight)
         mu = float(self.x @ self.z) / len(self.x)
-        dx, _, _, dz = self._solve(factor, weight, primal, dual, -self.x * self.z)
+        dx, _, _, dz = self._solve(factor, weight, primal, dual, goal - self.x * self.z)
         ahead = float((self.x + _most(self.x, dx) * dx) @ (self.z + _most(self.z, dz) * dz)) / len(self.x)
-        centre = (ahead / mu) ** 3 * mu
-        dx, dy, dv, dz = self._solve(factor, weight, primal, dual, centre - dx * dz - self.x * self.z)
+        centre = max((ahead / mu) ** 3 * mu, goal)
+        wanted = np.clip(centre - dx * dz, centre / SPREAD, centre * SPREAD)
+        dx, dy, dv, dz = self._solve(factor, weight, primal, dual, wanted - self.x * self.z)
         along, across = (min(1.0, BACK_OFF * _most(*pair)) for pair in ((self.x, dx), (self.z, dz)))
         self.x += along * dx
         self.y += across * dy

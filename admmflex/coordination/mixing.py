@@ -24,7 +24,7 @@ from admmflex.horizon import Array
 LP_ROUNDS = 12
 SLACK_TOLERANCE = 1e-3  # [kW]
 COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
-LOOSE, FINE = 1e-3, 1e-8  # tolerances of the LP while rows are still added, and at last
+LOOSE, FINE = 1e-2, 5e-6  # gaps of the LP while rows are still added, and at last
 FEW = 0.05  # of the rows: when no more are added than this, the LP is solved finely
 ROOM = 0.2  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
 BINDING = 1e-3  # [kW]: a row with more room has no price; the interior point leaves it a tiny one
@@ -128,14 +128,16 @@ class Mixer:
             rows = Effects(at, np.ascontiguousarray(table[:, 3:]), answers[steps])
             start = None if self._start is None else replace(self._start, nu=table[:, 1].copy())
             master = solve_master(costs, rows, table[:, 2].copy(), self.price, tolerance, start)
-            self._start = master.path
+            if tolerance == LOOSE:
+                self._start = master.path
             slack = np.array([master.slack.max(initial=0.0)])
             result = np.concatenate([master.weights.ravel(), slack, master.nu, master.path.nu])
         result = self.comm.broadcast(result)
         counts = self.comm.stack(np.array([[float(len(self.dso.rows))]]))[:, 0].astype(int)
         first = n_weights + 1 + int(counts[: self.comm.rank].sum())
         own = slice(first, first + len(self.dso.rows))
-        self.dso.rows.nu = result[n_rows:][own].copy()
+        if tolerance == LOOSE:
+            self.dso.rows.nu = result[n_rows:][own].copy()
         return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
 
     def _price(self, x: Array, nu: Array) -> tuple[Array, float]:

@@ -1,9 +1,53 @@
-"""Kernels of the DSO step: the worst violation per feeder, and the projection on the rows of each step."""
+"""Kernels of the DSO step: violations, the worst of each feeder, and the projection on the rows of each step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 
+from admmflex.horizon import Array, IntArray
+
+TOGETHER = 32  # rows that are multiplied at once
 DEPENDENT = 1e-10  # share of a row that is left outside the span of others, squared
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+def voltage_excess(v, dv, v_min, v_max, high, low):  # type: ignore[no-untyped-def]
+    """Excess of the linearised magnitudes |V| + Re(conj(V) dV) / |V| (n, K) over and under their limits (n,)."""
+    for i in range(v.shape[0]):
+        for t in range(v.shape[1]):
+            re, im = v[i, t].real, v[i, t].imag
+            size = np.sqrt(re * re + im * im)
+            size += (re * dv[i, t].real + im * dv[i, t].imag) / size
+            high[i, t] = size - v_max[i]
+            low[i, t] = v_min[i] - size
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+def loading_excess(v, dv, from_bus, to_bus, c_f, c_t, as_power, at_from, out):  # type: ignore[no-untyped-def]
+    """out (E, K) = |loading| - 1 of the branch ends at the voltages v + dv (n, K); see ``grid.limits.Limits``."""
+    for e in range(out.shape[0]):
+        f, g = from_bus[e], to_bus[e]
+        end = f if at_from[e] else g
+        for t in range(out.shape[1]):
+            x = c_f[e] * (v[f, t] + dv[f, t]) + c_t[e] * (v[g, t] + dv[g, t])
+            size = x.real * x.real + x.imag * x.imag
+            if as_power[e]:
+                w = v[end, t] + dv[end, t]
+                size *= w.real * w.real + w.imag * w.imag
+            out[e, t] = np.sqrt(size) - 1.0
+
+
+@nb.njit(cache=True, error_model="numpy")
+def gather(gp, gq, buses, out):  # type: ignore[no-untyped-def]
+    """out (M, 2 B): columns ``buses`` of gp, then of gq (M, n)."""
+    n_buses = len(buses)
+    for r in range(out.shape[0]):
+        for b in range(n_buses):
+            out[r, b] = gp[r, buses[b]]
+            out[r, n_buses + b] = gq[r, buses[b]]
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -174,20 +218,57 @@ def nonnegative_qp(gram, gap, nu):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(cache=True, error_model="numpy")
-def _dual_data(gradient, value, offset, mobility):  # type: ignore[no-untyped-def]
-    """Gram matrix of the rows of one step in the metric ``mobility``, and their excess at ``origin + offset``."""
-    return np.dot(gradient * mobility, gradient.T), value + np.dot(gradient, offset)
+class Products(NamedTuple):
+    """What is known of the rows of each of K steps, up to C of them, while target and mobility stay the same.
+
+    gram (K, C, C): products of their gradients in the metric mobility; gap (K, C): their values at the target;
+    done (K,): of how many rows of a step.
+    """
+
+    gram: Array
+    gap: Array
+    done: IntArray
+
+    @classmethod
+    def room(cls, n_steps: int, n_rows: int) -> Products:
+        """Nothing known yet."""
+        return cls(np.empty((n_steps, n_rows, n_rows)), np.empty((n_steps, n_rows)), np.zeros(n_steps, np.int64))
 
 
 @nb.njit(cache=True, error_model="numpy")
-def project_some(steps, first, gradient, value, origin, target, mobility, nu, point, price):  # type: ignore[no-untyped-def]
+def _block(matrix, a, b):  # type: ignore[no-untyped-def]
+    """Rows a to b - 1 as a matrix that is known to be contiguous."""
+    n = matrix.shape[1]
+    return matrix.reshape(-1)[a * n : b * n].reshape(b - a, n)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _multiply(gradient, value, offset, mobility, products, t):  # type: ignore[no-untyped-def]
+    """Complete the products of step t, whose rows not done yet stand last; value at the target is value + g offset."""
+    n = len(value)
+    a = products.done[t]
+    while a < n:
+        b = min(a + TOGETHER, n)
+        new = _block(gradient, a, b)
+        products.gap[t, a:b] = value[a:b] + np.dot(new, offset)
+        block = np.dot(new * mobility, _block(gradient, 0, b).T)
+        for i in range(a, b):
+            for j in range(i + 1):
+                products.gram[t, i, j] = block[i - a, j]
+                products.gram[t, j, i] = block[i - a, j]
+        a = b
+    products.done[t] = n
+
+
+@nb.njit(cache=True, error_model="numpy")
+def project_some(steps, first, gradient, value, origin, target, mobility, nu, point, price, products):  # type: ignore[no-untyped-def]
     """Project each of ``steps`` on its rows.
 
     min sum_j (z_j - target_j)^2 / (2 mobility_j)   s.t.  value_r + gradient_r (z - origin) <= 0  for the rows of a step
 
     Rows ``first[t]:first[t + 1]`` belong to step t; ``gradient (M, n)``, ``value, nu (M,)``; ``origin, target,
     mobility, point, price (K, n)``. Writes ``nu`` (warm start on entry), ``point`` = z and ``price`` = - gradient' nu.
+    ``products`` keeps what later calls can use that only add rows behind those of a step.
     Returns the number of steps whose active-set search did not finish.
     """
     n = target.shape[1]
@@ -197,9 +278,9 @@ def project_some(steps, first, gradient, value, origin, target, mobility, nu, po
         b = first[t + 1]
         price[t] = 0.0
         if b > a:
-            own = np.ascontiguousarray(gradient[a:b])
-            gram, gap = _dual_data(own, value[a:b], target[t] - origin[t], mobility[t])
-            if not nonnegative_qp(gram, gap, nu[a:b]):
+            _multiply(_block(gradient, a, b), value[a:b], target[t] - origin[t], mobility[t], products, t)
+            gram = np.ascontiguousarray(products.gram[t, : b - a, : b - a])
+            if not nonnegative_qp(gram, products.gap[t, : b - a], nu[a:b]):
                 unfinished += 1
             for i in range(a, b):
                 if nu[i] > 0.0:
@@ -208,10 +289,3 @@ def project_some(steps, first, gradient, value, origin, target, mobility, nu, po
         for j in range(n):
             point[t, j] = target[t, j] + mobility[t, j] * price[t, j]
     return unfinished
-
-
-@nb.njit(cache=True, error_model="numpy")
-def project_steps(first, gradient, value, origin, target, mobility, nu, point, price):  # type: ignore[no-untyped-def]
-    """``project_some`` for all steps."""
-    steps = np.arange(len(target))
-    return project_some(steps, first, gradient, value, origin, target, mobility, nu, point, price)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import grid
-from admmflex.dso._project import project_some
+from admmflex.dso._project import Products, project_some
 from admmflex.dso.rows import ComplexArray, Rows
 from admmflex.horizon import Array, IntArray
 from grid.limits import Limits
@@ -43,6 +43,8 @@ class Dso:
         network, limits: the grid.
         buses: (B,) positions of the prosumer buses in the network.
         n_steps: how many steps this rank owns.
+
+    ``unfinished`` counts the active-set searches of the last projection that met their limit of exchanges.
     """
 
     def __init__(self, network: Network, limits: Limits, buses: IntArray, n_steps: int) -> None:
@@ -50,7 +52,9 @@ class Dso:
         self.rows = Rows(limits, buses)
         self.origin = np.zeros((n_steps, 2 * len(buses)))
         self.lin: Linearisation | None = None
+        self.unfinished = 0
         self._v: dict[str, ComplexArray | None] = {}
+        self._products = Products.room(n_steps, 0)
 
     def twin(self) -> Dso:
         """A second working set and operating point on the same grid."""
@@ -131,12 +135,12 @@ class Dso:
         """
         rows = self.rows
         point, price = target.copy(), np.zeros_like(target)
-        changed = np.arange(self.n_steps)
+        changed, self.unfinished = np.arange(self.n_steps), 0
         first = rows.first(self.n_steps)
+        self._products.done[:] = 0
         for _ in range(MAX_ADDING_ROUNDS):
-            project_some(
-                changed, first, rows.gradient, rows.value, self.origin, target, mobility, rows.nu, point, price
-            )
+            given = first, rows.gradient, rows.value, self.origin, target, mobility
+            self.unfinished += project_some(changed, *given, rows.nu, point, price, self._room(first))
             if not self.add_violated(point):
                 break
             before, first = first, rows.first(self.n_steps)
@@ -144,6 +148,13 @@ class Dso:
         rows.count_idle()
         rows.drop_idle(IDLE_LIMIT)
         return point, price
+
+    def _room(self, first: IntArray) -> Products:
+        """The products of the rows, with room for those of the step that has most."""
+        most = int(np.diff(first).max(initial=0))
+        if most > self._products.gap.shape[1]:
+            self._products = Products.room(self.n_steps, most + most // 4)
+        return self._products
 
     def reprice(self, x: Array) -> Array:
         """Linearise at ``x`` and give the prices of the last multipliers there, - gradient' nu, ``(K, 2 B)``."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from admmflex.dso._project import worst_per_group
+from admmflex.dso._project import gather, loading_excess, voltage_excess, worst_per_group
 from admmflex.horizon import Array, BoolArray, IntArray
 from grid.limits import BRANCH, V_HIGH, V_LOW, Limits
 from grid.linear import Linearisation
@@ -17,6 +18,7 @@ ComplexArray = NDArray[np.complex128]
 ANGLE_BUCKETS = 1024  # cuts of one branch and step closer than 2 pi / 1024 are one row: |I| exact to 5e-6
 VOLTAGE_TOLERANCE = 1e-7  # [pu]
 LOADING_TOLERANCE = 1e-6
+_COLUMNS = ("step", "kind", "index", "direction", "key", "value", "nu", "idle", "gradient")
 
 
 def feeder_groups(limits: Limits) -> tuple[tuple[IntArray, int], tuple[IntArray, int]]:
@@ -33,6 +35,13 @@ def feeder_groups(limits: Limits) -> tuple[tuple[IntArray, int], tuple[IntArray,
     return (grid.feeder + 1, n_feeders), (end_group.astype(np.int64), len(names))
 
 
+def row_keys(limits: Limits, step: IntArray, kind: IntArray, index: IntArray, direction: ComplexArray) -> IntArray:
+    """One number for each row ``(M,)``: its step, its limit, and the bucket of its direction."""
+    bucket = np.round(np.angle(direction) * (ANGLE_BUCKETS / (2 * np.pi))).astype(np.int64) % ANGLE_BUCKETS
+    index_of = max(limits.ends, limits.network.n)
+    return ((step * 3 + kind) * index_of + index) * ANGLE_BUCKETS + np.where(kind == BRANCH, bucket, 0)
+
+
 def _empty_int() -> IntArray:
     return np.zeros(0, np.int64)
 
@@ -44,7 +53,7 @@ class Rows:
     Every row belongs to one step, one limit (``kind``, ``index``) and, for a branch, one direction of the complex
     current. ``gradient (M, 2 B)`` holds dp [1/kW] of the B prosumer buses, then dq [1/kvar]; ``value (M,)`` is the
     row at the operating point z0 [pu]; ``nu (M,)`` the multipliers of the last projection; ``idle (M,)`` how often in
-    a row a multiplier was zero.
+    a row a multiplier was zero; ``key (M,)`` what the row is about: no two are equal.
     """
 
     limits: Limits
@@ -57,11 +66,12 @@ class Rows:
     nu: Array = field(default_factory=lambda: np.zeros(0))
     idle: IntArray = field(default_factory=_empty_int)
     gradient: Array = field(init=False)
-    known: set[tuple[int, int, int, int]] = field(default_factory=set)
+    key: IntArray = field(default_factory=_empty_int)
 
     def __post_init__(self) -> None:
         self.gradient = np.zeros((0, 2 * len(self.buses)))
         self.bus_group, self.end_group = feeder_groups(self.limits)
+        self._scratch = np.empty((2, 0, self.limits.network.n))
 
     def __len__(self) -> int:
         return len(self.step)
@@ -86,16 +96,18 @@ class Rows:
         ``coarse`` multiplies the tolerances.
         """
         step, kind, index, direction = self._violated(lin, dv, coarse)
-        bucket = np.where(kind == BRANCH, np.round(np.angle(direction) * ANGLE_BUCKETS / (2 * np.pi)), 0).astype(int)
-        keys = list(zip(step.tolist(), kind.tolist(), index.tolist(), bucket.tolist(), strict=True))
-        fresh = [i for i, key in enumerate(keys) if key not in self.known]
-        if not fresh:
+        if not len(step):
             return 0
-        self.known.update(keys[i] for i in fresh)
+        key = row_keys(self.limits, step, kind, index, direction)
+        fresh = np.flatnonzero(~np.isin(key, self.key))
+        if not len(fresh):
+            return 0
         step, kind, index, direction = step[fresh], kind[fresh], index[fresh], direction[fresh]
         value, gradient = self._linearised(lin, step, kind, index, direction)
-        self._insert(step, kind, index, direction, value, gradient)
-        return len(fresh)
+        count = len(fresh)
+        added = (step, kind, index, direction, key[fresh], value, np.zeros(count), np.zeros(count, np.int64), gradient)
+        self._insert(dict(zip(_COLUMNS, added, strict=True)))
+        return count
 
     def drop_idle(self, longest: int) -> None:
         """Forget the rows whose multiplier was zero more than ``longest`` times in a row."""
@@ -105,12 +117,8 @@ class Rows:
         """Forget all rows but these ``(M,)``."""
         if kept.all():
             return
-        for name in ("step", "kind", "index", "direction", "value", "nu", "idle", "gradient"):
+        for name in _COLUMNS:
             setattr(self, name, getattr(self, name)[kept])
-        bucket = np.where(self.kind == BRANCH, np.round(np.angle(self.direction) * ANGLE_BUCKETS / (2 * np.pi)), 0)
-        self.known = set(
-            zip(self.step.tolist(), self.kind.tolist(), self.index.tolist(), bucket.astype(int).tolist(), strict=True)
-        )
 
     def count_idle(self) -> None:
         """Note which multipliers were zero after a projection."""
@@ -120,39 +128,52 @@ class Rows:
         self, lin: Linearisation, step: IntArray, kind: IntArray, index: IntArray, direction: ComplexArray
     ) -> tuple[Array, Array]:
         row = self.limits.functional(lin.v, step, kind, index, direction)
-        gp, gq = lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b)
-        return row.value, np.concatenate([gp[:, self.buses], gq[:, self.buses]], axis=1)
+        size = len(step)
+        if len(self._scratch[0]) < size:
+            self._scratch = np.empty((2, size + size // 2, self.limits.network.n))
+        gp, gq = self._scratch[:, :size]
+        lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b, out=(gp, gq))
+        gradient = np.empty((size, 2 * len(self.buses)))
+        gather(gp, gq, self.buses, gradient)
+        return row.value, gradient
 
     def _violated(
         self, lin: Linearisation, dv: ComplexArray, coarse: float
     ) -> tuple[IntArray, IntArray, IntArray, ComplexArray]:
-        magnitude = np.abs(lin.v) + (np.conj(lin.v) * dv).real / np.abs(lin.v)
-        magnitude[0] = np.nan  # the slack is given
-        current = self.limits.loading(lin.v + dv)
         grid, volts = self.limits.network, coarse * VOLTAGE_TOLERANCE
+        high, low = np.empty(dv.shape), np.empty(dv.shape)
+        voltage_excess(lin.v, dv, grid.v_min, grid.v_max, high, low)
+        high[0] = low[0] = np.nan  # the slack is given
+        ends = self.limits
+        over = np.empty((ends.ends, dv.shape[1]))
+        rated = ends.c_f, ends.c_t, ends.as_power, ends.at_from
+        loading_excess(lin.v, dv, ends.from_bus, ends.to_bus, *rated, over)
         found = [
-            (V_HIGH, *worst_per_group(magnitude - grid.v_max[:, None], *self.bus_group, volts)),
-            (V_LOW, *worst_per_group(grid.v_min[:, None] - magnitude, *self.bus_group, volts)),
-            (BRANCH, *worst_per_group(np.abs(current) - 1.0, *self.end_group, coarse * LOADING_TOLERANCE)),
+            (V_HIGH, *worst_per_group(high, *self.bus_group, volts)),
+            (V_LOW, *worst_per_group(low, *self.bus_group, volts)),
+            (BRANCH, *worst_per_group(over, *self.end_group, coarse * LOADING_TOLERANCE)),
         ]
         step = np.concatenate([s for _, s, _ in found])
         index = np.concatenate([i for _, _, i in found])
         kind = np.concatenate([np.full(len(s), k) for k, s, _ in found])
         direction = np.ones(len(step), np.complex128)
-        branch: BoolArray = kind == BRANCH
-        at = current[index[branch], step[branch]]
+        branch = np.flatnonzero(kind == BRANCH)
+        end, k = index[branch], step[branch]
+        f, g = ends.from_bus[end], ends.to_bus[end]
+        v_f, v_g = lin.v[f, k] + dv[f, k], lin.v[g, k] + dv[g, k]
+        current = ends.c_f[end] * v_f + ends.c_t[end] * v_g
+        at = np.where(ends.as_power[end], np.where(ends.at_from[end], v_f, v_g) * np.conj(current), current)
         direction[branch] = at / np.abs(at)
         return step, kind, index, direction
 
-    def _insert(
-        self, step: IntArray, kind: IntArray, index: IntArray, direction: ComplexArray, value: Array, gradient: Array
-    ) -> None:
-        order = np.argsort(np.concatenate([self.step, step]), kind="stable")
-        self.step = np.concatenate([self.step, step])[order]
-        self.kind = np.concatenate([self.kind, kind])[order]
-        self.index = np.concatenate([self.index, index])[order]
-        self.direction = np.concatenate([self.direction, direction])[order]
-        self.value = np.concatenate([self.value, value])[order]
-        self.nu = np.concatenate([self.nu, np.zeros(len(step))])[order]
-        self.idle = np.concatenate([self.idle, np.zeros(len(step), np.int64)])[order]
-        self.gradient = np.concatenate([self.gradient, gradient])[order]
+    def _insert(self, added: dict[str, NDArray[Any]]) -> None:
+        """Put rows behind those of their steps."""
+        order = np.argsort(added["step"], kind="stable")
+        new = np.searchsorted(self.step, added["step"][order], side="right") + np.arange(len(order))
+        old = np.ones(len(self) + len(order), np.bool_)
+        old[new] = False
+        for name in _COLUMNS:
+            before = getattr(self, name)
+            column = np.empty((len(old), *before.shape[1:]), before.dtype)
+            column[old], column[new] = before, added[name][order]
+            setattr(self, name, column)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
+from admmflex.assets.flow import Flow
 from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.prosumers.fleet import ChainHomes, Edges, Field, Profiles, asset_plans
 from admmflex.prosumers.program import AssetPlan
+from admmflex.prosumers.stores import shortfall
 from admmflex.response import _home
 from admmflex.response._data import ROWS, SCALE, Answers, Data, Work
 from admmflex.response.certificate import Question, lower_bound
@@ -76,13 +79,15 @@ class ChainResponse:
 
     def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
         """What the assets of every home do in a (combination of) earlier state, in the order of ``homes.prosumers``."""
+        return [asset_plans(flows, {name: a[i] for name, a in state.items()}) for i, flows in enumerate(self._flows)]
+
+    @cached_property
+    def _flows(self) -> list[list[Flow]]:
+        """Of the assets of every home."""
         horizon = self.homes.horizon
         if horizon is None:
             raise ValueError("homes that were not built from prosumers have no assets to plan for")
-        return [
-            asset_plans([asset.flow(horizon) for asset in prosumer.assets], {name: a[i] for name, a in state.items()})
-            for i, prosumer in enumerate(self.homes.prosumers)
-        ]
+        return [[asset.flow(horizon) for asset in prosumer.assets] for prosumer in self.homes.prosumers]
 
     def burn(self) -> Array:
         """Energy charged and discharged at the same time in the last answer ``(n,)`` [kWh]."""
@@ -106,27 +111,37 @@ class ChainResponse:
 
 def _prepare(homes: ChainHomes, dt: Array) -> Data:
     """Constant data of the kernel: the coefficients of every stage, losses at standstill taken out of the chain."""
+    fields = tuple(Field)
+    plain = (Field.LOAD_P, Field.LOAD_Q, Field.AVAIL, Field.IMPORT, Field.EXPORT, Field.TAKE_MAX, Field.GIVE_MAX)
     profiles = Profiles(len(dt))
     index = np.empty((len(homes), ROWS), np.int64)
     wear = np.empty((len(homes), 2), np.int64)
     end_value, jump = np.empty(len(homes)), np.zeros((len(homes), 2))
     steady = np.zeros(len(homes), np.bool_)
-    known: dict[tuple[float, ...], tuple[list[int], float]] = {}
-    for i in range(len(homes)):
-        row = {field: homes.table[homes.index[i, field]] for field in Field}
-        plain = (Field.LOAD_P, Field.LOAD_Q, Field.AVAIL, Field.IMPORT, Field.EXPORT, Field.TAKE_MAX, Field.GIVE_MAX)
-        key = (*homes.index[i, Field.TAKE_MAX : Field.E_MAX + 1].tolist(), float(homes.e_start[i]))
+    taken: dict[int, int] = {}  # rows of the homes' table that are in the new one
+    known: dict[tuple[float, ...], tuple[list[int], list[int], float]] = {}
+
+    def place_of(row: int) -> int:
+        if row not in taken:
+            taken[row] = profiles.add(homes.table[row])
+        return taken[row]
+
+    for i, own in enumerate(homes.index.tolist()):
+        row = {field: homes.table[place] for field, place in zip(fields, own, strict=True)}
+        key = (*own[Field.TAKE_MAX : Field.E_MAX + 1], float(homes.e_start[i]))
         if key not in known:
             stages, scale = _stage_rows(row, dt, float(homes.e_start[i]))
-            known[key] = [profiles.add(stage) for stage in stages], scale
-        places, scale = known[key]
+            inverses = [profiles.add(1.0 / stages[1]), profiles.add(1.0 / stages[4])]
+            known[key] = [profiles.add(stage) for stage in stages], inverses, scale
+        places, inverses, scale = known[key]
         end_value[i] = homes.end_value[i] * scale
-        caps = _caps(homes, i, row)
-        stages = [profiles.row(place) for place in places]
-        tail = [*caps, 1.0 / stages[1], 1.0 / stages[4]]
-        index[i] = [*(profiles.add(row[field]) for field in plain), *places, *(profiles.add(a) for a in tail)]
-        steady[i], jump[i] = _steady(row, stages)
-        wear[i] = [profiles.add(row[Field.TAKE_COST]), profiles.add(row[Field.GIVE_COST])]
+        caps = [
+            place_of(own[field]) if cap is row[field] else profiles.add(cap)
+            for field, cap in zip((Field.GEN_Q_MAX, Field.STORE_Q_MAX), _caps(homes, i, row), strict=True)
+        ]
+        index[i] = [*(place_of(own[field]) for field in plain), *places, *caps, *inverses]
+        steady[i], jump[i] = _steady(row, [profiles.row(place) for place in places])
+        wear[i] = [place_of(own[Field.TAKE_COST]), place_of(own[Field.GIVE_COST])]
     gen, store = homes.gen_edges, homes.store_edges
     return Data(
         dt, profiles.table(), index, homes.rows, homes.bus, end_value, homes.gen_q_cost, homes.store_q_cost,
@@ -139,14 +154,8 @@ def _shortfall(homes: ChainHomes, dt: Array) -> Array:
     """Largest energy ``(n,)`` [kWh] by which the reachable energies of a home miss its band at the end of a step."""
     least = -dt * homes.profile(Field.GIVE_MAX) / homes.profile(Field.ETA_GIVE)
     most = dt * homes.profile(Field.TAKE_MAX) * homes.profile(Field.ETA_TAKE)
-    keep, gain = homes.profile(Field.KEEP), homes.profile(Field.GAIN)
-    e_min, e_max = homes.profile(Field.E_MIN), homes.profile(Field.E_MAX)
-    low, high, short = homes.e_start.copy(), homes.e_start.copy(), np.zeros(len(homes))
-    for t in range(len(dt)):
-        low, high = keep[:, t] * low + least[:, t] + gain[:, t], keep[:, t] * high + most[:, t] + gain[:, t]
-        short = np.maximum(short, np.maximum(e_min[:, t] - high, low - e_max[:, t]))
-        low, high = np.clip(low, e_min[:, t], e_max[:, t]), np.clip(high, e_min[:, t], e_max[:, t])
-    return np.where(short > 1e-9, short, 0.0)
+    band = homes.profile(Field.E_MIN), homes.profile(Field.E_MAX)
+    return shortfall(homes.e_start, band, (least, most), homes.profile(Field.KEEP), homes.profile(Field.GAIN))
 
 
 def _stage_rows(row: Mapping[Field, Array], dt: Array, e_start: float) -> tuple[list[Array], float]:

@@ -22,7 +22,6 @@ from admmflex.response.qp import QpResponse
 from admmflex.response.signal import Response
 
 AnyProsumer = Prosumer | CvxpyProsumer
-SHORTFALL_TOLERANCE = 1e-9  # kWh
 
 
 def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mapping[int, int]) -> Population:
@@ -63,7 +62,7 @@ def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mappi
 
 
 def _require_bands(shortfall: Array, prosumers: Sequence[Prosumer], horizon: Horizon) -> None:
-    failing = [one for one, short in zip(prosumers, shortfall, strict=True) if short > SHORTFALL_TOLERANCE]
+    failing = [one for one, short in zip(prosumers, shortfall, strict=True) if short > 0.0]
     require([fault for one in failing for fault in band_faults(program(one, horizon), horizon)])
 
 

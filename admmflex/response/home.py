@@ -10,6 +10,7 @@ import numpy as np
 from admmflex.horizon import Array, BoolArray
 from admmflex.prosumers.program import AssetPlan, program
 from admmflex.prosumers.storages import StorageHomes, home_plans
+from admmflex.prosumers.stores import moves, shortfall
 from admmflex.response import _answer, _sources, pack
 from admmflex.response.home_bound import lower_bound, objective
 from admmflex.response.qp import OPTIMALITY, QpAnswer
@@ -153,4 +154,8 @@ class HomeResponse:
     @property
     def shortfall(self) -> Array:
         """Energy by which a home cannot keep some storage within its band, ``(n,)`` [kWh]; prices do not matter."""
-        return pack.shortfall(self.homes)
+        stores = self.homes.stores
+        limits = moves(stores, self.homes.horizon.dt_h)
+        by_store = shortfall(stores.e_start, (stores.e_min, stores.e_max), limits, stores.keep, stores.gain)
+        worst: Array = by_store.max(axis=1)
+        return worst

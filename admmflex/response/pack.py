@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from admmflex.horizon import Array, BoolArray, IntArray
-from admmflex.prosumers.storages import StorageHomes, moves
+from admmflex.prosumers.storages import StorageHomes
 from admmflex.response._answer import Answers, Homes
 from admmflex.response._batch import Batch, Scratch
 from admmflex.response._interior import (
@@ -47,20 +47,6 @@ def natural(homes: StorageHomes) -> tuple[Homes, Reactive]:
         sources.share,
     )  # fmt: skip
     return data, reactive
-
-
-def shortfall(homes: StorageHomes) -> Array:
-    """Largest energy ``(n,)`` [kWh] by which some storage of a home cannot stay within its band."""
-    stores, (least, most) = homes.stores, moves(homes.stores, homes.horizon.dt_h)
-    low, high = stores.e_start, stores.e_start
-    short = np.zeros(len(homes))
-    for t in range(len(homes.horizon.dt_h)):
-        keep, gain = stores.keep[:, :, t], stores.gain[:, :, t]
-        e_min, e_max = stores.e_min[:, :, t], stores.e_max[:, :, t]
-        low, high = keep * low + gain + least[:, :, t], keep * high + gain + most[:, :, t]
-        short = np.maximum(short, np.maximum(e_min - high, low - e_max).max(axis=1))
-        low, high = np.clip(low, e_min, e_max), np.clip(high, e_min, e_max)
-    return short
 
 
 def batches(homes: StorageHomes) -> list[tuple[int, Batch]]:

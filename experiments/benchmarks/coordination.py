@@ -29,7 +29,7 @@ from experiments.benchmarks.common import Row, versions
 from experiments.benchmarks.synthetic import town
 
 SIZES = ((500, 120), (2000, 480))
-TIME_LIMIT_S = 120.0
+TIME_LIMIT_S = 240.0
 NEAR_PU, NEAR_LOADING = 1e-3, 1e-2  # limits with less room than this at our solution are rows of the peers
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import grid
 from experiments.benchmarks.common import Row, median_time, versions
-from grid.read import open_simbench
+from grid.source import open_simbench
 
 CODE, SAMPLE = "1-LV-rural3--2-sw", 20
 Real = NDArray[np.float64]

@@ -7,7 +7,8 @@ import math
 import pytest
 from rich.console import Console
 
-from admmflex.progress import Clock, JsonLines, Lines, Live, Silent, elapsed, rounds_left
+from admmflex.progress import JsonLines, Lines, Live, Silent
+from admmflex.time_left import Clock, elapsed, rounds_left
 
 RECORDS = [
     {

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 DAYS = ["hand/day", *(["rural1/check"] if importlib.util.find_spec("simbench") else [])]
 SECONDS = 100
 MIXED_KW = 2e-4
-"""The linear program of a mix stops within 1e-7 of some 10 EUR; a kilowatt of a step is worth 0.02 EUR/kWh 0.25 h."""
+"""A mix is a point of a central path, found to many digits; rounding in the power flow moves it by some 1e-7 kW."""
 
 
 def start(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -42,6 +42,8 @@ def test_the_central_optimum_is_found_from_any_penalty(setting: Any, name: str, 
     enough = one.central.cost + GAP * size
     there = [record["answers"] for record in found.history if record.get("mix_cost_eur", np.inf) <= enough]
     assert there[0] <= ANSWERS
+    if (name, rho) != ("rural1/worst", 1e-3):  # there it is four answers more until the cost has settled
+        assert found.answers <= ANSWERS
 
 
 def test_a_town_with_more_than_a_hundred_prosumers(setting: Any) -> None:

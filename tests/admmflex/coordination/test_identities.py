@@ -31,9 +31,9 @@ class Watched(Admm):
 
     worst = 0.0
 
-    def _dso_step(self, y: Array, own: Array, iteration: int) -> tuple[float, float]:
+    def _dso_step(self, own: Array, iteration: int) -> tuple[float, float]:
         before, z_before = self.bus_price.copy(), self.bus_z.copy()
-        found = super()._dso_step(y, own, iteration)
+        found = super()._dso_step(own, iteration)
         relaxed = own if iteration == 1 else self.settings.relaxation * own + (1 - self.settings.relaxation) * z_before
         movable = self.count > 0
         step = before + self.rho * (self.bus_z - relaxed) / np.maximum(self.count, 1)
@@ -71,11 +71,10 @@ def test_the_price_update_gives_minus_the_gradients_times_the_multipliers(finish
 def test_bus_powers_are_the_sums_of_the_targets(finished: Any, name: str) -> None:
     """After every round the shares z_i of a bus add up to Z_b, where somebody can move."""
     one, admm, _ = finished[name]
-    sums = one.bus_sums(admm.z)
+    sums = one.bus_sums(admm.exchange.z)
     movable = admm.count > 0
-    every = np.array(
-        [admm.community.flexible[c, admm.community.bus == b].all() for c in range(2) for b in range(admm.n_buses)]
-    )
+    flexible, bus = admm.community.flexible, admm.community.bus
+    every = np.array([flexible[c, bus == b].all() for c in range(2) for b in range(len(admm.dso.buses))])
     assert movable.any()
     assert_allclose(sums[:, every], admm.bus_z[:, every], atol=1e-8)
 
@@ -101,8 +100,8 @@ def test_with_one_binding_limit_prices_are_in_the_ratio_of_its_effects(finished:
         if len(used) != 1:
             continue
         at = tuple(np.atleast_1d(a[used[0]]) for a in (rows.step, rows.kind, rows.index, rows.direction))
-        effect = np.zeros(2 * admm.n_buses)
-        for j in range(2 * admm.n_buses):
+        effect = np.zeros(2 * len(admm.dso.buses))
+        for j in range(2 * len(admm.dso.buses)):
             both = []
             for sign in (h, -h):
                 x = dso.origin.copy()

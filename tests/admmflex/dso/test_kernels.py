@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from admmflex.dso._project import nonnegative_qp, project_steps, worst_per_group
+from admmflex.dso._project import Products, nonnegative_qp, project_some, worst_per_group
 from admmflex.horizon import Array, BoolArray
 
 
@@ -61,7 +61,9 @@ class Rows:
         point, price = np.empty((2, 1, len(self.target)))
         first = np.array([0, len(self.value)])
         rows = (np.ascontiguousarray(self.gradient), self.value, self.origin[None], self.target[None])
-        unfinished = project_steps(first, *rows, self.mobility[None], nu, point, price)
+        unfinished = project_some(
+            np.arange(1), first, *rows, self.mobility[None], nu, point, price, Products.room(1, len(nu))
+        )
         return point[0], price[0], unfinished
 
     def direct(self) -> Array:
@@ -149,7 +151,8 @@ def test_steps_do_not_mix() -> None:
     target[1] = target[4] = 7.0
     point, price = np.empty((2, 8, 6))
     gradient, value = np.concatenate([r.gradient for r in drawn]), np.concatenate([r.value for r in drawn])
-    project_steps(first, gradient, value, origin, target, mobility, np.zeros(48), point, price)
+    given = first, gradient, value, origin, target, mobility
+    project_some(np.arange(8), *given, np.zeros(48), point, price, Products.room(8, 10))
     for t, rows in zip(at, drawn, strict=True):
         alone, own_price, _ = rows.project(np.zeros(8))
         assert_allclose(point[t], alone, atol=1e-12)
@@ -171,3 +174,19 @@ def test_the_worst_of_each_group_is_found_in_every_step() -> None:
             if members:
                 expected.add((t, int(max(members, key=lambda i: excess[i, t]))))
     assert found == expected
+
+
+def test_products_of_rows_that_were_there_before_are_used_again() -> None:
+    """Rows that come in three calls, more than are multiplied at once, give what they give in one."""
+    rng = np.random.default_rng(4)
+    gradient, target, mobility = rng.normal(size=(70, 9)), rng.normal(size=9) * 3, np.ones(9)
+    value = -rng.uniform(0.1, 1.0, 70)
+    fixed = np.zeros((1, 9)), target[None], mobility[None]
+    point, price, again, again_price = np.empty((4, 1, 9))
+    products, nu = Products.room(1, 70), np.zeros(70)
+    for size in (20, 21, 70):
+        rows = np.array([0, size]), gradient[:size].copy(), value[:size].copy()
+        project_some(np.arange(1), *rows, *fixed, nu[:size], point, price, products)
+    project_some(np.arange(1), *rows, *fixed, np.zeros(70), again, again_price, Products.room(1, 70))
+    assert_allclose(point, again, atol=1e-10)
+    assert (nu > 0).any()
