@@ -35,7 +35,7 @@ class Season:
         alone_eur, alone: cost and strain of the homes for themselves.
         row: by prices beside the central optimum.
         promises: of the plan agreed by prices.
-        responses: who answered for the homes, and how often the interior point had to hand an answer on.
+        responses: who answered for the homes, and how often one fell back on the quadratic program.
     """
 
     name: str
@@ -88,7 +88,7 @@ def tables(seasons: Sequence[Season]) -> list[Table]:
     """By themselves; by prices and centrally; limits and promises."""
     alone = Table("by themselves", "homes", "cost, EUR", "limits broken", "voltage, pu", "loading")
     agreed = Table("by prices", "cost, EUR", "central", "gap", "certified", "answers", "s", "central s")
-    checked = Table("checked", "over V, pu", "over I", "cars, kWh", "rooms, K", "batteries, kWh", "failed", "missed")
+    checked = Table("checked", "over V, pu", "over I", "cars, kWh", "rooms, K", "batteries, kWh", "fallbacks", "missed")
     for one in seasons:
         row, bad, own = one.row, one.alone, one.promises
         voltage, loading = f"{bad.v_min:.4f} to {bad.v_max:.4f}", f"{100 * bad.loading.max():.0f} %"
@@ -97,8 +97,8 @@ def tables(seasons: Sequence[Season]) -> list[Table]:
         agreed.add_row(one.name, *costs, str(row.answers), f"{row.seconds:.1f}", f"{row.central_s:.0f}")
         breaches = [f"{value:.0e}" for value in (own.cars_kwh, own.rooms_k, own.batteries_kwh)]
         over = [f"{row.voltage_pu:.0e}", f"{100 * row.loading:.4f} %"]
-        handed = str(one.responses.get("fallbacks", 0))
-        checked.add_row(one.name, *over, *breaches, handed, ", ".join(one.missed) or "none")
+        fallbacks = str(one.responses.get("fallbacks", 0))
+        checked.add_row(one.name, *over, *breaches, fallbacks, ", ".join(one.missed) or "none")
     return [alone, agreed, checked]
 
 

@@ -114,7 +114,7 @@ def lived(start: str, study: Study) -> dict[str, Any]:
         "voltage_pu": over[0],
         "loading": over[1],
         "answers": outcome.answers,
-        "failed_answers": outcome.responses.get("fallbacks", 0),
+        "fallbacks": outcome.responses.get("fallbacks", 0),
         "seconds": seconds,
         "promises": promises,
         "left": left(study, day.after),
@@ -163,7 +163,7 @@ def week(source: Scenario, path: Path, console: Console) -> list[dict[str, Any]]
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """A row for each day."""
     shown = Table(
-        "EUR", "alone", "broken", "prices", "certified", "over V", "over I", "answers", "failed", "s", "", padding=0
+        "EUR", "alone", "broken", "prices", "certified", "over V", "over I", "answers", "fallbacks", "s", "", padding=0
     )
     for row in rows:
         name = datetime.fromisoformat(row["start"]).strftime("%d %b")
@@ -172,7 +172,7 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
         over = [f"{row['voltage_pu']:.0e}", f"{100 * row['loading']:.3f} %"]
         ending = [
             str(row["answers"]),
-            str(row["failed_answers"]),
+            str(row["fallbacks"]),
             f"{row['seconds']:.1f}",
             "met" if row["good"] else row["status"],
         ]
