@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -82,12 +83,17 @@ def by_price(day: Study, settings: AdmmSettings | None = None) -> tuple[Outcome,
 
 def excess(day: Study, plan: Agreed) -> tuple[float, float]:
     """Largest excess of a voltage [pu] and of a loading [fraction] in the AC power flow of a plan; at least 0."""
+    high, low, loading = day.limits.excess(voltages(day, plan))
+    return max(0.0, float(high.max()), float(low.max())), max(0.0, float(loading.max(initial=0.0)))
+
+
+def voltages(day: Study, plan: Agreed) -> NDArray[np.complex128]:
+    """Complex voltages ``(n_bus, K)`` [pu] of the AC power flow of a plan."""
     at = day.network.positions([one.bus for one in day.prosumers])
     injection = np.zeros((2, day.network.n, day.horizon.steps))
     for power, own in zip(injection, plan.y, strict=True):
         np.add.at(power, at, own)
-    high, low, loading = day.limits.excess(grid.power_flow(day.network, *injection).require().v)
-    return max(0.0, float(high.max()), float(low.max())), max(0.0, float(loading.max(initial=0.0)))
+    return grid.power_flow(day.network, *injection).require().v
 
 
 def compared(day: Study, outcome: Outcome, seconds: float, best: tuple[CentralResult, float]) -> Compared:
