@@ -20,6 +20,7 @@ from admmflex.comm import Comm
 from admmflex.coordination.master import Effects, Start, solve_master
 from admmflex.dso import Dso
 from admmflex.horizon import Array
+from grid.limits import BRANCH
 
 LP_ROUNDS = 12
 SLACK_TOLERANCE = 1e-3  # [kW]
@@ -103,7 +104,7 @@ class Mixer:
             x = combine(weights, answers)
             price, least = self._price(x, nu)
             excess = self.comm.largest(self.dso.check(x).worst)
-            good = bool(np.all(excess <= AC_TOLERANCE))
+            good = bool(np.all(excess <= AC_TOLERANCE) and np.all(self._misjudged(x) <= AC_TOLERANCE))
             if fine and (good or slack > SLACK_TOLERANCE):
                 break
             if not good:
@@ -139,6 +140,16 @@ class Mixer:
         if tolerance == LOOSE:
             self.dso.rows.nu = result[n_rows:][own].copy()
         return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
+
+    def _misjudged(self, x: Array) -> Array:
+        """How far rows that bind at ``x`` are from the AC power flow there [pu, fraction], at most over all ranks.
+
+        Rows linearised far away may be stricter than the limit: the plan meets it, and is poor.
+        """
+        rows, linear = self.dso.rows, self.dso.linear(x)
+        apart = np.where(linear / rows.scale > -BINDING, np.abs(self.dso.exact(x) - linear), 0.0)
+        branch = rows.kind == BRANCH
+        return self.comm.largest(np.array([apart[~branch].max(initial=0.0), apart[branch].max(initial=0.0)]))
 
     def _price(self, x: Array, nu: Array) -> tuple[Array, float]:
         """price = - gradient' nu of the own rows that bind at ``x``, and min price' z = nu' (value - gradient z0)."""

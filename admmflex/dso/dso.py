@@ -109,11 +109,21 @@ class Dso:
         assert self.lin is not None
         return self.rows.add_violated(self.lin, self.deviation(x), coarse)
 
+    def linear(self, x: Array) -> Array:
+        """The rows at ``x``, ``(M,)`` [pu, fraction]; at most zero where they are met."""
+        rows = self.rows
+        return np.asarray(rows.value + np.einsum("mj,mj->m", rows.gradient, (x - self.origin)[rows.step]))
+
+    def exact(self, x: Array) -> Array:
+        """What the rows are linearised from, in the AC power flow of ``x``; infinite where that has no solution."""
+        flow, rows = self.power_flow(x), self.rows
+        v = np.where(flow.converged, flow.v, 1.0)
+        value = self.limits.functional(v, rows.step, rows.kind, rows.index, rows.direction).value
+        return np.where(flow.converged[rows.step], value, np.inf)
+
     def excess_kw(self, x: Array) -> Array:
         """Linearised excess of every row at ``x``, over the effect of 1 kW (or kvar) at the bus that moves it most."""
-        rows = self.rows
-        excess = rows.value + np.einsum("mj,mj->m", rows.gradient, (x - self.origin)[rows.step])
-        return np.asarray(excess / rows.scale)
+        return np.asarray(self.linear(x) / self.rows.scale)
 
     def drop_roomy(self, x: Array, room_kw: float) -> None:
         """Forget the rows that have more room than this at ``x``, measured as in ``excess_kw``."""

@@ -91,8 +91,8 @@ def test_prices_are_zero_in_steps_without_a_binding_limit(finished: Any, name: s
 
 @pytest.mark.parametrize("name", DAYS)
 def test_with_one_binding_limit_prices_are_in_the_ratio_of_its_effects(finished: Any, name: str) -> None:
-    """The effects are finite differences of the AC power flow about the operating point."""
-    _, admm, found = finished[name]
+    """Of the last round; the effects are finite differences of the AC power flow about its operating point."""
+    _, admm, _ = finished[name]
     dso, rows, h = admm.dso, admm.dso.rows, 0.01
     tried = 0
     for t in np.unique(rows.step):
@@ -108,7 +108,7 @@ def test_with_one_binding_limit_prices_are_in_the_ratio_of_its_effects(finished:
                 x[t, j] += sign
                 both.append(float(dso.limits.functional(dso.power_flow(x).v, *at).value[0]))
             effect[j] = (both[0] - both[1]) / (2 * h)
-        price = found.price[:, :, t].ravel()
+        price = admm.price[:, :, t].ravel()
         top = int(np.abs(effect).argmax())
         assert_allclose(price / price[top], effect / effect[top], atol=1e-4)
         tried += 1
