@@ -106,35 +106,25 @@ def compared(day: Study, outcome: Outcome, seconds: float, best: tuple[CentralRe
 
 def show(names: Sequence[str]) -> None:
     """Solve the days twice and print how they compare, and what binds in the optimum."""
-    table = Table(
-        *("day", "homes x steps", "prices, EUR", "central, EUR", "gap", "certified", "over V, pu", "over I, %"),
-        *("answers", "s", "central s"),
-    )
+    agreed = Table("by prices", "cost, EUR", "central", "gap", "certified", "answers")
+    checked = Table("checked", "homes x steps", "over V, pu", "over I", "s", "central s")
     console, binding = Console(), []
     for name in names:
         day = study(name)
         by_price(day)  # loads and compiles what the times should not count
         best = central(day)
         row = compared(day, *by_price(day), best)
-        table.add_row(name, f"{len(day.prosumers)} x {day.horizon.steps}", *_cells(row))
+        status = name if row.status == "optimal" else f"{name} ({row.status})"
+        costs = f"{row.cost_eur:.4f}", f"{row.reference_eur:.4f}", percent(row.gap), percent(row.certified)
+        agreed.add_row(status, *costs, str(row.answers))
+        over = f"{row.voltage_pu:.1e}", percent(row.loading)
+        size = f"{len(day.prosumers)} x {day.horizon.steps}"
+        checked.add_row(name, size, *over, f"{row.seconds:.2f}", f"{row.central_s:.2f}")
         binding.append(f"{name}: {_binding(best[0])}")
-    console.print(table)
+    for table in (agreed, checked):
+        console.print(table)
     for line in binding:
-        console.print(line)
-
-
-def _cells(row: Compared) -> list[str]:
-    return [
-        f"{row.cost_eur:.4f}" if row.status == "optimal" else f"{row.cost_eur:.4f} ({row.status})",
-        f"{row.reference_eur:.4f}",
-        percent(row.gap),
-        percent(row.certified),
-        f"{row.voltage_pu:.1e}",
-        f"{100 * row.loading:.4f}",
-        str(row.answers),
-        f"{row.seconds:.2f}",
-        f"{row.central_s:.2f}",
-    ]
+        console.print(line, highlight=False)
 
 
 def percent(value: float | None) -> str:

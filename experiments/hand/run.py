@@ -42,23 +42,26 @@ def main() -> None:
 
 
 def _noon(day: Study, outcome: Outcome, best: Array, best_price: Array) -> Table:
-    """Powers, voltages and prices at noon; the column "by hand" is worked out from the central powers."""
+    """Powers, voltages and prices at noon; what is "by hand" is worked out from the central powers."""
     at = day.network.positions([one.bus for one in day.prosumers])
     power = outcome.plan.y[0, :, NOON]
     injection = np.zeros((day.network.n, 1))
     injection[at, 0] = power
     v = np.abs(grid.power_flow(day.network, injection, 0 * injection).require().v[at, 0])
-    by_hand, effect = voltages(best), effects(best)
-    table = Table(
-        *("noon", "p prices", "p central", "v AC", "v by hand", "mpu/kW by hand", "price", "price central"),
-        "price by hand",
-        title="powers in kW, voltages in pu, prices in EUR/kWh",
-    )
-    for i, one in enumerate(day.prosumers):
-        hand = -0.08 * effect[i] / effect[-1]
-        powers = f"{power[i]:.4f}", f"{best[i]:.4f}", f"{v[i]:.5f}", f"{by_hand[i]:.5f}", f"{1e3 * effect[i]:.4f}"
-        prices = outcome.price[0, at[i], NOON], best_price[at[i]], hand
-        table.add_row(one.name, *powers, *(f"{price:.4f}" for price in prices))
+    effect = effects(best)
+    rows = [
+        ("p by prices, kW", power, 4),
+        ("p central, kW", best, 4),
+        ("v in the AC power flow, pu", v, 5),
+        ("v by hand, pu", voltages(best), 5),
+        ("effect by hand, mpu/kW", 1e3 * effect, 4),
+        ("price, EUR/kWh", outcome.price[0, at, NOON], 4),
+        ("price central", best_price[at], 4),
+        ("price by hand", -0.08 * effect / effect[-1], 4),
+    ]
+    table = Table("noon", *(one.name for one in day.prosumers))
+    for name, values, digits in rows:
+        table.add_row(name, *(f"{value:.{digits}f}" for value in values))
     return table
 
 
