@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -28,13 +29,16 @@ def run(name: str) -> list[Row]:
     return rows
 
 
-def show(rows: Sequence[Row]) -> None:
-    """Print the rows as a table."""
-    table = Table("what", "ours", "peer", "its time", "ratio", "agreement", "note")
-    for row in rows:
-        times = _seconds(row.ours_s), row.peer, _seconds(row.peer_s), f"{row.ratio:.1f}"
-        table.add_row(row.name, *times, f"{row.agreement:.1e}", row.note)
-    Console().print(table)
+def show(rows: Sequence[Row], console: Console) -> None:
+    """Print the rows: what was done and our time, then a line for every peer."""
+    for (name, ours), group in groupby(rows, key=lambda row: (row.name, row.ours_s)):
+        table = Table("peer", "its time", "ratio", "agreement", title=f"{name}: {_seconds(ours)}", title_justify="left")
+        peers = list(group)
+        for row in peers:
+            table.add_row(row.peer, _seconds(row.peer_s), f"{row.ratio:.1f}", f"{row.agreement:.1e}")
+        console.print(table)
+        for note in dict.fromkeys(row.note for row in peers if row.note):
+            console.print(note, style="dim", highlight=False)
 
 
 def _seconds(value: float) -> str:
@@ -47,10 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("name", choices=[*names(), "all"], help="which benchmark")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     chosen = parser.parse_args(arguments)
-    rows = [row for name in (names() if chosen.name == "all" else [chosen.name]) for row in run(name)]
-    show(rows)
-    if chosen.json is not None:
-        write(rows, chosen.json)
+    console, rows = Console(), list[Row]()
+    for name in names() if chosen.name == "all" else [chosen.name]:
+        with console.status(f"{name}: running"):
+            found = run(name)
+        show(found, console)
+        rows += found
+        if chosen.json is not None:
+            write(rows, chosen.json)  # after each: nothing is lost when a long run is stopped
 
 
 if __name__ == "__main__":
