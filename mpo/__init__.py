@@ -1,1 +1,20 @@
 """Explicit solutions of multiparametric linear and quadratic programs; knows nothing of power systems."""
+
+from mpo.errors import Fault, InputError, SolveError
+from mpo.explore import Budget
+from mpo.problem import ParametricLP, ParametricQP
+from mpo.solution import Evaluation, Multipliers, Solution
+from mpo.solve import solve
+
+__all__ = [
+    "Budget",
+    "Evaluation",
+    "Fault",
+    "InputError",
+    "Multipliers",
+    "ParametricLP",
+    "ParametricQP",
+    "Solution",
+    "SolveError",
+    "solve",
+]

@@ -1,0 +1,106 @@
+"""The critical regions of one block, and laws on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mpo import _explore, _locate, _regions
+from mpo._explore import Space
+from mpo._locate import Map
+from mpo._tableau import rehash
+from mpo.arrays import Array, BoolArray, IntArray, KeyArray, freeze
+from mpo.presolve import Block
+
+_LINKS = 64
+_LIMITS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Regions over t = L theta + shift; x gains V u.
+
+    Args:
+        L, shift: (p, k), (p,).
+        V: (n_x, n).
+        origin, weight: (m,) multiplier i of the block times weight[i] belongs to row origin[i] of the program.
+        rows: (R, m, p + 1) basic variables over (t, 1): a region is where all are >= 0.
+        law: (R, n, p + 1) variables u over (t, 1).
+        kind: (R, m) which basic variables are multipliers; the others are slacks.
+        start, links, gain: neighbours, see ``_locate.Map``.
+        limits: (., p + 1) rows >= 0 wherever there is a solution.
+        point: (R, p) one point inside each region.
+        base, multiplier: first tableau, and which of its basic variables are multipliers.
+    """
+
+    L: Array
+    shift: Array
+    V: Array
+    origin: IntArray
+    weight: Array
+    rows: Array
+    law: Array
+    kind: BoolArray
+    start: IntArray
+    links: IntArray
+    gain: Array
+    limits: Array
+    point: Array
+    base: Array
+    multiplier: BoolArray
+    map: Map = field(init=False, repr=False)
+    cursor: IntArray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        length = np.linalg.norm(self.rows[:, :, :-1], axis=2)
+        inverse = np.where(length > 1e-9, 1.0 / np.maximum(length, 1e-9), 0.0)
+        object.__setattr__(self, "map", Map(self.rows, freeze(inverse), self.start, self.links, self.gain, self.limits))
+        object.__setattr__(self, "cursor", np.zeros(2, np.int64))
+
+    @property
+    def regions(self) -> int:
+        """How many regions there are."""
+        return len(self.rows)
+
+    @property
+    def searched(self) -> int:
+        """How often a region had to be found by looking at all of them."""
+        return int(self.cursor[1])
+
+    def parameters(self, theta: Array) -> Array:
+        """t for each row of theta."""
+        return theta @ self.L.T + self.shift
+
+    def evaluate(self, t: Array) -> tuple[IntArray, Array, Array]:
+        """Region (-1 outside), u and multipliers of the block's rows for each row of t; starts where it last was."""
+        region = np.empty(len(t), np.int64)
+        u, multiplier = np.empty((len(t), self.law.shape[1])), np.empty((len(t), self.rows.shape[1]))
+        self.cursor[0] = _locate.evaluate(
+            self.map, self.law, self.kind, t, self.cursor[0], region, u, multiplier, self.cursor[1:]
+        )
+        return region, u, multiplier
+
+
+def part(block: Block, space: Space, keys: KeyArray, points: Array) -> Part:
+    """Laws, neighbours and limits for the bases in ``keys``."""
+    w, count, m, n = _explore.work(space), len(keys), len(block.w), len(block.c)
+    width = space.base.shape[1] - m
+    rows, law = np.zeros((count, m, width)), np.zeros((count, n, width))
+    kind = np.zeros((count, m), np.bool_)
+    _regions.collect(space, keys, w, rows, law, kind)
+    rows[np.abs(rows) < 1e-14] = 0.0
+    table = np.full(1 << (4 * count + 4).bit_length(), -1, np.int64)
+    rehash(keys, count, table)
+    start, most = np.zeros(count + 1, np.int64), _LINKS * count + 16
+    links, gain = np.zeros((most, 3), np.int64), np.zeros(most)
+    found = _regions.neighbours(space, keys, table, w, start, links, gain)
+    if found > most:
+        links, gain = np.zeros((found, 3), np.int64), np.zeros(found)
+        _regions.neighbours(space, keys, table, w, start, links, gain)
+    limits = np.zeros((_LIMITS, width))
+    known = _regions.limits(space, keys, w, limits)
+    reduced = block.parameters
+    arrays = (reduced.L, reduced.shift, block.V, block.origin, block.weight, rows, law, kind, start)
+    rest = (links[:found], gain[:found], limits[:known], points, space.base, space.multiplier)
+    return Part(*(freeze(np.asarray(array)) for array in (*arrays, *rest)))
