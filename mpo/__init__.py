@@ -1,7 +1,7 @@
 """Explicit solutions of multiparametric linear and quadratic programs; knows nothing of power systems."""
 
+from mpo.budget import Budget
 from mpo.errors import Fault, InputError, SolveError
-from mpo.explore import Budget
 from mpo.problem import ParametricLP, ParametricQP
 from mpo.solution import Evaluation, Multipliers, Solution
 from mpo.solve import solve

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from mpo._nearest import EMPTY, FEASIBLE, Scratch, nearest, scratch
+from mpo._nearest import EMPTY, FEASIBLE, Scratch, decide, scratch
 from mpo._tableau import flip, members, slot, transform
 from mpo.arrays import Array, BoolArray, IntArray, KeyArray
 
@@ -21,8 +21,9 @@ class Space(NamedTuple):
 
     Parameters lie in [-1, 1]^p. With two blocks the rows of multipliers depend on the columns of block 0 alone and
     those of slacks on block 1 alone; ``column`` and ``row`` say where the parameters and the rows of the parameter
-    set of each block begin. ``margin``: depth a region must have; ``pivot``: least entry to pivot on; ``noise``: constants
-    of rows without parameters that count as zero.
+    set of each block begin. ``weight``: a multiplier of the block is one
+    of the tableau times this; ``margin``: depth a region must have; ``pivot``: least entry to pivot on; ``noise``:
+    constants of rows without parameters that count as zero.
     """
 
     base: Array
@@ -31,20 +32,21 @@ class Space(NamedTuple):
     theta_h: Array
     column: IntArray
     row: IntArray
+    weight: Array
     margin: float
     pivot: float
     noise: float
 
 
 class Found(NamedTuple):
-    """What has been found: keys of all bases seen, hash table, the numbers of those that are regions, a point of each."""
+    """What has been found: keys of all bases seen, their hash table, which are regions, a point of each region."""
 
     keys: KeyArray
     table: IntArray
     region: IntArray
     point: Array
     unknown: IntArray
-    count: IntArray
+    counts: IntArray
 
 
 class Work(NamedTuple):
@@ -90,7 +92,17 @@ def tableau(space: Space, key: KeyArray, rows: int, w: Work) -> bool:
         w.kind[i] = space.multiplier[i]
     for a in range(k):
         w.kind[w.flips[a]] = not w.kind[w.flips[a]]
-    return transform(space.base, rows, w.flips, k, w.T, w.block)
+    regular: bool = transform(space.base, rows, w.flips, k, w.T, w.block)
+    return regular
+
+
+@nb.njit(cache=True, error_model="numpy")
+def least_pivot(space: Space, T: Array, i: int) -> float:
+    """Entries of row i up to this size are rounding errors."""
+    largest = 1.0
+    for j in range(len(space.multiplier)):
+        largest = max(largest, abs(T[i, j]))
+    return space.pivot * largest
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -112,14 +124,15 @@ def _solve_pair(T: Array, m: int, i: int, j: int, y: Array) -> None:
 def _row(w: Work, m: int, r: int, i: int, j: int, first: int, last: int, out: Array) -> float:
     """Row r after the exchange in columns first...last of the parameters, to ``out``; returns the constant."""
     p = w.T.shape[1] - m - 1
-    if r == i or r == j:
+    if r in (i, j):
         a = 0 if r == i else 1
         for c in range(first, last):
             out[c - first] = w.y[a, c]
-        return w.y[a, p]
+        own: float = w.y[a, p]
+        return own
     for c in range(first, last):
         out[c - first] = w.T[r, m + c]
-    constant = w.T[r, m + p]
+    constant: float = w.T[r, m + p]
     if i >= 0:
         f = w.T[r, i]
         for c in range(first, last):
@@ -144,7 +157,7 @@ def _rows(space: Space, w: Work, i: int, j: int, part: int, centre: Array, margi
     s = w.search
     count = 0
     for r in range(m):
-        kind = w.kind[r] != (r == i or r == j)
+        kind = w.kind[r] != (r in (i, j))
         if split and kind != (part == 0):
             continue
         g = s.G[count]
@@ -195,11 +208,11 @@ def admit(space: Space, w: Work, i: int, j: int, centre: Array, margin: float) -
         count = _rows(space, w, i, j, part, centre, margin)
         if count < 0:
             return EMPTY
-        state = nearest(w.search, count, d, 2.0 * np.sqrt(d))
+        for t in range(d):
+            w.point[first + t] = centre[first + t]
+        state: int = decide(w.search, count, d, 2.0 * np.sqrt(d), w.point[first : first + d])
         if state != FEASIBLE:
             return state
-        for t in range(d):
-            w.point[first + t] = centre[first + t] + w.search.x[t]
     return FEASIBLE
 
 
@@ -211,38 +224,39 @@ def _visit(space: Space, found: Found, w: Work, i: int, j: int, centre: Array) -
         flip(w.key, j)
     place = slot(found.keys, found.table, w.key)
     if found.table[place] < 0:
-        number = found.count[NODES]
+        number = found.counts[NODES]
         found.keys[number] = w.key
         found.table[place] = number
-        found.count[NODES] += 1
-        found.count[SEARCHES] += 1
+        found.counts[NODES] += 1
+        found.counts[SEARCHES] += 1
         state = admit(space, w, i, j, centre, space.margin)
         if state == FEASIBLE:
-            region = found.count[REGIONS]
+            region = found.counts[REGIONS]
             found.region[region] = number
             found.point[region] = w.point
-            found.count[REGIONS] += 1
+            found.counts[REGIONS] += 1
         elif state != EMPTY:
-            found.unknown[found.count[UNKNOWN]] = number
-            found.count[UNKNOWN] += 1
+            found.unknown[found.counts[UNKNOWN]] = number
+            found.counts[UNKNOWN] += 1
     flip(w.key, i)
     if j >= 0:
         flip(w.key, j)
 
 
 @nb.njit(cache=True, error_model="numpy")
-def add(found: Found, key: KeyArray, point: Array) -> bool:
-    """Add a region with a point of it; False when its basis has been seen."""
+def add(found: Found, key: KeyArray, point: Array, region: bool) -> bool:
+    """Add a basis as seen, and as a region with a point of it; False when it has been seen before."""
     place = slot(found.keys, found.table, key)
     if found.table[place] >= 0:
         return False
-    number = found.count[NODES]
+    number = found.counts[NODES]
     found.keys[number] = key
     found.table[place] = number
-    found.region[found.count[REGIONS]] = number
-    found.point[found.count[REGIONS]] = point
-    found.count[NODES] += 1
-    found.count[REGIONS] += 1
+    found.counts[NODES] += 1
+    if region:
+        found.region[found.counts[REGIONS]] = number
+        found.point[found.counts[REGIONS]] = point
+        found.counts[REGIONS] += 1
     return True
 
 
@@ -252,29 +266,30 @@ def explore(space: Space, found: Found, w: Work, most: int) -> int:
     m = len(space.multiplier)
     centre = np.empty(space.theta_G.shape[1])
     for _ in range(most):
-        if found.count[EXPANDED] == found.count[REGIONS]:
+        if found.counts[EXPANDED] == found.counts[REGIONS]:
             return DONE
-        ahead = found.count[NODES] + m * (m + 1)
+        ahead = found.counts[NODES] + m * (m + 1)
         if ahead > len(found.keys) or 2 * ahead > len(found.table):
             return FULL
-        if found.count[REGIONS] + m * (m + 1) > len(found.region) or found.count[UNKNOWN] + m * (m + 1) > len(
+        if found.counts[REGIONS] + m * (m + 1) > len(found.region) or found.counts[UNKNOWN] + m * (m + 1) > len(
             found.unknown
         ):
             return FULL
-        current = found.count[EXPANDED]
+        current = found.counts[EXPANDED]
         number = found.region[current]
         w.key[:] = found.keys[number]
         centre[:] = found.point[current]
         if tableau(space, w.key, m, w):
             for i in range(m):
-                if w.T[i, i] > space.pivot:
+                least = least_pivot(space, w.T, i)
+                if w.T[i, i] > least:
                     _visit(space, found, w, i, -1, centre)
                 else:
                     for j in range(m):
-                        if j != i and w.T[i, j] > space.pivot:
+                        if j != i and w.T[i, j] > least:
                             _visit(space, found, w, i, j, centre)
         else:
-            found.unknown[found.count[UNKNOWN]] = number
-            found.count[UNKNOWN] += 1
-        found.count[EXPANDED] += 1
+            found.unknown[found.counts[UNKNOWN]] = number
+            found.counts[UNKNOWN] += 1
+        found.counts[EXPANDED] += 1
     return PAUSED

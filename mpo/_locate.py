@@ -57,6 +57,26 @@ def holds(map: Map, r: int, t: Array) -> bool:
 
 
 @nb.njit(cache=True, error_model="numpy")
+def holding(map: Map, t: Array, depth: float) -> int:
+    """How many regions hold t at least so deep."""
+    p = len(t)
+    count = 0
+    for r in range(len(map.rows)):
+        deep = True
+        for i in range(map.rows.shape[1]):
+            if map.inverse[r, i] > 0.0:
+                value = map.rows[r, i, p]
+                for c in range(p):
+                    value += map.rows[r, i, c] * t[c]
+                if value * map.inverse[r, i] < depth:
+                    deep = False
+                    break
+        if deep:
+            count += 1
+    return count
+
+
+@nb.njit(cache=True, error_model="numpy")
 def _next(map: Map, r: int, value: Array) -> int:
     """Neighbour across the row that is violated most; among several, that of the least ratio. -1: none."""
     best = -1
@@ -103,7 +123,7 @@ def locate(map: Map, t: Array, first: int, value: Array, count: IntArray) -> int
     """Region of t or -1; by walking, and region by region when the way is lost (counted)."""
     if len(map.rows) == 0 or _outside(map.limits, t):
         return -1
-    r = walk(map, t, first, value)
+    r: int = walk(map, t, first, value)
     if r >= 0:
         return r
     count[0] += 1

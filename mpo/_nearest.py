@@ -18,7 +18,7 @@ from mpo.arrays import Array, BoolArray, IntArray
 
 FEASIBLE, EMPTY, UNDECIDED = 1, 0, -1
 _EXACT = 1e-10
-_DEPENDENT = 1e-12
+_DEPENDENT = 1e-18
 _MOST = 500
 
 
@@ -115,13 +115,14 @@ def _drop(s: Scratch, gone: int, k: int, d: int) -> None:
 
 @nb.njit(cache=True, error_model="numpy")
 def _proven_empty(s: Scratch, p: int, k: int, rest: float, reach: float) -> bool:
-    """Row p minus r times the active rows is z' x <= gap with weights >= 0: empty if that fails wherever |x| <= reach."""
+    """Row p minus r times the active rows, weights >= 0, is z' x <= gap: does that fail wherever |x| <= reach?"""
     gap = s.h[p]
     size = abs(s.h[p])
     for a in range(k):
         gap -= s.r[a] * s.h[s.rows[a]]
         size += abs(s.r[a] * s.h[s.rows[a]])
-    return gap < -np.sqrt(rest) * reach - 1e-13 * size
+    empty: bool = gap < -np.sqrt(rest) * reach - 1e-13 * size
+    return empty
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -184,3 +185,24 @@ def nearest(s: Scratch, m: int, d: int, reach: float) -> int:
             _drop(s, gone, k, d)
             k -= 1
     return UNDECIDED
+
+
+@nb.njit(cache=True, error_model="numpy")
+def decide(s: Scratch, m: int, d: int, reach: float, point: Array) -> int:
+    """Search near ``point``, around which the rows are given; where rounding errors leave it open, again from there."""
+    state: int = UNDECIDED
+    for _ in range(3):
+        state = nearest(s, m, d, reach)
+        length = 0.0
+        for t in range(d):
+            length += s.x[t] * s.x[t]
+        if state == EMPTY or not length <= reach * reach:
+            return state
+        for t in range(d):
+            point[t] += s.x[t]
+        if state == FEASIBLE:
+            return state
+        for i in range(m):
+            for t in range(d):
+                s.h[i] -= s.G[i, t] * s.x[t]
+    return state

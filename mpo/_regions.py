@@ -1,11 +1,11 @@
-"""What the exploration leaves behind, in numbers: laws, neighbours and limits of the regions; called by explore only."""
+"""What the exploration leaves behind: laws, neighbours and limits of the regions; called by explore and part."""
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
 
-from mpo._explore import Found, Space, Work, admit, tableau
+from mpo._explore import Found, Space, Work, admit, least_pivot, tableau
 from mpo._nearest import FEASIBLE
 from mpo._tableau import crisscross, flip, slot
 from mpo.arrays import Array, BoolArray, IntArray, KeyArray
@@ -13,10 +13,10 @@ from mpo.arrays import Array, BoolArray, IntArray, KeyArray
 
 @nb.njit(cache=True, error_model="numpy")
 def check(space: Space, found: Found, w: Work, first: int, state: IntArray) -> None:
-    """Whether each region found, from number ``first`` on, has an interior in the data of ``space``; moves its point."""
+    """Whether each region found, from number ``first`` on, has an interior in ``space``; moves its point there."""
     m = len(space.multiplier)
     centre = np.empty(space.theta_G.shape[1])
-    for region in range(first, found.count[1]):
+    for region in range(first, found.counts[1]):
         centre[:] = found.point[region]
         state[region] = -1
         if tableau(space, found.keys[found.region[region]], m, w):
@@ -51,9 +51,10 @@ def neighbours(
         if tableau(space, keys[r], m, w):
             w.key[:] = keys[r]
             for i in range(m):
-                single = w.T[i, i] > space.pivot
+                least = least_pivot(space, w.T, i)
+                single = w.T[i, i] > least
                 for j in range(m):
-                    if (single and j != i) or (not single and (j == i or w.T[i, j] <= space.pivot)):
+                    if (single and j != i) or (not single and (j == i or w.T[i, j] <= least)):
                         continue
                     flip(w.key, i)
                     if j != i:
@@ -95,7 +96,7 @@ def limits(space: Space, keys: KeyArray, w: Work, out: Array) -> int:
             for t in range(p):
                 length += w.T[i, m + t] ** 2
             length = np.sqrt(length)
-            if top > space.pivot or length < 1e-9:
+            if top > least_pivot(space, w.T, i) or length < 1e-9:
                 continue
             known = False
             for q in range(count):
@@ -112,9 +113,8 @@ def limits(space: Space, keys: KeyArray, w: Work, out: Array) -> int:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def walk_to(space: Space, t: Array, key: KeyArray, tolerance: float) -> tuple[int, Array]:
+def walk_to(base: Array, pairs: int, t: Array, key: KeyArray, tolerance: float) -> tuple[int, Array]:
     """Optimal basis at t from ``key`` by criss-cross; 0 and the row that proves it when there is none."""
-    m = len(space.multiplier)
-    state, row, out = crisscross(space.base, m, t, key, tolerance, 50 * m + 50)
-    proof = out[max(row, 0), m:].copy()
+    state, row, out = crisscross(base, pairs, t, key, tolerance, 50 * pairs + 50)
+    proof = out[max(row, 0), pairs:].copy()
     return state, proof

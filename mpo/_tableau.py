@@ -32,7 +32,7 @@ def flip(key: KeyArray, i: int) -> None:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def slot(keys: KeyArray, table: IntArray, key: KeyArray) -> int:
+def slot(keys: KeyArray, table: IntArray, key: KeyArray) -> np.int64:
     """Place of a key in the table (open addressing): where its number stands, or a free place (-1)."""
     mixed = np.uint64(0x9E3779B97F4A7C15)
     for w in range(len(key)):
@@ -49,7 +49,7 @@ def slot(keys: KeyArray, table: IntArray, key: KeyArray) -> int:
             if keys[table[place], w] != key[w]:
                 same = False
         if same:
-            return np.int64(place)
+            break
         place = (place + np.uint64(1)) & mask
     return np.int64(place)
 

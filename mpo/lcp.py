@@ -22,10 +22,15 @@ from mpo.presolve import Block
 
 @dataclass(frozen=True)
 class Tableau:
-    """Rows ``[M | q]`` of the m basic variables, then of the n variables u; columns: m pairs, p parameters, constant."""
+    """Rows ``[M | q]`` of the m basic variables, then of the n variables u; columns: m pairs, p parameters, constant.
+
+    Pairs are scaled so that the entries of M are at most about 1; a multiplier of pair i in the tableau, basic or not,
+    is one of the block when multiplied by ``scale[i]``.
+    """
 
     rows: Array
     multiplier: BoolArray
+    scale: Array
 
 
 def tableau(block: Block, w: Array, c: Array) -> Tableau:
@@ -48,29 +53,39 @@ def tableau(block: Block, w: Array, c: Array) -> Tableau:
     rows[rest] = -block.G[rest] @ solved[:n]
     rows[rest, m:-1] += block.S[rest]
     rows[rest, -1] += w[rest]
-    rows[np.abs(rows) < 1e-14 * max(1.0, np.abs(rows).max(initial=0.0))] = 0.0
     multiplier = np.zeros(m, np.bool_)
     multiplier[zero] = True
-    return Tableau(rows, multiplier)
+    scale = _balance(rows[:m, :m])
+    rows[:m] *= scale[:, None]
+    rows[:, :m] *= scale
+    size = np.abs(rows[:, :m]).max(initial=0.0), np.abs(rows[:, m:]).max(initial=0.0)
+    rows[np.abs(rows) < 1e-14 * np.repeat(np.maximum(1.0, size), (m, p + 1))] = 0.0
+    return Tableau(rows, multiplier, np.where(multiplier, 1.0 / scale, scale))
+
+
+def _balance(M: Array, rounds: int = 10) -> Array:
+    """D such that the largest entry in each row and column of D M D is about 1 (D. Ruiz, 2001, for both at once)."""
+    scale = np.ones(len(M))
+    for _ in range(rounds):
+        scaled = np.abs(M) * scale[:, None] * scale
+        largest = np.maximum(scaled.max(axis=0, initial=0.0), scaled.max(axis=1, initial=0.0))
+        scale /= np.sqrt(np.where(largest > 1e-12, largest, 1.0))
+    return scale
 
 
 def _determining(block: Block) -> Array:
-    """As many rows as the Hessian has flat directions, independent on these."""
-    values, vectors = np.linalg.eigh(block.H)
-    flat = vectors[:, values <= 1e-11 * max(1e-300, np.abs(values).max(initial=0.0))]
-    count = flat.shape[1]
-    if not count:
-        return np.zeros(0, np.int64)
-    _, _, pivots = sl.qr((block.G @ flat).T, mode="economic", pivoting=True)
-    return np.sort(pivots[:count])
+    """As many independent rows as there are, so that the Hessian is inverted only where rows leave variables free."""
+    _, R, pivots = sl.qr(block.G.T, mode="economic", pivoting=True)
+    diagonal = np.abs(np.diag(R))
+    return np.sort(pivots[: int((diagonal > 1e-10 * diagonal.max(initial=0.0)).sum())])
 
 
 def perturbed(block: Block, size: float, preference: Array, seed: int = 0) -> tuple[Array, Array]:
     """Right-hand sides and costs moved by generic small numbers, so that no basis is degenerate.
 
     Rows are relaxed, by 0.5 to 1 times ``size``. Costs, unless the Hessian is definite, grow by the preference (a cost
-    of each original variable; earlier ones are cheaper), ``size`` times the least cost there is, so that no difference
-    of costs that somebody meant is overruled.
+    of each original variable; earlier ones are cheaper), ten times ``size`` times the least cost there is, so that no
+    difference of costs that somebody meant is overruled.
     """
     generic = np.random.default_rng(seed)
     reach = np.abs(block.w) + np.abs(block.S).sum(axis=1)
@@ -82,4 +97,4 @@ def perturbed(block: Block, size: float, preference: Array, seed: int = 0) -> tu
     least = max(float(worth[worth > 1e-9].min(initial=1.0)), 1e-6)
     toll = block.V.T @ preference
     toll = toll / max(np.abs(toll).max(initial=0.0), 1e-300) + generic.uniform(-0.05, 0.05, len(block.c))
-    return w, block.c + size * least * toll
+    return w, block.c + 10.0 * size * least * toll

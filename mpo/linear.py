@@ -9,7 +9,7 @@ import highspy
 import numpy as np
 import scipy.sparse as sp
 
-from mpo.arrays import Array
+from mpo.arrays import Array, BoolArray
 
 Status = Literal["optimal", "infeasible", "unbounded"]
 _STATUS: dict[object, Status] = {
@@ -92,14 +92,14 @@ def centre(A: Array, b: Array) -> tuple[float, Array]:
     return float(answer.point[n]), answer.point[:n]
 
 
-def irredundant(A: Array, b: Array, candidates: int, *, rays: int = 400, tolerance: float = 1e-10) -> Array:
+def irredundant(A: Array, b: Array, candidates: int, *, rays: int = 400, tolerance: float = 1e-10) -> BoolArray:
     """Which of the first ``candidates`` rows of ``A x <= b`` are needed; rows are of unit length.
 
     Rays from an inner point prove the rows they hit first; linear programs decide about the others one by one,
     without the rows that have already been found redundant.
     """
     rows = len(b)
-    needed = np.ones(rows, np.bool_)
+    needed: BoolArray = np.ones(rows, np.bool_)
     proven = _hit(A, b, rays)
     polyhedron = Polyhedron(A, b)
     for i in range(candidates):
@@ -115,9 +115,9 @@ def irredundant(A: Array, b: Array, candidates: int, *, rays: int = 400, toleran
     return needed[:candidates]
 
 
-def _hit(A: Array, b: Array, rays: int) -> Array:
+def _hit(A: Array, b: Array, rays: int) -> BoolArray:
     """Rows that random rays from an inner point hit clearly before any other."""
-    proven = np.zeros(len(b), np.bool_)
+    proven: BoolArray = np.zeros(len(b), np.bool_)
     radius, inner = centre(A, b)
     if radius < 1e-6:
         return proven

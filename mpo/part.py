@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mpo import _explore, _locate, _regions
-from mpo._explore import Space
+from mpo._explore import Space, Work
 from mpo._locate import Map
 from mpo._tableau import rehash
 from mpo.arrays import Array, BoolArray, IntArray, KeyArray, freeze
+from mpo.budget import Counts
 from mpo.presolve import Block
 
 _LINKS = 64
@@ -31,6 +32,7 @@ class Part:
         start, links, gain: neighbours, see ``_locate.Map``.
         limits: (., p + 1) rows >= 0 wherever there is a solution.
         point: (R, p) one point inside each region.
+        keys: (R, words) bases as bit masks.
         base, multiplier: first tableau, and which of its basic variables are multipliers.
     """
 
@@ -47,6 +49,7 @@ class Part:
     gain: Array
     limits: Array
     point: Array
+    keys: KeyArray
     base: Array
     multiplier: BoolArray
     map: Map = field(init=False, repr=False)
@@ -82,14 +85,28 @@ class Part:
         return region, u, multiplier
 
 
-def part(block: Block, space: Space, keys: KeyArray, points: Array) -> Part:
-    """Laws, neighbours and limits for the bases in ``keys``."""
-    w, count, m, n = _explore.work(space), len(keys), len(block.w), len(block.c)
+def make_part(block: Block, space: Space, keys: KeyArray, points: Array, counts: Counts) -> Part:
+    """Laws, neighbours and limits for the bases in ``keys``; bases of equal law count as one."""
+    w, m, n = _explore.work(space), len(block.w), len(block.c)
     width = space.base.shape[1] - m
-    rows, law = np.zeros((count, m, width)), np.zeros((count, n, width))
-    kind = np.zeros((count, m), np.bool_)
+    rows, law = np.zeros((len(keys), m, width)), np.zeros((len(keys), n, width))
+    kind = np.zeros((len(keys), m), np.bool_)
     _regions.collect(space, keys, w, rows, law, kind)
-    rows[np.abs(rows) < 1e-14] = 0.0
+    kept = _different(rows, law, kind)
+    counts.merged += len(keys) - len(kept)
+    if len(kept) < len(keys):
+        keys, points, rows, law, kind = keys[kept], points[kept], rows[kept], law[kept], kind[kept]
+    start, links, gain = _neighbours(space, w, keys)
+    limits = np.zeros((_LIMITS, width))
+    known = _regions.limits(space, keys, w, limits)
+    reduced = block.parameters
+    arrays = (reduced.L, reduced.shift, block.V, block.origin, block.weight * space.weight, rows, law, kind)
+    rest = (start, links, gain, limits[:known], points, keys, space.base, space.multiplier)
+    return Part(*(freeze(np.asarray(array)) for array in (*arrays, *rest)))
+
+
+def _neighbours(space: Space, w: Work, keys: KeyArray) -> tuple[IntArray, IntArray, Array]:
+    count = len(keys)
     table = np.full(1 << (4 * count + 4).bit_length(), -1, np.int64)
     rehash(keys, count, table)
     start, most = np.zeros(count + 1, np.int64), _LINKS * count + 16
@@ -98,9 +115,24 @@ def part(block: Block, space: Space, keys: KeyArray, points: Array) -> Part:
     if found > most:
         links, gain = np.zeros((found, 3), np.int64), np.zeros(found)
         _regions.neighbours(space, keys, table, w, start, links, gain)
-    limits = np.zeros((_LIMITS, width))
-    known = _regions.limits(space, keys, w, limits)
-    reduced = block.parameters
-    arrays = (reduced.L, reduced.shift, block.V, block.origin, block.weight, rows, law, kind, start)
-    rest = (links[:found], gain[:found], limits[:known], points, space.base, space.multiplier)
-    return Part(*(freeze(np.asarray(array)) for array in (*arrays, *rest)))
+    return start, links[:found], gain[:found]
+
+
+def _different(rows: Array, law: Array, kind: BoolArray) -> IntArray:
+    """First of each set of regions with the same variables and multipliers as functions of the parameters.
+
+    Then their slacks agree as well, and the regions are one and the same.
+    """
+    if len(rows) < 2:
+        return np.arange(len(rows))
+    generic = np.random.default_rng(0)
+    mark = law.reshape(len(law), -1) @ generic.standard_normal(law[0].size)
+    mark += np.einsum("rmp,rm,mp->r", rows, kind, generic.standard_normal(rows.shape[1:]))
+    order = np.argsort(mark, kind="stable")
+    kept = np.ones(len(rows), np.bool_)
+    near = np.flatnonzero(np.diff(mark[order]) <= 1e-9 * (1.0 + np.abs(mark[order[1:]])))
+    for a, b in zip(order[near], order[near + 1], strict=True):
+        equal = np.allclose(law[a], law[b], rtol=1e-9, atol=1e-11)
+        if equal and np.allclose(rows[a] * kind[a][:, None], rows[b] * kind[b][:, None], rtol=1e-9, atol=1e-11):
+            kept[b] = False
+    return np.flatnonzero(kept)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -239,5 +238,5 @@ def _parameter_set(problem: Program) -> list[Fault]:
 
 def _size(polyhedron: Polyhedron, parameters: int) -> float:
     """Length of the longest side of the bounding box, at most 1."""
-    ends: Any = [polyhedron.maximise(e).value + polyhedron.maximise(-e).value for e in np.eye(parameters)]
-    return min(1.0, max(ends))
+    ends = [polyhedron.maximise(e).value + polyhedron.maximise(-e).value for e in np.eye(parameters)]
+    return float(min(1.0, *ends)) if max(ends) < 1.0 else 1.0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpo.arrays import Array, BoolArray, IntArray
+from mpo.budget import Counts, Status
 from mpo.errors import Fault, InputError, SolveError
-from mpo.explore import Counts, Status
 from mpo.part import Part
 from mpo.problem import Program
+
+if TYPE_CHECKING:
+    from mpo.certify import Certificate
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,16 @@ class Solution:
         single = Multipliers(m.rows[0], m.equalities[0], m.lower[0], m.upper[0])
         return Evaluation(value[0], x[0], single, region[0], inside[0])
 
+    def certify(self, count: int, *, direct: int = 100, seed: int = 0) -> Certificate:
+        """Check coverage and optimality at ``count`` parameters that have a solution, see ``certify.certify``."""
+        from mpo.certify import certify
+
+        return certify(self, count, direct=direct, seed=seed)
+
     def _evaluate(self, theta: Array) -> tuple[IntArray, Array, Array]:
         """Regions, minimisers, and multipliers of all rows (A, lower, upper bounds)."""
         n, m = self.problem.variables, len(self.problem.b)
-        inside = (theta @ self.theta_A.T <= self.theta_b + 1e-9 * self._size()).all(axis=1)
+        inside: BoolArray = np.all(theta @ self.theta_A.T <= self.theta_b + 1e-9 * self._size(), axis=1)
         if len(self) == 0:
             inside[:] = False
         x, dual = self.x0 + theta @ self.X.T, np.zeros((len(theta), m + 2 * n))
@@ -122,10 +132,9 @@ class Solution:
             x[known] += u @ part.V.T
             dual[np.ix_(known, part.origin)] += multiplier * part.weight
             region[known] = np.where(own >= 0, region[known] * part.regions + own, -1)
-            known, kept = known[own >= 0], own >= 0
-            inside[:] = False
-            inside[known] = True
-            del kept
+            known = known[own >= 0]
+        inside = np.zeros(len(theta), np.bool_) if len(self.parts) else inside
+        inside[known] = True
         region[~inside] = -1
         x[~inside], dual[~inside] = np.nan, np.nan
         return region, x, dual

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpo.arrays import Array, freeze
+from mpo.budget import Budget, Clock, Counts, Status
 from mpo.errors import Fault, InputError
-from mpo.explore import Budget, Clock, Counts, Status, explore, space_of
-from mpo.part import Part, part
+from mpo.explore import explore
+from mpo.part import Part
 from mpo.presolve import presolve
 from mpo.problem import Program
 from mpo.solution import Solution
@@ -41,16 +42,15 @@ def solve(problem: Program, *, tie_break: Sequence[int] | None = None, budget: B
     status: Status = form.verdict or "complete"
     parts: list[Part] = []
     for block in form.blocks:
-        found = explore(block, preference, clock, counts)
-        if found.status != "complete":
-            status = found.status
-        if status in ("infeasible", "unbounded"):
+        part, reached = explore(block, preference, clock, counts)
+        status = status if reached == "complete" else reached
+        if part is None:
             parts = []
             break
-        parts.append(part(block, space_of(block, block.w, block.c, 1e-10), found.keys, found.points))
+        parts.append(part)
     counts.seconds = time.perf_counter() - start
-    arrays = (freeze(array) for array in (form.x0, form.X, form.theta_A, form.theta_b))
-    return Solution(problem, status, counts, *arrays, tuple(parts))
+    x0, X, theta_A, theta_b = (freeze(array) for array in (form.x0, form.X, form.theta_A, form.theta_b))
+    return Solution(problem, status, counts, x0, X, theta_A, theta_b, tuple(parts))
 
 
 def _preference(variables: int, order: Sequence[int] | None) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import clarabel
 import numpy as np
 import pytest
@@ -120,3 +122,40 @@ def test_parameters_that_only_matter_together_are_merged(period):
     """P + p_load, Q + q_load, e_pv - e_load; and P with imp - exp for the cost of the first 10 s alone."""
     _, solution = period
     assert sorted(len(part.shift) for part in solution.parts) == [2, 13]
+
+
+def test_the_certificate_finds_no_hole(period):
+    _, solution = period
+    certificate = solution.certify(5000, direct=50)
+    assert certificate.samples == 5000
+    assert certificate.holes == 0
+    assert certificate.overlaps == 0
+    assert certificate.outside > 0
+    assert max(certificate.infeasibility, certificate.stationarity, certificate.gap, certificate.error) < 1e-9
+    assert certificate.proven
+
+
+def test_the_certificate_finds_a_hole(period):
+    """Regions taken out of a part are missed."""
+    _, solution = period
+    main = max(range(len(solution.parts)), key=lambda number: solution.parts[number].regions)
+    part = solution.parts[main]
+    half = part.regions // 2
+    cut = {name: getattr(part, name)[:half] for name in ("rows", "law", "kind", "point", "keys")}
+    links = part.links[: part.start[half]]
+    known = links[:, 2] < half
+    start = np.concatenate([[0], np.cumsum(known)])[part.start[: half + 1]]
+    cut |= {"links": links[known], "gain": part.gain[: len(links)][known], "start": start}
+    parts = list(solution.parts)
+    parts[main] = replace(part, **cut)
+    certificate = replace(solution, parts=tuple(parts)).certify(1000, direct=1)
+    assert certificate.holes > 0
+    assert not certificate.proven
+
+
+def test_regularised_the_current_period_has_no_undecided_basis():
+    problem = current_period(1, reduced=True).program(1e-3)
+    solution = mpo.solve(problem)
+    assert solution.status == "complete"
+    assert solution.report.undecided == 0
+    assert solution.certify(2000, direct=50).proven
