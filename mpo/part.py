@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -52,14 +53,19 @@ class Part:
     keys: KeyArray
     base: Array
     multiplier: BoolArray
-    map: Map = field(init=False, repr=False)
-    cursor: IntArray = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        length = np.linalg.norm(self.rows[:, :, :-1], axis=2)
+    @cached_property
+    def map(self) -> Map:
+        """What the kernels want."""
+        gradient = self.rows[:, :, :-1]
+        length = np.sqrt(np.einsum("rmp,rmp->rm", gradient, gradient))
         inverse = np.where(length > 1e-9, 1.0 / np.maximum(length, 1e-9), 0.0)
-        object.__setattr__(self, "map", Map(self.rows, freeze(inverse), self.start, self.links, self.gain, self.limits))
-        object.__setattr__(self, "cursor", np.zeros(2, np.int64))
+        return Map(self.rows, inverse, self.start, self.links, self.gain, self.limits)
+
+    @cached_property
+    def cursor(self) -> IntArray:
+        """Region where the last evaluation ended, and how often all regions had to be looked at."""
+        return np.zeros(2, np.int64)
 
     @property
     def regions(self) -> int:

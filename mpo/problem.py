@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -50,6 +51,12 @@ class Program:
         linear = self.c + theta @ self.C.T
         value: Array = np.einsum("...i,...i->...", 0.5 * (x @ self.hessian) + linear, x)
         return value
+
+    def unchecked(self, changes: Mapping[str, Array]) -> Program:
+        """A copy with other data, for callers who know that it is in order."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__ | dict(changes))
+        return copy
 
     def __post_init__(self) -> None:
         faults: list[Fault] = []

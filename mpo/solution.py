@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,10 +70,11 @@ class Solution:
     theta_A: Array
     theta_b: Array
     parts: tuple[Part, ...]
-    _inverse: Array = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_inverse", np.linalg.pinv(self.problem.A_eq.T))
+    @cached_property
+    def _inverse(self) -> Array:
+        """Pseudo-inverse of A_eq'."""
+        return np.asarray(np.linalg.pinv(self.problem.A_eq.T), np.float64)
 
     def __len__(self) -> int:
         if self.status in ("infeasible", "unbounded"):
@@ -118,6 +121,12 @@ class Solution:
         from mpo.certify import certify
 
         return certify(self, count, direct=direct, seed=seed)
+
+    def slice(self, fixed: Mapping[int, float]) -> Solution:
+        """The solution over fewer parameters, some of them ``fixed`` by number, see ``slices.slice_solution``."""
+        from mpo.slices import slice_solution
+
+        return slice_solution(self, fixed)
 
     def _evaluate(self, theta: Array) -> tuple[IntArray, Array, Array]:
         """Regions, minimisers, and multipliers of all rows (A, lower, upper bounds)."""
