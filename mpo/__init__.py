@@ -5,6 +5,7 @@ from mpo.errors import Fault, InputError, SolveError
 from mpo.problem import ParametricLP, ParametricQP
 from mpo.solution import Evaluation, Multipliers, Solution
 from mpo.solve import solve
+from mpo.store import load
 
 __all__ = [
     "Budget",
@@ -16,5 +17,6 @@ __all__ = [
     "ParametricQP",
     "Solution",
     "SolveError",
+    "load",
     "solve",
 ]

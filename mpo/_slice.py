@@ -30,8 +30,28 @@ def _row(rows: Array, i: int, fixed: Array, moving: IntArray, D: Array, out: Arr
 
 
 @nb.njit(cache=True, error_model="numpy")
-def slice_rows(map: Map, kind: BoolArray, r: int, fixed: Array, moving: IntArray, D: Array, G: Array, h: Array) -> int:
-    """Rows ``G s <= h`` of region r over s in [-1, 1]^k that can bind there; -1 when one shows that it is not met."""
+def move(rows: Array, numbers: IntArray, fixed: Array, moving: IntArray, D: Array, unit: bool) -> Array:
+    """Rows ``(., m, p + 1)`` of some regions over the slice, ``(., m, k + 1)``; made of unit length on request."""
+    k = D.shape[1]
+    out = np.empty((len(numbers), rows.shape[1], k + 1))
+    for q in range(len(numbers)):
+        for i in range(rows.shape[1]):
+            out[q, i, k] = _row(rows[numbers[q]], i, fixed, moving, D, out[q, i])
+            if unit:
+                length = 0.0
+                for e in range(k):
+                    length += out[q, i, e] ** 2
+                length = np.sqrt(length)
+                if length > 1e-9:
+                    out[q, i] /= length
+    return out
+
+
+@nb.njit(cache=True, error_model="numpy")
+def slice_rows(
+    map: Map, kind: BoolArray, r: int, fixed: Array, moving: IntArray, D: Array, G: Array, h: Array, which: IntArray
+) -> int:
+    """Rows ``which``, as ``G s <= h``, of region r that can bind over s in [-1, 1]^k; -1 when it is not met at all."""
     rows = map.rows[r]
     k = D.shape[1]
     count = 0
@@ -50,6 +70,7 @@ def slice_rows(map: Map, kind: BoolArray, r: int, fixed: Array, moving: IntArray
             if constant - spread >= -INSIDE * INSIDE or spread <= INSIDE:
                 continue
             h[count] = constant
+            which[count] = i
             count += 1
     return count
 
@@ -114,6 +135,8 @@ class Plane(NamedTuple):
     h: Array
     polygon: Array
     other: Array
+    which: IntArray
+    binding: BoolArray
     queue: IntArray
     seen: BoolArray
 
@@ -122,13 +145,15 @@ class Plane(NamedTuple):
 def _visit(
     map: Map, kind: BoolArray, r: int, fixed: Array, moving: IntArray, D: Array, outline: Array, w: Plane, point: Array
 ) -> float:
-    """Area of the polygon in which region r meets the plane, and its centre of gravity."""
-    rows = slice_rows(map, kind, r, fixed, moving, D, w.G, w.h)
+    """Area of the polygon in which region r meets the plane, its centre of gravity, and which rows cut it."""
+    rows = slice_rows(map, kind, r, fixed, moving, D, w.G, w.h, w.which)
     if rows < 0:
         return 0.0
     count = len(outline)
     w.polygon[:count] = outline
+    w.binding[:] = False
     for i in range(rows):
+        w.binding[w.which[i]] = True
         count = clip(w.polygon, count, w.G[i, 0], w.G[i, 1], w.h[i], w.other)
         if count < 3:
             return 0.0
@@ -155,7 +180,8 @@ def met_plane(
     """
     m, R = map.rows.shape[1], len(map.rows)
     shape = np.empty((_VERTICES, 2)), np.empty((_VERTICES, 2))
-    w = Plane(np.empty((m + 1, 2)), np.empty(m + 1), *shape, np.empty(R, np.int64), np.zeros(R, np.bool_))
+    rows = np.empty(m + 1, np.int64), np.empty(m, np.bool_)
+    w = Plane(np.empty((m + 1, 2)), np.empty(m + 1), *shape, *rows, np.empty(R, np.int64), np.zeros(R, np.bool_))
     w.polygon[: len(outline)] = outline
     count = _domain(map, fixed, moving, D, w.polygon, len(outline), w.other)
     if count == 0 or R == 0:
@@ -180,7 +206,7 @@ def met_plane(
             found += 1
             for e in range(map.start[r], map.start[r + 1]):
                 other = map.links[e, 2]
-                if not w.seen[other]:
+                if w.binding[map.links[e, 0]] and not w.seen[other]:
                     w.seen[other] = True
                     w.queue[tail] = other
                     tail += 1
@@ -208,9 +234,10 @@ def met_space(
 ) -> None:
     """The same for any number of parameters, ``A s <= b``: FEASIBLE, EMPTY or undecided for each region."""
     k = D.shape[1]
+    which = np.empty(map.rows.shape[1] + 1, np.int64)
     for r in range(len(map.rows)):
         state[r] = EMPTY
-        count = slice_rows(map, kind, r, fixed, moving, D, s.G, s.h)
+        count = slice_rows(map, kind, r, fixed, moving, D, s.G, s.h, which)
         if count < 0:
             continue
         for i in range(count):

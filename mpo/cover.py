@@ -44,7 +44,8 @@ def gaps(part: Part, t: Array) -> tuple[IntArray, KeyArray, Part]:
 def sampled_gaps(part: Part, space: Space, seed: int) -> tuple[Array, KeyArray, Part]:
     """Gaps among parameters drawn from the whole parameter set, and just outside every region.
 
-    The latter are the ends of the chords of a random walk in each region, whose mean becomes its point.
+    The latter are the ends of the chords of a random walk in each region, whose mean becomes its point; they also tell
+    which regions touch although no pivot leads from one to the other, as in degenerate problems.
     """
     generic = np.random.default_rng(seed)
     p = space.theta_G.shape[1]
@@ -55,7 +56,9 @@ def sampled_gaps(part: Part, space: Space, seed: int) -> tuple[Array, KeyArray, 
     inner, missing = np.empty_like(part.point), np.empty((_MOST, p))
     choice = generic.random(_STEPS)
     rows = space.theta_G, space.theta_h
-    found = _cross.cross(part.map, *rows, part.point, directions, choice, inner, missing)
+    beyond = np.empty((2 * _STEPS * part.regions, 3), np.int64)
+    found, linked = _cross.cross(part.map, *rows, part.point, directions, choice, inner, missing, beyond)
+    part = part.linked(beyond[:linked])
     t = draw(*rows, _SAMPLES, seed)
     away = t[part.evaluate(t)[0] < 0]
     missing = np.vstack([missing[:found], away])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -89,6 +89,20 @@ class Part:
             self.map, self.law, self.kind, t, self.cursor[0], region, u, multiplier, self.cursor[1:]
         )
         return region, u, multiplier
+
+    def linked(self, more: IntArray) -> Part:
+        """With further neighbours, rows (region, row between them, neighbour); those known already are left out."""
+        R = self.regions
+        source = np.repeat(np.arange(R), np.diff(self.start))
+        _, first = np.unique(more[:, 0] * R + more[:, 2], return_index=True)
+        more = more[first]
+        more = more[~np.isin(more[:, 0] * R + more[:, 2], source * R + self.links[:, 2])]
+        source = np.concatenate([source, more[:, 0]])
+        order = np.argsort(source, kind="stable")
+        links = np.vstack([self.links, np.column_stack([more[:, 1], np.full(len(more), -1), more[:, 2]])])[order]
+        gain = np.concatenate([self.gain, np.ones(len(more))])[order]
+        start = np.searchsorted(source[order], np.arange(R + 1))
+        return replace(self, start=freeze(start), links=freeze(links), gain=freeze(gain))
 
 
 def make_part(block: Block, space: Space, keys: KeyArray, points: Array, counts: Counts) -> Part:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -33,7 +32,7 @@ def slice_solution(solution: Solution, fixed: Mapping[int, float]) -> Solution:
     problem, held = solution.problem, np.array(sorted(fixed), np.int64)
     _check(problem, held, fixed)
     values = np.array([fixed[number] for number in held], np.float64)
-    free = np.setdiff1d(np.arange(problem.parameters), held)
+    free = np.array([number for number in range(problem.parameters) if number not in fixed], np.int64)
     theta_A, theta_b = _cut(solution.theta_A, solution.theta_b, free, held, values)
     outline, middle, half = _outline(theta_A, theta_b)
     parts = tuple(_part(part, free, held, values, outline, middle, half) for part in solution.parts)
@@ -121,45 +120,38 @@ def _part(
     """Regions of one part that the slice meets, over s = (theta_free - middle) / half."""
     fixed = part.L[:, held] @ values + part.shift + part.L[:, free] @ middle
     D = part.L[:, free] * half
-    met, point = _met(part, fixed, D, outline)
+    moving = np.flatnonzero(D.any(axis=1))
+    met, point = _met(part, fixed, moving, D, outline)
     new = np.full(part.regions, -1, np.int64)
     new[met] = np.arange(len(met))
     most = int((part.start[met + 1] - part.start[met]).sum())
     start, links, gain = np.zeros(len(met) + 1, np.int64), np.zeros((most, 3), np.int64), np.zeros(most)
     count = _slice.sub_links(part.map, met, new, start, links, gain)
-
-    def moved(rows: Array) -> Array:
-        p = len(fixed)
-        return np.concatenate([rows[..., :p] @ D, (rows[..., :p] @ fixed + rows[..., p])[..., None]], axis=-1)
-
-    m = len(part.multiplier)
-    return replace(
-        part,
+    m, one, plane = len(part.multiplier), np.zeros(1, np.int64), (fixed, moving, D)
+    tail = _slice.move(np.ascontiguousarray(part.base[None, :, m:]), one, *plane, False)[0]
+    return Part(
         L=np.diag(1.0 / half),
         shift=-middle / half,
-        rows=moved(part.rows[met]),
-        law=moved(part.law[met]),
+        V=part.V,
+        origin=part.origin,
+        weight=part.weight,
+        rows=_slice.move(part.rows, met, *plane, False),
+        law=_slice.move(part.law, met, *plane, False),
         kind=part.kind[met],
         start=start,
         links=links[:count],
         gain=gain[:count],
-        limits=_unit(moved(part.limits)),
+        limits=_slice.move(part.limits[None], one, *plane, True)[0],
         point=point,
         keys=part.keys[met],
-        base=np.hstack([part.base[:, :m], moved(part.base[:, m:])]),
+        base=np.concatenate([part.base[:, :m], tail], axis=1),
+        multiplier=part.multiplier,
     )
 
 
-def _unit(rows: Array) -> Array:
-    """Rows of unit length; those without parameters as they are."""
-    length = np.sqrt(np.einsum("ij,ij->i", rows[:, :-1], rows[:, :-1]))
-    return rows / np.where(length > 1e-9, length, 1.0)[:, None]
-
-
-def _met(part: Part, fixed: Array, D: Array, outline: Array) -> tuple[IntArray, Array]:
+def _met(part: Part, fixed: Array, moving: IntArray, D: Array, outline: Array) -> tuple[IntArray, Array]:
     """Numbers of the regions that are met in a set with an interior, and a point of each."""
     k, R = D.shape[1], part.regions
-    moving = np.flatnonzero(np.abs(D).max(axis=1, initial=0.0) > 0.0)
     point = np.empty((R + 1, k))
     if k == 2:
         numbers = np.empty(R, np.int64)

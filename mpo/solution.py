@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,6 +128,12 @@ class Solution:
         from mpo.slices import slice_solution
 
         return slice_solution(self, fixed)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one npz file; ``mpo.load`` reads it."""
+        from mpo.store import save
+
+        save(self, path)
 
     def _evaluate(self, theta: Array) -> tuple[IntArray, Array, Array]:
         """Regions, minimisers, and multipliers of all rows (A, lower, upper bounds)."""
