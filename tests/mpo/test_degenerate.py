@@ -64,22 +64,36 @@ def test_primal_and_dual_degenerate():
     check(problem)
 
 
-def test_facet_to_facet_does_not_hold():
-    """The regions of a program whose neighbours share parts of facets only are all found.
+def test_neighbours_need_not_share_whole_facets():
+    """A strictly convex program in which a facet of a region has two regions beyond it: all regions are found.
 
-    J. Spjotvold, E. Kerrigan, C. Jones, P. Tondel, T. Johansen, On the facet-to-facet property of solutions to convex
-    parametric quadratic programs, Automatica 42 (2006), example 2.
+    After J. Spjotvold, E. Kerrigan, C. Jones, P. Tondel, T. Johansen, On the facet-to-facet property of solutions to
+    convex parametric quadratic programs, Automatica 42 (2006).
     """
-    A = np.array([
-        [1, 0, -1], [-1, 0, -1], [0, 1, -1], [0, -1, -1],
-        [0.75, 16 / 25, -1], [-0.75, -16 / 25, -1],
-    ], np.float64)  # fmt: skip
-    F = np.array([[-1, 0], [-1, 0], [0, -1], [0, -1], [-1, 0], [1, 0]], np.float64)
-    b = np.array([-1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
-    problem = mpo.ParametricQP(
-        np.eye(3), np.zeros(3), np.zeros((3, 2)), A, b, F, *box(np.full(2, -1.5), np.full(2, 1.5))
-    )
-    check(problem, samples=4000)
+    A = [[1, 0, -1], [-1, 0, -1], [0, 1, -1], [0, -1, -1], [0.75, 0.64, -1], [-0.75, -0.64, -1]]
+    F = [[1, 0], [-1, 0], [0, -1], [0, 1], [1, 0], [-1, 0]]
+    theta = box(np.full(2, -1.5), np.full(2, 1.5))
+    problem = mpo.ParametricQP(np.eye(3), np.zeros(3), np.zeros((3, 2)), A, -np.ones(6), F, *theta)
+    solution = check(problem, samples=4000)
+    assert regions_beyond_one_facet(solution) > 1
+
+
+def regions_beyond_one_facet(solution):
+    """The most regions that are met just outside one row of one region, three times or more each."""
+    part, directions = solution.parts[0], np.random.default_rng(0).standard_normal((400, 2))
+    most = 0
+    for r, rows in enumerate(part.rows):
+        value, speed = rows[:, :2] @ part.point[r] + rows[:, 2], -directions @ rows[:, :2].T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.where(speed > 1e-12, value / speed, np.inf)
+        row, beyond = reach.argmin(axis=1), part.point[r] + (reach.min(axis=1) + 1e-5)[:, None] * directions
+        inside = np.isfinite(beyond).all(axis=1) & (np.abs(beyond) < 1.0).all(axis=1)
+        region = np.full(len(row), -1)
+        region[inside] = part.evaluate(beyond[inside])[0]
+        for i in range(len(rows)):
+            _, times = np.unique(region[(row == i) & (region >= 0)], return_counts=True)
+            most = max(most, int((times >= 3).sum()))
+    return most
 
 
 @pytest.mark.parametrize("seed", range(4))
