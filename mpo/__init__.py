@@ -6,17 +6,22 @@ from mpo.problem import ParametricLP, ParametricQP
 from mpo.solution import Evaluation, Multipliers, Solution
 from mpo.solve import solve
 from mpo.store import load
+from mpo.value import Fit, PiecewiseLinear, storage_value, value_function
 
 __all__ = [
     "Budget",
     "Evaluation",
     "Fault",
+    "Fit",
     "InputError",
     "Multipliers",
     "ParametricLP",
     "ParametricQP",
+    "PiecewiseLinear",
     "Solution",
     "SolveError",
     "load",
     "solve",
+    "storage_value",
+    "value_function",
 ]

@@ -135,6 +135,12 @@ class Solution:
 
         save(self, path)
 
+    def export_c(self, path: str | os.PathLike[str], *, name: str = "mpo_evaluate") -> None:
+        """Write a self-contained C function, see ``export.export_c``."""
+        from mpo.export import export_c
+
+        export_c(self, path, name=name)
+
     def _evaluate(self, theta: Array) -> tuple[IntArray, Array, Array]:
         """Regions, minimisers, and multipliers of all rows (A, lower, upper bounds)."""
         n, m = self.problem.variables, len(self.problem.b)
