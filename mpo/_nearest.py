@@ -154,7 +154,8 @@ def nearest(s: Scratch, m: int, d: int, reach: float) -> int:
         if length > reach * reach * (1.0 + 1e-6):
             return EMPTY
         own = 0.0
-        while True:
+        joined = False
+        while not joined:
             rest = _project(s, p, k, d)
             step = np.inf
             gone = -1
@@ -165,9 +166,11 @@ def nearest(s: Scratch, m: int, d: int, reach: float) -> int:
             dependent = rest <= _DEPENDENT or k >= d
             if dependent and gone < 0:
                 return EMPTY if _proven_empty(s, p, k, rest, reach) else UNDECIDED
-            full = not dependent and -slack <= step * rest
-            if full:
+            joined = not dependent and -slack <= step * rest
+            if joined:
                 step = -slack / rest
+            elif gone < 0:  # numbers that are none
+                return UNDECIDED
             if not dependent:
                 for t in range(d):
                     s.x[t] -= step * s.z[t]
@@ -175,15 +178,15 @@ def nearest(s: Scratch, m: int, d: int, reach: float) -> int:
             for a in range(k):
                 s.u[a] -= step * s.r[a]
             own += step
-            if full:
+            if joined:
                 s.L[k, k] = np.sqrt(rest)
                 s.rows[k] = p
                 s.u[k] = own
                 s.active[p] = True
                 k += 1
-                break
-            _drop(s, gone, k, d)
-            k -= 1
+            else:
+                _drop(s, gone, k, d)
+                k -= 1
     return UNDECIDED
 
 
