@@ -11,7 +11,7 @@ from mpo._locate import INSIDE, Map, locate
 from mpo._nearest import EMPTY, Scratch, decide
 from mpo.arrays import Array, BoolArray, IntArray
 
-_VERTICES = 256
+VERTICES = 256
 _AREA = 1e-12
 
 
@@ -97,6 +97,30 @@ def clip(polygon: Array, count: int, a: float, b: float, h: float, other: Array)
 
 
 @nb.njit(cache=True, error_model="numpy")
+def outline(A: Array, b: Array) -> Array:
+    """Corners of the bounded set ``A x <= b`` in the plane, none if it is empty; cut from a huge square, then from a
+    square of its own size, as rounding errors grow with that.
+    """
+    polygon, other = np.zeros((VERTICES, 2)), np.zeros((VERTICES, 2))
+    low, high = np.full(2, -1e9), np.full(2, 1e9)
+    count = 4
+    for _ in range(2):
+        count = 4
+        for corner in range(4):
+            polygon[corner, 0] = high[0] if corner in (1, 2) else low[0]
+            polygon[corner, 1] = high[1] if corner >= 2 else low[1]
+        for i in range(len(b)):
+            count = clip(polygon, count, A[i, 0], A[i, 1], b[i], other)
+            if count < 3:
+                return polygon[:0]
+        for c in range(2):
+            size = polygon[:count, c].max() - polygon[:count, c].min()
+            low[c] = polygon[:count, c].min() - size
+            high[c] = polygon[:count, c].max() + size
+    return polygon[:count].copy()
+
+
+@nb.njit(cache=True, error_model="numpy")
 def centroid(polygon: Array, count: int, out: Array) -> float:
     """Area of a polygon, its centre of gravity to ``out``."""
     area, x, y = 0.0, 0.0, 0.0
@@ -179,7 +203,7 @@ def met_plane(
     what has a solution.
     """
     m, R = map.rows.shape[1], len(map.rows)
-    shape = np.empty((_VERTICES, 2)), np.empty((_VERTICES, 2))
+    shape = np.empty((VERTICES, 2)), np.empty((VERTICES, 2))
     rows = np.empty(m + 1, np.int64), np.empty(m, np.bool_)
     w = Plane(np.empty((m + 1, 2)), np.empty(m + 1), *shape, *rows, np.empty(R, np.int64), np.zeros(R, np.bool_))
     w.polygon[: len(outline)] = outline

@@ -77,14 +77,8 @@ def _outline(A: Array, b: Array) -> tuple[Array, Array, Array]:
     """Rows (or, of two parameters, vertices) of the set in [-1, 1]^k, and the box it was scaled from."""
     k = A.shape[1]
     if k == 2:
-        far = 1e9
-        polygon, other = np.zeros((256, 2)), np.zeros((256, 2))
-        polygon[:4] = [[-far, -far], [far, -far], [far, far], [-far, far]]
-        count = 4
-        for row, limit in zip(A, b, strict=True):
-            count = _slice.clip(polygon, count, row[0], row[1], limit, other)
-        corners = polygon[:count]
-        low, high = (corners.min(axis=0), corners.max(axis=0)) if count >= 3 else (np.zeros(2), np.zeros(2))
+        corners = _slice.outline(A, b)
+        low, high = (corners.min(axis=0), corners.max(axis=0)) if len(corners) else (np.zeros(2), np.zeros(2))
     else:
         polyhedron = Polyhedron(A, b)
         high = np.array([polyhedron.maximise(e).value for e in np.eye(k)])
