@@ -210,7 +210,7 @@ def admit(space: Space, w: Work, i: int, j: int, centre: Array, margin: float) -
             return EMPTY
         for t in range(d):
             w.point[first + t] = centre[first + t]
-        state: int = decide(w.search, count, d, 2.0 * np.sqrt(d), w.point[first : first + d])
+        state: int = decide(w.search, count, d, 2.2 * np.sqrt(d), w.point[first : first + d])
         if state != FEASIBLE:
             return state
     return FEASIBLE

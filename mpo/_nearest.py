@@ -192,16 +192,24 @@ def nearest(s: Scratch, m: int, d: int, reach: float) -> int:
 
 @nb.njit(cache=True, error_model="numpy")
 def decide(s: Scratch, m: int, d: int, reach: float, point: Array) -> int:
-    """Search near ``point``, around which the rows are given; where rounding errors leave it open, again from there."""
+    """Search near ``point``, around which the rows are given and which moves to what is found.
+
+    Where rounding errors leave it open, once more from what was found, or from elsewhere when that is no use.
+    """
     state: int = UNDECIDED
-    for _ in range(3):
+    for attempt in range(6):
         state = nearest(s, m, d, reach)
         length = 0.0
         for t in range(d):
             length += s.x[t] * s.x[t]
-        if state == EMPTY or not length <= reach * reach:
+        useful = length <= reach * reach
+        if state == EMPTY:
             return state
+        if state == FEASIBLE and not useful:
+            return UNDECIDED
         for t in range(d):
+            if not useful or (attempt > 2 and state != FEASIBLE):
+                s.x[t] = 0.05 * np.sin(1.0 + 7.0 * attempt + 3.0 * t)
             point[t] += s.x[t]
         if state == FEASIBLE:
             return state

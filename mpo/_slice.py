@@ -277,7 +277,7 @@ def met_space(
             s.h[count] = b[i] - margin
             count += 1
         point[r] = 0.0
-        state[r] = decide(s, count, k, 2.0 * np.sqrt(k), point[r])
+        state[r] = decide(s, count, k, 2.2 * np.sqrt(k), point[r])
 
 
 @nb.njit(cache=True, error_model="numpy")

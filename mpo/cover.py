@@ -14,7 +14,7 @@ from mpo.part import Part
 from mpo.sampling import draw
 
 _SAMPLES = 1000
-_STEPS = 12
+_STEPS = 8
 _MOST = 1000
 
 
