@@ -18,7 +18,7 @@ from mpo.arrays import Array, BoolArray, IntArray
 
 FEASIBLE, EMPTY, UNDECIDED = 1, 0, -1
 _EXACT = 1e-10
-_DEPENDENT = 1e-18
+_DEPENDENT, _NEARLY = 1e-18, 1e-13
 _MOST = 500
 
 
@@ -137,8 +137,11 @@ def _satisfied(s: Scratch, m: int, d: int) -> bool:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def nearest(s: Scratch, m: int, d: int, reach: float) -> int:
-    """Search ``min |x|`` over the first m rows ``G x <= h`` (unit length) in d dimensions; the point is left in x."""
+def nearest(s: Scratch, m: int, d: int, reach: float, dependent_below: float) -> int:
+    """Search ``min |x|`` over the first m rows ``G x <= h`` (unit length) in d dimensions; the point is left in x.
+
+    A row counts as a combination of active ones when the square of what is left of it is below ``dependent_below``.
+    """
     for t in range(d):
         s.x[t] = 0.0
     for i in range(m):
@@ -163,7 +166,7 @@ def nearest(s: Scratch, m: int, d: int, reach: float) -> int:
                 if s.r[a] > 1e-12 and s.u[a] < step * s.r[a]:
                     step = s.u[a] / s.r[a]
                     gone = a
-            dependent = rest <= _DEPENDENT or k >= d
+            dependent = rest <= dependent_below or k >= d
             if dependent and gone < 0:
                 return EMPTY if _proven_empty(s, p, k, rest, reach) else UNDECIDED
             joined = not dependent and -slack <= step * rest
@@ -194,11 +197,11 @@ def nearest(s: Scratch, m: int, d: int, reach: float) -> int:
 def decide(s: Scratch, m: int, d: int, reach: float, point: Array) -> int:
     """Search near ``point``, around which the rows are given and which moves to what is found.
 
-    Where rounding errors leave it open, once more from what was found, or from elsewhere when that is no use.
+    Where rounding errors leave it open, once more from what was found, from the middle of the box and from elsewhere.
     """
     state: int = UNDECIDED
-    for attempt in range(6):
-        state = nearest(s, m, d, reach)
+    for attempt in range(8):
+        state = nearest(s, m, d, reach, _DEPENDENT if attempt % 2 == 0 else _NEARLY)
         length = 0.0
         for t in range(d):
             length += s.x[t] * s.x[t]
@@ -208,8 +211,8 @@ def decide(s: Scratch, m: int, d: int, reach: float, point: Array) -> int:
         if state == FEASIBLE and not useful:
             return UNDECIDED
         for t in range(d):
-            if not useful or (attempt > 2 and state != FEASIBLE):
-                s.x[t] = 0.05 * np.sin(1.0 + 7.0 * attempt + 3.0 * t)
+            if state != FEASIBLE and (not useful or attempt > 1):
+                s.x[t] = -point[t] + 0.1 * (attempt - 3) * np.sin(1.0 + 7.0 * attempt + 3.0 * t)
             point[t] += s.x[t]
         if state == FEASIBLE:
             return state
