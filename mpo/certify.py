@@ -28,7 +28,7 @@ class Certificate:
 
     Args:
         samples: how many had one; ``outside`` had none (each proven), ``holes`` had one but no region.
-        overlaps: samples deep inside two or more regions of one part (both optimal there).
+        overlaps: samples deep inside two or more regions of one part (both optimal there), of 100 in each 20 000.
         infeasibility: worst violated row, bound or equality, relative to 1 + its size.
         stationarity: worst entry of the gradient of the Lagrangian, relative to 1 + the largest cost.
         gap: worst duality gap, relative to 1 + |value|.

@@ -21,7 +21,7 @@ from mpo.arrays import Array
 from mpo.certify import direct_value
 from mpo.sampling import draw
 
-LIMIT_S = 120.0
+LIMIT_S = 240.0
 CERTIFIED = 100_000
 
 
