@@ -1,1 +1,27 @@
 """Explicit solutions of multiparametric linear and quadratic programs; knows nothing of power systems."""
+
+from mpo.budget import Budget
+from mpo.errors import Fault, InputError, SolveError
+from mpo.problem import ParametricLP, ParametricQP
+from mpo.solution import Evaluation, Multipliers, Solution
+from mpo.solve import solve
+from mpo.store import load
+from mpo.value import Fit, PiecewiseLinear, storage_value, value_function
+
+__all__ = [
+    "Budget",
+    "Evaluation",
+    "Fault",
+    "Fit",
+    "InputError",
+    "Multipliers",
+    "ParametricLP",
+    "ParametricQP",
+    "PiecewiseLinear",
+    "Solution",
+    "SolveError",
+    "load",
+    "solve",
+    "storage_value",
+    "value_function",
+]

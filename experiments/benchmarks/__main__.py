@@ -14,7 +14,7 @@ from rich.table import Table
 
 from experiments.benchmarks.common import Row, write
 
-_SHARED = ("common", "synthetic", "__main__")
+_SHARED = ("common", "parametric", "synthetic", "__main__")
 
 
 def names() -> list[str]:

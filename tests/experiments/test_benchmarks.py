@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose
 import grid
 from admmflex.prosumers.fleet import split
 from admmflex.response.home import HomeResponse
-from experiments.benchmarks import coordination, dso
+from experiments.benchmarks import coordination, dso, mpo
+from experiments.benchmarks.parametric import double_integrator
 from experiments.benchmarks.synthetic import town
 
 HIGHS = ("HiGHS", "highspy", lambda problem: coordination.highs(problem, "simplex", 60.0))
@@ -83,3 +84,10 @@ def test_a_peer_that_is_stopped_says_so() -> None:
     study = town(30, 14, steps=24)
     problem, _ = coordination.whole(study, np.zeros((2, 30, 24)))
     assert not coordination.highs(problem, "simplex", 0.0).finished
+
+
+def test_explicit_solutions_agree_with_the_peer() -> None:
+    pytest.importorskip("ppopt")
+    row = mpo.against_ppopt("two steps", double_integrator(2), 60.0)
+    assert row.agreement < 1e-9
+    assert "9 regions; PPOPT has 9" in row.note

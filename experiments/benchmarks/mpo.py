@@ -1,0 +1,154 @@
+"""Explicit solutions: all critical regions, against PPOPT; and what is then asked of them, against a direct solve.
+
+PPOPT gets a limit of time: where it does not finish, its time is a lower bound, and the agreement is that of HiGHS.
+Agreement: worst relative difference of the values at sampled parameters that both have.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from queue import Empty
+from typing import Any
+
+import numpy as np
+
+import mpo
+from experiments.benchmarks.common import Row, median_time, versions
+from experiments.benchmarks.parametric import FIXED_PRICES, current_period, double_integrator
+from mpo.arrays import Array
+from mpo.certify import direct_value
+from mpo.sampling import draw
+
+LIMIT_S = 240.0
+CERTIFIED = 100_000
+
+
+def rows(limit_s: float = LIMIT_S, certified: int = CERTIFIED) -> list[Row]:
+    """Every comparison."""
+    fixed = FIXED_PRICES | {"T0": -0.2}
+    small = current_period(1, reduced=True).program(fixed=fixed)
+    found = [
+        against_ppopt("explicit MPC of the double integrator, 10 steps", double_integrator(10), limit_s),
+        against_ppopt("current period, 1 segment, prices fixed, 6 parameters", small, limit_s),
+    ]
+    model = current_period(3)
+    problem = model.program()
+    mpo.solve(problem)
+    solution, seconds = _timed(lambda: mpo.solve(problem))
+    found.append(_explored("current period, 3 segments, 16 parameters", solution, seconds, certified))
+    quadratic = current_period(3, reduced=True).program(1e-3)
+    regularised, seconds = _timed(lambda: mpo.solve(quadratic))
+    found.append(_explored("the same as QP (1e-3 |x|^2 / 2), 13 parameters", regularised, seconds, certified // 10))
+    large = current_period(8).program()
+    whole, seconds = _timed(lambda: mpo.solve(large))
+    found.append(_explored("current period, 8 segments, 26 parameters", whole, seconds, certified // 10))
+    stopped, seconds = _timed(lambda: mpo.solve(large, budget=mpo.Budget(seconds=3.0)))
+    found.append(_explored("the same with a budget of 3 s", stopped, seconds, certified // 100))
+    return found + online(list(model.parameters), solution)
+
+
+def _timed(work: Callable[[], mpo.Solution]) -> tuple[mpo.Solution, float]:
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+def _explored(name: str, solution: mpo.Solution, seconds: float, samples: int) -> Row:
+    """An exploration with its certificate; the peer is one direct solve for each region found."""
+    certificate, counts = solution.certify(samples, direct=200), solution.report
+    theta = _inside(solution, 50)
+    direct = median_time(lambda: [direct_value(solution.problem, one) for one in theta], 3) / len(theta)
+    peer = "HiGHS" if not solution.problem.hessian.any() else "Clarabel"
+    worst = max(certificate.infeasibility, certificate.stationarity, certificate.gap)
+    note = f"{solution.status}, {len(solution)} regions, {counts.tested} bases, {counts.undecided} undecided; "
+    note += f"{certificate.samples} samples: {certificate.holes} holes, conditions to {worst:.0e}"
+    label = f"{peer}, one solve for each region"
+    return Row(name, seconds, label, direct * len(solution), certificate.error, versions("highspy", "clarabel"), note)
+
+
+def online(names: list[str], solution: mpo.Solution) -> list[Row]:
+    """Locating, evaluating and slicing, with prices and states that differ from call to call."""
+    theta = _inside(solution, 2000)
+    part = max(solution.parts, key=lambda one: one.regions)
+    t = part.parameters(theta)
+    cold = median_time(lambda: part.evaluate(t)) / len(t)
+    near = np.repeat(t[:50], 40, axis=0) + 1e-3 * np.random.default_rng(0).standard_normal((2000, t.shape[1]))
+    near = near[part.evaluate(near)[0] >= 0]
+    warm = median_time(lambda: part.evaluate(near)) / len(near)
+    direct = median_time(lambda: [direct_value(solution.problem, one) for one in theta[:50]], 3) / 50
+    free = [names.index(name) for name in ("P", "Q")]
+    fixed = [{n: v for n, v in enumerate(one) if n not in free} for one in theta[:100]]
+    slicing = median_time(lambda: [solution.slice(one) for one in fixed]) / len(fixed)
+    sliced = solution.slice(fixed[0])
+    problem, which = sliced.problem, versions("highspy")
+    again = median_time(lambda: mpo.solve(problem), 3)
+    error = sliced.certify(1000, direct=100).error
+    values = solution.evaluate(theta[:200]).value
+    worst = max(abs(value - direct_value(solution.problem, one)) for value, one in zip(values, theta, strict=False))
+    regions = f"among {part.regions} regions of 13 parameters"
+    return [
+        Row(f"locate and evaluate, cold, {regions}", cold, "HiGHS", direct, worst, which),
+        Row(f"locate and evaluate, warm, {regions}", warm, "HiGHS", direct, worst, which, "40 parameters around each"),
+        Row("slice to the chart over (P, Q)", slicing, "mpo.solve of the slice", again, error, which),
+    ]
+
+
+def _inside(solution: mpo.Solution, count: int) -> Array:
+    """Parameters that have a solution."""
+    theta = draw(solution.theta_A, solution.theta_b, 10 * count, seed=1)
+    return theta[solution.evaluate(theta).inside][:count]
+
+
+def against_ppopt(name: str, problem: mpo.ParametricLP | mpo.ParametricQP, limit_s: float) -> Row:
+    """Both solve the same program; PPOPT's graph algorithm in a process of its own, which can be stopped."""
+    mpo.solve(problem)
+    ours = median_time(lambda: mpo.solve(problem), 3)
+    solution = mpo.solve(problem)
+    theta = _inside(solution, 300)
+    context = multiprocessing.get_context("spawn")
+    queue: Any = context.Queue()
+    process = context.Process(target=_ppopt, args=(problem, theta, queue), daemon=True)
+    process.start()
+    try:
+        seconds, regions, values = queue.get(timeout=limit_s + 30.0)
+    except Empty:
+        seconds, regions, values = limit_s, None, np.array([direct_value(problem, one) for one in theta])
+    finally:
+        process.kill()
+        process.join()
+    expected = solution.evaluate(theta).value
+    known = np.isfinite(values)
+    error = float((np.abs(values - expected)[known] / (1.0 + np.abs(expected[known]))).max(initial=0.0))
+    note = f"{len(solution)} regions"
+    note += f"; PPOPT has {regions}, and none at {(~known).mean():.1%} of the samples" if regions else "; not finished"
+    return Row(name, ours, "PPOPT, graph", seconds, error, versions("ppopt"), note)
+
+
+def _ppopt(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array, queue: Any) -> None:
+    """Seconds, number of regions, and values at some parameters (NaN where it has no region)."""
+    from ppopt.mp_solvers.solve_mpqp import mpqp_algorithm, solve_mpqp
+    from ppopt.mplp_program import MPLP_Program
+    from ppopt.mpqp_program import MPQP_Program
+
+    low, high, eye = np.isfinite(problem.x_min), np.isfinite(problem.x_max), np.eye(problem.variables)
+    A = np.vstack([problem.A_eq, problem.A, -eye[low], eye[high]])
+    b = np.concatenate([problem.b_eq, problem.b, -problem.x_min[low], problem.x_max[high]])[:, None]
+    F = np.vstack([problem.F_eq, problem.F, np.zeros((int(low.sum() + high.sum()), problem.parameters))])
+    shared = (problem.c[:, None], problem.C.copy(), problem.theta_A.copy(), problem.theta_b[:, None], F)
+    equality = list(range(len(problem.b_eq)))
+    program: Any = None
+    if problem.hessian.any():
+        program = MPQP_Program(A, b, shared[0], shared[1], problem.hessian, *shared[2:], equality_indices=equality)
+    else:
+        program = MPLP_Program(A, b, *shared, equality_indices=equality)
+    start = time.perf_counter()
+    program.process_constraints()
+    solution = solve_mpqp(program, mpqp_algorithm.graph)
+    seconds = time.perf_counter() - start
+    values = np.array([_value(problem, solution.evaluate(one[:, None]), one) for one in theta])
+    queue.put((seconds, len(solution.critical_regions), values))
+
+
+def _value(problem: mpo.ParametricLP | mpo.ParametricQP, x: Array | None, theta: Array) -> float:
+    return np.nan if x is None else float(problem.objective(np.ravel(x), theta))
