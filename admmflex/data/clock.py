@@ -15,6 +15,7 @@ from admmflex.horizon import Array, Horizon
 _MINUTES = {"min": 1.0, "h": 60.0}
 _SHORTEST, _LONGEST = 0.99 / 60.0, 7 * 24 * 60.0
 """Minutes of a step: times are kept to the second."""
+_MOST_STEPS = 1_000_000
 _LATEST = datetime(2201, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -83,23 +84,23 @@ def make_horizon(spec: HorizonSpec) -> Horizon:
 
 def _lengths(spec: HorizonSpec, start: datetime) -> Array:
     """Minutes of every step, ``(K,)``."""
-    minutes = np.atleast_1d(np.array(spec.step_minutes, dtype=np.float64))
-    odd = (minutes < _SHORTEST) | (minutes > _LONGEST)
+    given = np.atleast_1d(np.array(spec.step_minutes, dtype=np.float64))
+    odd = (given < _SHORTEST) | (given > _LONGEST)
     if odd.any():
-        value = f"step_minutes = {minutes[odd][0]:g}"
+        value = f"step_minutes = {given[odd][0]:g}"
         raise InputError(Fault("horizon", value, "a second (1/60) to a week (10080)", "give minutes"))
     if isinstance(spec.step_minutes, list):
-        return minutes
+        return given
     steps = spec.steps or 0
     if spec.duration is not None:
         minutes = _duration_minutes(spec.duration, start)
-        steps = round(minutes / spec.step_minutes)
-        if steps < 1 or abs(steps * spec.step_minutes - minutes) > 1e-6:
+        steps = round(min(minutes / spec.step_minutes, _MOST_STEPS + 1))
+        if not 1 <= steps <= _MOST_STEPS or abs(steps * spec.step_minutes - minutes) > 1e-6:
             raise InputError(
                 Fault(
                     "horizon",
                     f"duration = {spec.duration!r} is {minutes:g} minutes",
-                    f"a whole number of steps of {spec.step_minutes:g} minutes",
+                    f"a whole number of steps of {spec.step_minutes:g} minutes, at most {_MOST_STEPS}",
                     "change duration or step_minutes",
                 )
             )
@@ -111,7 +112,10 @@ def _duration_minutes(text: str, start: datetime) -> float:
     amount = float(text[: len(text) - len(unit)])
     if unit in _MINUTES:
         return amount * _MINUTES[unit]
-    end = start + timedelta(days=amount)  # the same wall-clock time, because start carries a zone
+    try:
+        end = start + timedelta(days=amount)  # the same wall-clock time, because start carries a zone
+    except OverflowError:
+        return math.inf
     return (end.timestamp() - start.timestamp()) / 60.0
 
 
