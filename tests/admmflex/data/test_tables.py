@@ -163,3 +163,10 @@ def test_a_comma_at_the_end_of_every_row_moves_nothing(tmp_path: Path) -> None:
         {"name": "a", "bus": 1, "load": {"p_kw": 2}},
         {"name": "b", "bus": 3, "load": {"p_kw": 4}},
     ]
+
+
+@pytest.mark.parametrize("name", ["sessions", "tasks"])
+def test_sessions_and_tasks_without_prosumers_are_refused(name: str) -> None:
+    """Nobody would read them."""
+    with pytest.raises(ValueError, match=r"give tables\.prosumers"):
+        TablesSpec.model_validate({"profiles": "profiles.csv", name: "x.csv"})
