@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from admmflex.errors import Fault, InputError
 from admmflex.labelling import dataset
 from admmflex.summary import summarise
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["History", "Result", "UnsolvedError", "dataset", "read", "result", "write"]
+__all__ = ["History", "Result", "UnsolvedError", "dataset", "read", "require_folder", "result", "write"]
 
 
 class UnsolvedError(RuntimeError):
@@ -84,6 +85,28 @@ def write(found: Result, directory: Path | str) -> Result:
     with complete(folder / "summary.json") as path:
         path.write_text(json.dumps(plain(found.summary), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return replace(found, directory=folder)
+
+
+def require_folder(directory: Path | str) -> None:
+    """Make the folder of a result and see that files can be written there, before anything is solved.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            Fault(
+                f"result folder '{folder}'",
+                f"cannot be written: {error.strerror}",
+                "a folder, or the path of a new one",
+                "choose another with --out",
+            )
+        ) from error
 
 
 def read(directory: Path | str) -> Result:

@@ -41,10 +41,13 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
         ``require()``.
 
     Raises:
-        InputError: every fault of the scenario and its data, before anything is solved.
+        InputError: every fault of the scenario and its data, or a folder that cannot be written, before anything is
+            solved.
     """
     started = time.perf_counter()
     study = build(scenario) if isinstance(scenario, Scenario) else scenario
+    if out is not None:
+        results.require_folder(out)  # on every rank, so that none waits for the others
     comm = default_comm(study.horizon.steps)
     watching = observer if observer is not None and comm.rank == 0 else Silent()
     watching.start(_about(study, scenario, comm))

@@ -9,9 +9,12 @@ import numpy as np
 from admmflex.errors import Fault
 from admmflex.horizon import Array, Horizon
 
+LARGEST = 1e6
+"""Beyond any profile of a home in kW, kvar or degC: a gigawatt, at which no power flow comes to an end."""
+
 
 def profile_faults(element: str, field: str, values: Array, horizon: Horizon, *, low: float = -math.inf) -> list[Fault]:
-    """A profile must have one finite value per step, none below ``low``."""
+    """A profile must have one finite value per step, none below ``low`` or beyond ``LARGEST``."""
     if values.shape != (horizon.steps,):
         return [
             Fault(
@@ -32,6 +35,10 @@ def profile_faults(element: str, field: str, values: Array, horizon: Horizon, *,
                 "fill the gap in the profile",
             )
         ]
+    if np.abs(values).max() > LARGEST:
+        first = int(np.abs(values).argmax())
+        value = f"{field} = {values[first]:g} at {horizon.label(first)}"
+        return [Fault(element, value, f"at most {LARGEST:g}", "look at the unit of the profile")]
     if values.min() < low:
         first = int((values < low).argmax())
         return [

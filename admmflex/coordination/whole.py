@@ -173,6 +173,9 @@ class HighsSolver:
         if self.basis is not None:
             self.highs.setBasis(self._basis(rows))
         self.highs.run()
+        if self.highs.getModelStatus() == MODEL_STATUS.kModelEmpty:  # nobody has a choice, and no limit is watched
+            none = np.zeros(0)
+            return Answer(none, np.zeros((2, 0, block.n_steps)), none, none, none, block.constant, none)
         if self.highs.getModelStatus() != MODEL_STATUS.kOptimal:
             self.basis = None
             raise _refused(self.highs.modelStatusToString(self.highs.getModelStatus()))

@@ -13,6 +13,10 @@ from admmflex.errors import Fault, InputError
 from admmflex.horizon import Array, Horizon
 
 _MINUTES = {"min": 1.0, "h": 60.0}
+_SHORTEST, _LONGEST = 0.99 / 60.0, 7 * 24 * 60.0
+"""Minutes of a step: times are kept to the second."""
+_MOST_STEPS = 1_000_000
+_LATEST = datetime(2201, 1, 1, tzinfo=UTC).timestamp()
 
 
 def zone(name: str, element: str) -> tzinfo:
@@ -60,27 +64,47 @@ def make_horizon(spec: HorizonSpec) -> Horizon:
     """The steps of a scenario; a duration of days ends at the same wall-clock time, whatever the length of the days.
 
     Raises:
-        InputError: unknown time zone, start that is not one instant, duration that is not a whole number of steps.
+        InputError: unknown time zone, start that is not one instant to the second, steps shorter than a second or
+            longer than a week, duration that is not a whole number of steps.
     """
     start = local_time(spec.start, zone(spec.timezone, "horizon"), "horizon")
     if not 1900 <= start.year <= 2200:
         raise InputError(Fault("horizon", f"start = {spec.start!r}", "a year from 1900 to 2200", "correct start"))
+    if start.microsecond:
+        value = f"start = {spec.start!r} has a fraction of a second"
+        raise InputError(Fault("horizon", value, "a time to the second", "correct start"))
+    horizon = Horizon(start, _lengths(spec, start) / 60.0)
+    end = start.timestamp() + 3600.0 * float(horizon.dt_h.sum())
+    if end > _LATEST:
+        raise InputError(
+            Fault("horizon", "ends after the year 2200", "a year from 1900 to 2200", "shorten the horizon")
+        )
+    return horizon
+
+
+def _lengths(spec: HorizonSpec, start: datetime) -> Array:
+    """Minutes of every step, ``(K,)``."""
+    given = np.atleast_1d(np.array(spec.step_minutes, dtype=np.float64))
+    odd = (given < _SHORTEST) | (given > _LONGEST)
+    if odd.any():
+        value = f"step_minutes = {given[odd][0]:g}"
+        raise InputError(Fault("horizon", value, "a second (1/60) to a week (10080)", "give minutes"))
     if isinstance(spec.step_minutes, list):
-        return Horizon(start, np.array(spec.step_minutes) / 60.0)
-    steps = spec.steps
+        return given
+    steps = spec.steps or 0
     if spec.duration is not None:
         minutes = _duration_minutes(spec.duration, start)
-        steps = round(minutes / spec.step_minutes)
-        if steps < 1 or abs(steps * spec.step_minutes - minutes) > 1e-6:
+        steps = round(min(minutes / spec.step_minutes, _MOST_STEPS + 1))
+        if not 1 <= steps <= _MOST_STEPS or abs(steps * spec.step_minutes - minutes) > 1e-6:
             raise InputError(
                 Fault(
                     "horizon",
                     f"duration = {spec.duration!r} is {minutes:g} minutes",
-                    f"a whole number of steps of {spec.step_minutes:g} minutes",
+                    f"a whole number of steps of {spec.step_minutes:g} minutes, at most {_MOST_STEPS}",
                     "change duration or step_minutes",
                 )
             )
-    return Horizon(start, np.full(steps or 0, spec.step_minutes / 60.0))
+    return np.full(steps, spec.step_minutes)
 
 
 def _duration_minutes(text: str, start: datetime) -> float:
@@ -88,7 +112,10 @@ def _duration_minutes(text: str, start: datetime) -> float:
     amount = float(text[: len(text) - len(unit)])
     if unit in _MINUTES:
         return amount * _MINUTES[unit]
-    end = start + timedelta(days=amount)  # the same wall-clock time, because start carries a zone
+    try:
+        end = start + timedelta(days=amount)  # the same wall-clock time, because start carries a zone
+    except OverflowError:
+        return math.inf
     return (end.timestamp() - start.timestamp()) / 60.0
 
 

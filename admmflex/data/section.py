@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -24,3 +25,16 @@ class Section(BaseModel):
     """A section of a scenario: frozen, without room for unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """``true`` is not the number 1, as pydantic would have it."""
+        truth = any(isinstance(one, bool) for one in (value if isinstance(value, list) else [value]))
+        if truth and info.field_name is not None and _holds_a_number(cls.model_fields[info.field_name].annotation):
+            raise PydanticCustomError("truth_value", "a number, not true or false")
+        return value
+
+
+def _holds_a_number(annotation: Any) -> bool:
+    return annotation in (int, float) or any(_holds_a_number(part) for part in get_args(annotation))

@@ -79,6 +79,12 @@ class TablesSpec(Section):
     timezone: str | None = None
     resample: Literal["never", "mean"] = "never"
 
+    @model_validator(mode="after")
+    def _owners(self) -> TablesSpec:
+        if self.prosumers is None and (self.sessions or self.tasks):
+            raise ValueError("sessions and tasks belong to the prosumers of a table: give tables.prosumers")
+        return self
+
 
 class WeatherSpec(Section):
     """Outdoor temperature, and the place for the position of the sun."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from admmflex.data import table_file
 from admmflex.data.clock import ProfileAxis, zone
 from admmflex.data.nearest import nearest
 from admmflex.data.profiles import Columns
@@ -32,28 +33,6 @@ if TYPE_CHECKING:
 _EPOCH = np.datetime64(0, "s")
 
 
-def _read(path: Path, *, text: bool) -> pd.DataFrame:
-    """A table as it stands; ``text`` leaves every cell of a CSV file as text."""
-    import pandas as pd
-
-    element = f"table '{path.name}'"
-    if not path.is_file():
-        raise InputError(Fault(element, f"{path} is missing", "a CSV or Parquet file", "check the path"))
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=str if text else None, keep_default_na=not text, skipinitialspace=True)
-    except ImportError as error:
-        raise InputError(
-            Fault(element, "needs pyarrow, which is not installed", "CSV, or Parquet with pyarrow", "install pyarrow")
-        ) from error
-    except Exception as error:  # the parsers of pandas and pyarrow share no base class
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            Fault(element, f"cannot be read: {reason}", "a CSV or Parquet table", "correct the file")
-        ) from error
-
-
 def prosumer_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a prosumer table as nested keys; cells that look like numbers are numbers, except in names."""
     return _records(path, "name")
@@ -61,14 +40,8 @@ def prosumer_rows(path: Path) -> list[dict[str, Any]]:
 
 def _records(path: Path, text: str) -> list[dict[str, Any]]:
     """The rows of a table as nested keys; the column ``text`` stays text."""
-    table = _read(path, text=True)
-    doubled = sorted({str(name) for name in table.columns if str(name).rpartition(".")[2].isdigit()})
-    require(
-        [
-            Fault(f"table '{path.name}'", f"column {name!r} appears twice or is a number", "names", "rename the column")
-            for name in doubled
-        ]
-    )
+    table = table_file.read(path, text=True)
+    require(_nesting_faults([str(name).strip() for name in table.columns], f"table '{path.name}'"))
     result = []
     for record in table.to_dict("records"):
         row: dict[str, Any] = {}
@@ -82,6 +55,16 @@ def _records(path: Path, text: str) -> list[dict[str, Any]]:
             place[key] = str(cell).strip() if key == text else _value(cell)
         result.append(row)
     return result
+
+
+def _nesting_faults(names: list[str], element: str) -> list[Fault]:
+    """Columns that are a key and, with a dot, the section of another: ``load`` beside ``load.p_kw``."""
+    sections = {name[:at] for name in names for at, letter in enumerate(name) if letter == "."}
+    return [
+        Fault(element, f"column {name!r} beside {name}.*", f"{name!r}, or columns that begin with it", "remove one")
+        for name in names
+        if name in sections
+    ]
 
 
 def attach(rows: list[dict[str, Any]], path: Path, device: str, key: str) -> list[Fault]:
@@ -126,11 +109,13 @@ def profile_columns(path: Path, spec: TablesSpec, horizon: Horizon) -> Columns:
         InputError: no column ``time``; timestamps that are not times, missing, doubled, unsorted or that do not exist;
             rows that do not cover the horizon or have another step; columns that are not numbers.
     """
-    table = _read(path, text=False)
+    table = table_file.read(path, text=False)
     element = f"table '{path.name}'"
     if "time" not in table.columns:
         raise InputError(Fault(element, "has no column 'time'", "time and one column per profile", "add the column"))
     local = zone(spec.timezone, element) if spec.timezone else horizon.start.tzinfo
+    if table.empty:
+        raise InputError(Fault(element, "has no rows", "one row per step", "complete the table"))
     seconds = _instants(table["time"], local, element)
     _check_order(seconds, local, element)
     numbers, faults = {}, []
@@ -138,14 +123,22 @@ def profile_columns(path: Path, spec: TablesSpec, horizon: Horizon) -> Columns:
         try:
             numbers[str(name)] = table[name].to_numpy(dtype=np.float64, na_value=np.nan)
         except (ValueError, TypeError):
-            faults.append(
-                Fault(f"{element} column {name!r}", "has values that are not numbers", "numbers", "correct it")
-            )
+            faults.append(_no_number(table[name], f"{element} column {name!r}"))
     require(faults)
     if spec.resample == "mean":
         return Columns(element, _means(numbers, seconds, horizon, local, element))
     rows = _matching_rows(seconds, _edges(horizon), horizon, local, element)
     return Columns(element, {name: values[rows] for name, values in numbers.items()})
+
+
+def _no_number(column: pd.Series[Any], element: str) -> Fault:
+    """The first value of a column that is no number."""
+    import pandas as pd
+
+    bad = (pd.to_numeric(column, errors="coerce").isna() & column.notna()).to_numpy()
+    row = int(bad.argmax())
+    value = f"has values that are not numbers, the first {str(column.iloc[row])!r} in row {row + 1}"
+    return Fault(element, value, "numbers with a decimal point", "correct it")
 
 
 def _edges(horizon: Horizon) -> NDArray[np.int64]:
@@ -199,7 +192,7 @@ def _parsed(times: pd.Series[Any], element: str) -> pd.DatetimeIndex:
     bad = (parsed.isna() | ~text.str.match(r"\d{4}-\d\d-\d\d")).to_numpy()
     if bad.any():
         row = int(bad.argmax())
-        found = f"{int(bad.sum())} values of 'time' are no times, the first {times.iloc[row]!r} in row {row + 1}"
+        found = f"{int(bad.sum())} values of 'time' are no times, the first {str(times.iloc[row])!r} in row {row + 1}"
         allowed = "ISO 8601 such as 2016-05-20T06:00 or 2016-05-20T06:00+02:00"
         raise InputError(Fault(element, found, allowed, "correct the column"))
     if with_offset.any() and not with_offset.all():

@@ -82,10 +82,15 @@ def _fault(place: Location, details: list[ErrorDetails], document: Document, mod
     shown = repr(detail["input"])
     shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
     allowed = dict.fromkeys(_allowed(found) for found in details)
-    return Fault(document.where(place), f"{key} = {shown}", ", or ".join(allowed), f"correct {key}")
+    value = f"{key} = {shown}" if place else f"holds {shown}, and no keys"
+    return Fault(document.where(place), value, ", or ".join(allowed), f"correct {key}")
 
 
 def _allowed(detail: ErrorDetails) -> str:
+    if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "a section of keys with values"
+    if detail["type"] in ("tuple_type", "list_type"):
+        return "a list"
     message = detail["msg"].removeprefix("Input should be ").removeprefix("Input should ")
     return message[:1].lower() + message[1:]
 

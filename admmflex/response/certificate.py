@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from admmflex.horizon import Array
-from admmflex.prosumers.fleet import ChainHomes, Edges, Field
+from admmflex.prosumers.chain_homes import ChainHomes, Edges, Field
 
 
 @dataclass(frozen=True)

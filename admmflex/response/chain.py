@@ -10,7 +10,8 @@ import numpy as np
 
 from admmflex.assets.flow import Flow
 from admmflex.horizon import Array, BoolArray, IntArray
-from admmflex.prosumers.fleet import ChainHomes, Edges, Field, Profiles, asset_plans
+from admmflex.prosumers.chain_homes import ChainHomes, Edges, Field, Profiles
+from admmflex.prosumers.fleet import asset_plans
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.stores import shortfall
 from admmflex.response import _home

@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from admmflex import results
+from admmflex.errors import InputError
 from admmflex.summary import local_times
 from admmflex.variables import HISTORY, PROFILES, VARIABLES
 
@@ -27,6 +28,15 @@ def test_reading_gives_back_what_was_written(day, tmp_path):
     assert (found.status, found.objective_eur, found.directory) == ("optimal", 2.25, tmp_path)
     assert found.dataset.attrs["scenario"] == "name: day\n"
     assert found.dataset.attrs["seed"] == 3
+
+
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_solved(tmp_path, below):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(InputError, match=r"result folder .* cannot be written: .*; choose another with --out"):
+        results.require_folder(tmp_path / "file" / below)
+    results.require_folder(tmp_path / "new" / "folder")
+    assert not list((tmp_path / "new" / "folder").iterdir())
 
 
 def test_the_file_is_plain_hdf5(day, tmp_path):

@@ -271,6 +271,9 @@ def test_one_look_finds_every_fault(tmp_path: Path) -> None:
         ("name: five homes by hand", "name: x\nmode: islanded", "mode = 'islanded'"),
         ("bus: 5", "bus: 5\n      tariff: { import: 0.1, export: 0.2 }", "'home 5' tariff: import price 0.1 below"),
         ("bus: 5", "bus: 5\n      bus: 4", "key appears twice"),
+        ("bus: 5", "bus: true", "bus = True; allowed: a number, not true or false"),
+        ("avail_kw: [6, 22, 0]", "avail_kw: [6, 22, true]", "allowed: a number, not true or false"),
+        ("import: 0.30, export: 0.08", "import: true, export: 0.08", "allowed: a number, not true or false"),
     ],
 )
 def test_one_fault_is_named(tmp_path: Path, old: str, new: str, found: str) -> None:
@@ -286,11 +289,10 @@ def test_the_same_fault_of_many_elements_is_one_line(tmp_path: Path) -> None:
     assert [fault.element for fault in caught.value.faults] == ["pv 'home 1 PV' and 4 others"]
 
 
-def test_an_empty_file_is_no_scenario(tmp_path: Path) -> None:
-    with pytest.raises(InputError):
-        load(written(tmp_path, ""))
-    with pytest.raises(InputError):
-        load(written(tmp_path, "- 1\n- 2\n"))
+@pytest.mark.parametrize(("text", "found"), [("", "holds None"), ("- 1\n- 2\n", r"holds \[1, 2\]")])
+def test_an_empty_file_is_no_scenario(tmp_path: Path, text: str, found: str) -> None:
+    with pytest.raises(InputError, match=found + ", and no keys; allowed: a section of keys with values"):
+        load(written(tmp_path, text))
 
 
 def test_the_schema_knows_every_key() -> None:

@@ -88,6 +88,7 @@ ASSETS |= {
 FAULTS: list[tuple[Asset, dict[str, Any], str]] = [
     (load, {"p_kw": LOAD[:3]}, "p_kw has shape (3,)"),
     (load, {"p_kw": LOAD[:, None]}, "p_kw has shape (5, 1)"),
+    (load, {"p_kw": np.where(LOAD > 1, -1e300, LOAD)}, "p_kw = -1e+300 at 2016-05-20 06:15"),
     (load, {"q_kvar": np.where(LOAD > 1, np.nan, LOAD)}, "q_kvar has 1 of 5 values not finite, the first nan"),
     (pv, {"avail_kw": np.append(SUN, 1.0)}, "avail_kw has shape (6,)"),
     (pv, {"avail_kw": np.full(5, np.inf)}, "avail_kw has 5 of 5 values not finite"),

@@ -77,6 +77,11 @@ def home(bus: int, kwp: float, name: str, *, battery: float = 0.0, load: float =
 HOMES = (home(2, 200.0, "left", battery=60.0), home(3, 120.0, "right", battery=30.0), home(2, 40.0, "small"))
 
 
+def fixed(load_kw: float) -> Prosumer:
+    load = FixedLoad("load", np.full(STEPS, load_kw), np.zeros(STEPS))
+    return Prosumer("fixed", 2, (load,), np.full(STEPS, IMPORT), np.full(STEPS, EXPORT))
+
+
 def solve(network: Network, homes: Sequence[object] = HOMES, **settings: object) -> CentralResult:
     chosen = CentralSettings(**settings)  # type: ignore[arg-type]
     return solve_central(network, Limits.of(network), homes, HORIZON, chosen)  # type: ignore[arg-type]
@@ -276,3 +281,11 @@ def test_the_check_case_costs_44_58_euro() -> None:
         answer.solve(*np.zeros((2, 2, study.horizon.steps)), 0.0)
         greedy += answer.program.own_cost(answer.x)
     assert greedy == pytest.approx(37.257, abs=1e-3)
+
+
+def test_homes_without_a_choice_cost_what_they_consume() -> None:
+    """The program has neither columns nor rows."""
+    found = solve(feeder(), [fixed(2.0)])
+    assert found.status == "optimal"
+    assert found.cost == pytest.approx(2.0 * IMPORT * HORIZON.dt_h.sum())
+    assert_allclose(found.y[0], -2.0)

@@ -77,11 +77,23 @@ def test_steps_of_any_length_keep_the_energy(minutes: list[float], offset: int) 
         ({"start": "20.05.2016", "steps": 4}, "start = '20.05.2016'"),
         ({"start": "2016-05-20", "steps": 4, "timezone": "Europe/Berlinn"}, "timezone = 'Europe/Berlinn'"),
         ({"start": "2016-05-20", "duration": "100 min"}, "is 100 minutes"),
+        ({"start": "2016-05-20", "duration": "99999h", "step_minutes": 0.1}, "is 5.99994e[+]06 minutes"),
+        ({"start": "2016-05-20", "duration": "9999999d"}, "is inf minutes"),
+        ({"start": "2016-05-20", "duration": "9" * 400 + "h"}, "is inf minutes"),
+        ({"start": "2016-05-20T10:00:00.5", "steps": 4}, "fraction of a second"),
+        ({"start": "2016-05-20", "steps": 4, "step_minutes": 0.01}, "step_minutes = 0.01; allowed: a second"),
+        ({"start": "2016-05-20", "step_minutes": [15.0, 1e9]}, r"step_minutes = 1e\+09; allowed: a second"),
+        ({"start": "2016-05-20", "steps": 1_000_000, "step_minutes": 10_000}, "ends after the year 2200"),
     ],
 )
 def test_a_start_that_is_not_one_instant_is_refused(keys: dict[str, object], found: str) -> None:
     with pytest.raises(InputError, match=found):
         make_horizon(HorizonSpec.model_validate(keys))
+
+
+def test_steps_of_a_second_have_times_of_their_own() -> None:
+    horizon = make_horizon(HorizonSpec(start="2016-10-30 01:59:58", steps=4, step_minutes=1 / 60))
+    assert np.diff(horizon.times_utc).astype(int).tolist() == [1, 1, 1]
 
 
 def test_an_offset_chooses_one_of_two_hours() -> None:

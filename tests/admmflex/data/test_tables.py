@@ -80,11 +80,13 @@ def test_rows_of_another_length_are_averaged_only_on_request(tmp_path: Path) -> 
             SPEC,
             "1 values of 'time' are no times, the first '20.05.2016 06:00' in row 1",
         ),
-        ([1, 2, 3, 4], None, SPEC, "4 values of 'time' are no times"),
+        ([1, 2, 3, 4], None, SPEC, "4 values of 'time' are no times, the first '1' in row 1"),
+        ([], None, SPEC, "has no rows"),
         ([HOUR[0] + "+02:00", *HOUR[1:]], None, SPEC, "has no offset, others have one"),
         (["2016-03-27 02:30"], None, SPEC, "no instants in Europe/Berlin"),
         (["2016-10-30 02:30"], None, SPEC, "no instants in Europe/Berlin"),
-        (HOUR, [1, "two", 3, 4], SPEC, "column 'sun': has values that are not numbers"),
+        (HOUR, [1, "two", 3, 4], SPEC, "column 'sun': has values that are not numbers, the first 'two' in row 2"),
+        (HOUR, ["1", "2", "3", "0,4"], SPEC, "the first '0,4' in row 4; allowed: numbers with a decimal point"),
         ([HOUR[0], HOUR[1], HOUR[3]], None, MEAN, "gap after 2016-05-20 06:15"),
         (HOUR, [1.0, np.nan, 3.0, 4.0], MEAN, "column 'sun': 1 values not finite, the first at 2016-05-20 06:15"),
         (HOUR[:2], None, MEAN, "inside the profiles"),
@@ -106,6 +108,11 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(InputError, match="cannot be read"):
         profile_columns(tmp_path / "empty.csv", SPEC, steps())
+    with pytest.raises(InputError, match="is a folder"):
+        profile_columns(tmp_path, SPEC, steps())
+    (tmp_path / "wide.csv").write_text("time,sun\n", encoding="utf-16")
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        profile_columns(tmp_path / "wide.csv", SPEC, steps())
     (tmp_path / "other.csv").write_text("when,sun\n1,2\n")
     with pytest.raises(InputError, match="no column 'time'"):
         profile_columns(tmp_path / "other.csv", SPEC, steps())
@@ -123,5 +130,43 @@ def test_a_row_has_the_keys_of_an_explicit_prosumer(tmp_path: Path) -> None:
 def test_columns_that_appear_twice_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "prosumers.csv"
     path.write_text("name,bus,bus\na,1,2\n")
-    with pytest.raises(InputError, match=r"column 'bus\.1' appears twice"):
+    with pytest.raises(InputError, match="column 'bus' appears 2 times"):
         prosumer_rows(path)
+    (tmp_path / "profiles.csv").write_text("time,sun, sun\n2016-05-20 06:00,1,2\n")
+    with pytest.raises(InputError, match="column 'sun' appears 2 times"):
+        profile_columns(tmp_path / "profiles.csv", SPEC, steps(count=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("name,bus,load.p_kw\na,1,2,3\n", "rows with more cells than the 3 columns"),
+        ("name,bus,load.p_kw\na,1,2,3\nb,1,2\n", "rows with more cells than the 3 columns"),
+        ("name,bus,load.p_kw\na,1,2\nb,1,2,3\n", "cannot be read: .*line 3"),
+        ("name;bus;load.p_kw\na;1;2,5\n", "columns are separated by ';'"),
+        ("name,bus,load,load.p_kw\na,1,2,3\n", r"column 'load' beside load\.\*"),
+        ("name,bus,load.p_kw,load.p_kw.x\na,1,2,3\n", r"column 'load\.p_kw' beside load\.p_kw\.\*"),
+    ],
+)
+def test_cells_belong_to_the_column_above_them(tmp_path: Path, text: str, found: str) -> None:
+    """A spreadsheet's habits are refused; none moves a number into another column."""
+    path = tmp_path / "prosumers.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=found):
+        prosumer_rows(path)
+
+
+def test_a_comma_at_the_end_of_every_row_moves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "prosumers.csv"
+    path.write_text("name,bus,load.p_kw\na,1,2,\nb,3,4,\n", encoding="utf-8-sig")
+    assert prosumer_rows(path) == [
+        {"name": "a", "bus": 1, "load": {"p_kw": 2}},
+        {"name": "b", "bus": 3, "load": {"p_kw": 4}},
+    ]
+
+
+@pytest.mark.parametrize("name", ["sessions", "tasks"])
+def test_sessions_and_tasks_without_prosumers_are_refused(name: str) -> None:
+    """Nobody would read them."""
+    with pytest.raises(ValueError, match=r"give tables\.prosumers"):
+        TablesSpec.model_validate({"profiles": "profiles.csv", name: "x.csv"})

@@ -14,7 +14,8 @@ from admmflex.assets.fixed_load import FixedLoad
 from admmflex.assets.flow import Asset
 from admmflex.assets.pv import Pv
 from admmflex.horizon import Array, Horizon
-from admmflex.prosumers.fleet import Edges, Field, Groups, Profiles, split
+from admmflex.prosumers.chain_homes import Edges, Field, Profiles
+from admmflex.prosumers.fleet import Groups, split
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.chain import ChainResponse

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from admmflex.horizon import Array
-from admmflex.prosumers.fleet import ChainHomes, Edges, Field, Profiles
+from admmflex.prosumers.chain_homes import ChainHomes, Edges, Field, Profiles
 from admmflex.response.certificate import Question, lower_bound
 from admmflex.response.chain import ChainResponse
 

@@ -1,0 +1,85 @@
+"""A CSV or Parquet file as it stands: nothing is guessed, and what is no table says why."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from admmflex.errors import Fault, InputError, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read(path: Path, *, text: bool) -> pd.DataFrame:
+    """A table with one column per name of its header; ``text`` leaves every cell of a CSV file as text.
+
+    Raises:
+        InputError: no such file, no table, a separator other than the comma, a column that appears twice, a row with
+            more cells than the header.
+    """
+    element = f"table '{path.name}'"
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is missing"
+        raise InputError(Fault(element, f"{path} {what}", "a CSV or Parquet file", "check the path"))
+    try:
+        return _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, element, text=text)
+    except InputError:
+        raise
+    except ImportError as error:
+        raise InputError(
+            Fault(element, "needs pyarrow, which is not installed", "CSV, or Parquet with pyarrow", "install pyarrow")
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            Fault(element, "is not UTF-8 text", "CSV in UTF-8", "save it as CSV UTF-8, or as Parquet")
+        ) from error
+    except Exception as error:  # the parsers of pandas and pyarrow share no base class
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            Fault(element, f"cannot be read: {reason}", "a CSV or Parquet table", "correct the file")
+        ) from error
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def _csv(path: Path, element: str, *, text: bool) -> pd.DataFrame:
+    """Cells belong to the column above them: pandas would shift rows with a cell too many to the left."""
+    import pandas as pd
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = [name.strip() for name in next(csv.reader(file), [])]
+    require(_header_faults(header, element))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(
+                path, dtype=str if text else None, keep_default_na=not text, skipinitialspace=True, index_col=False
+            )
+        except pd.errors.ParserWarning as error:
+            raise InputError(
+                Fault(
+                    element,
+                    f"rows with more cells than the {len(header)} columns of the header",
+                    "one cell per column",
+                    "name every column, and quote texts that hold a comma",
+                )
+            ) from error
+
+
+def _header_faults(header: list[str], element: str) -> list[Fault]:
+    """What is wrong with the names of the columns of a CSV file."""
+    if len(header) == 1 and (found := next((mark for mark in (";", "\t", "|") if mark in header[0]), None)):
+        remedy = "save it with commas and decimal points, or as Parquet"
+        return [Fault(element, f"columns are separated by {found!r}", "by commas", remedy)]
+    doubled = sorted({name for name in header if name and header.count(name) > 1})
+    return [
+        Fault(element, f"column {name!r} appears {header.count(name)} times", "once", "rename or remove columns")
+        for name in doubled
+    ]
