@@ -1,6 +1,7 @@
 """A result file holds everything, says what it is, and is never half written."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from admmflex import results
+from admmflex import load, results, run
 from admmflex.errors import InputError
 from admmflex.summary import local_times
 from admmflex.variables import HISTORY, PROFILES, VARIABLES
@@ -173,3 +174,11 @@ def test_local_times_follow_the_change_of_the_clocks(day_from, zone, start, hour
     assert [moment.strftime("%H:%M") for moment in local_times(data)] == hours
     utc = [moment.astimezone(UTC).timestamp() for moment in local_times(data)]
     assert_array_equal(np.diff(utc), 900.0)
+
+
+def test_a_run_looks_at_its_folder_before_it_solves(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["admmflex.run"], "SCHEMES", {})
+    (tmp_path / "file").write_text("not a folder")
+    day = load(Path(__file__).parents[2] / "experiments" / "hand" / "day.yaml")
+    with pytest.raises(InputError, match="result folder"):
+        run(day, out=tmp_path / "file")
