@@ -73,14 +73,19 @@ def run(
 
     The plan is checked by an AC power flow. Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged, 75 rank lost.
     """
-    from admmflex.errors import InputError
-    from admmflex.launch import leave
+    from admmflex.errors import ExitCode, InputError, SolverError
+    from admmflex.launch import launched, leave
 
     options = Options(scenario, out or Path("results") / scenario.stem, method, quiet, as_json)
     try:
         code = leave(_run_here(options)) if ranks == 1 else _run_ranks(options, ranks)
     except InputError as error:
         code = leave(_refuse(error, scenario))
+    except SolverError as error:
+        if launched():
+            raise  # ends the other ranks, too
+        typer.echo(f"{scenario}: not solved: {error}", err=True)
+        code = ExitCode.NOT_CONVERGED
     raise typer.Exit(code)
 
 

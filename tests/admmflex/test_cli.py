@@ -15,6 +15,7 @@ from admmflex import launch as launcher
 from admmflex import results
 from admmflex.cli import THREADS, _console, app
 from admmflex.console import fault_list, summary_table
+from admmflex.errors import SolverError
 from grid.errors import Fault, InputError
 
 SCENARIO = """\
@@ -96,6 +97,16 @@ def test_exit_codes(asked, status, code):
     done = call(asked, "--quiet")
     assert done.exit_code == code
     assert ("bus 9 at 12:15" in done.stderr) == (code != 0)
+
+
+def test_a_solver_that_gives_up_is_told_in_a_line(asked, monkeypatch):
+    def give_up(*_args, **_options):
+        raise SolverError("HiGHS says Unknown")
+
+    monkeypatch.setattr(sys.modules["admmflex.run"], "run", give_up)
+    done = call(asked)
+    assert done.exit_code == 4
+    assert done.stderr.endswith("day.yaml: not solved: HiGHS says Unknown\n")
 
 
 def test_quiet_says_nothing(asked):
