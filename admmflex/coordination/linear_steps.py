@@ -1,0 +1,315 @@
+"""The central step over cost charts by sequential linear programs, for where the cone is not tight.
+
+At an AC operating point x0 (bus sums) with losses L0 of gradient g and branch powers F (sums of the injections below):
+
+    min  sum_j t_j + price_loss (L0 + g (x - x0) + sum_e rho_e |F_e - F0_e|^2)
+    s.t. t_j >= f_j(p_j, q_j),  polygons,  linearised limits of the grid,      rho_e = r_e / u_e
+
+rho_e |F_e|^2 is an epigraph under tangents, P and Q apart: those stay from one operating point to the next, only the
+linear cost moves. Rows of the grid and tangents are added where they are violated; the basis stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import highspy
+import numpy as np
+import scipy.sparse as sp
+
+from admmflex.coordination.max_affine import Charts
+from admmflex.dso import Dso
+from admmflex.errors import SolverError
+from admmflex.horizon import Array, BoolArray, IntArray
+from grid.branchflow import BranchFlow
+from grid.limits import Limits
+
+PENALTY = 1e3  # price of the largest excess, over the steepest slope
+FORGET = 10  # operating points after which an idle row or tangent is dropped
+BASIC = highspy.HighsBasisStatus.kBasic
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When the sequence has settled: AC excess [pu, fraction], change of the cost [unit of the charts], and budgets."""
+
+    violation: float
+    cost: float
+    points: int = 30
+    rounds: int = 40
+
+
+@dataclass(frozen=True)
+class LinearAnswer:
+    """Powers ``p, q (J,)`` [kW, kvar], ``price (2, n)``, whether they have settled, operating points and programs.
+
+    ``slack_kw`` is by how much the last program breaks its rows, at the bus that moves them most.
+    """
+
+    p: Array
+    q: Array
+    price: Array
+    settled: bool
+    points: int
+    programs: int
+    slack_kw: float
+
+
+class LinearSteps:
+    """Working set, tangents and basis, kept from call to call for charts of one shape.
+
+    Args:
+        model, limits: the grid.
+        charts: whose buses and numbers of pieces and sides stay.
+        price_loss: cost of 1 kW of losses, in the unit of the charts.
+    """
+
+    def __init__(self, model: BranchFlow, limits: Limits, charts: Charts, price_loss: float) -> None:
+        self.model, self.price_loss = model, price_loss
+        self.buses, self.bus = np.unique(charts.bus, return_inverse=True)
+        self.dso = Dso(model.network, limits, self.buses, 1)
+        self.flows = 2 * model.branches if price_loss > 0 else 0
+        self.width = 3 * len(charts) + 2 * self.flows + 1
+        self.n_fixed = len(charts.a) + len(charts.h) + self.flows
+        self.cut = np.zeros(0, np.int64)
+        self.at, self.cut_idle = np.zeros(0), np.zeros(0, np.int64)
+        self.basis: tuple[list[Any], list[Any]] | None = None
+        self.is_cut = np.zeros(0, np.bool_)
+        self.x = np.zeros(2 * len(self.buses))
+        self.rho = np.maximum(np.tile(model.z.real / np.abs(model.network.v_no_load[1:]) ** 2, 2), 0.0)
+        self.tree = self._tree()
+        self.highs = highspy.Highs()
+        self.highs.setOptionValue("output_flag", False)
+        self.highs.setOptionValue("threads", 1)
+        self.highs.setOptionValue("presolve", "off")
+        for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+            self.highs.setOptionValue(tolerance, 1e-9)
+
+    def solve(self, charts: Charts, stop: Stop, start: Array | None = None) -> LinearAnswer:
+        """Relinearise until the AC power flow meets the limits and the cost has settled.
+
+        Args:
+            charts: of the same shape.
+            start: bus sums (2 B,) of the first operating point; those of the last call by default.
+
+        Raises:
+            SolverError: a program without an optimum.
+        """
+        x = self.x if start is None else start
+        weight = self.price_loss / charts.steepest
+        last, worst, radius, programs = np.inf, np.inf, np.inf, 0
+        powers = None
+        for point in range(stop.points):
+            slope = self._move(x)
+            near = None if powers is None or not np.isfinite(radius) else (powers, radius)
+            tight = 0.1 * stop.cost / (charts.steepest * self.model.base_kva)
+            solution, used = self._program(charts, weight * slope, weight, near, (tight, stop.rounds))
+            programs += used
+            n, base = len(charts), self.model.base_kva
+            before, powers = powers, np.array(solution.col_value[: 2 * n]) * base
+            x = self.sums(powers)
+            over = float(self.dso.check(x[None]).worst.max())
+            flow = self.dso.power_flow(x[None])
+            cost = float(charts.costs(powers[:n], powers[n:]).sum() + self.price_loss * flow.loss_kw[0])
+            if over <= stop.violation and abs(cost - last) <= stop.cost:
+                break
+            if point >= 3 and over > max(0.5 * worst, stop.violation):
+                assert before is not None
+                radius = 0.5 * min(radius, float(np.abs(powers - before).max()))
+            last, worst = cost, over
+        settled = over <= stop.violation and abs(cost - last) <= stop.cost
+        self.x = x
+        price = self._prices(x, solution, charts)
+        slack = float(solution.col_value[-1]) * base
+        return LinearAnswer(powers[:n], powers[n:], price, settled, point + 1, programs, slack)
+
+    def sums(self, powers: Array) -> Array:
+        """Bus sums (2 B,) of powers (2 J,): p, then q."""
+        n = len(self.bus)
+        out = np.zeros(2 * len(self.buses))
+        np.add.at(out, self.bus, powers[:n])
+        np.add.at(out, len(self.buses) + self.bus, powers[n:])
+        return out
+
+    def _move(self, x: Array) -> Array:
+        """New operating point; gradient of its losses (2 B,) per kW and kvar."""
+        self.dso.relinearise(x[None])
+        return self._loss_gradient()[:, self.buses].ravel()
+
+    def _loss_gradient(self) -> Array:
+        """(2, n) change of the losses per kW and kvar at the operating point."""
+        assert self.dso.lin is not None
+        p_p, p_q, _, _ = self.dso.lin.pcc_gradients(np.zeros(1, np.int64))
+        gradient = np.concatenate([1.0 - p_p, -p_q])
+        gradient[:, 0] = 0.0
+        return gradient
+
+    def _program(
+        self,
+        charts: Charts,
+        slope: Array,
+        weight: float,
+        near: tuple[Array, float] | None,
+        budget: tuple[float, int],
+    ) -> tuple[Any, int]:
+        """The optimum at the operating point with all rows and tangents it needs, and how many programs it took."""
+        n, tolerance = len(charts), budget[0]
+        self._pass(charts, slope, weight, near)
+        for used in range(1, budget[1] + 1):
+            self.highs.run()
+            if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+                self.basis = None
+                status = self.highs.modelStatusToString(self.highs.getModelStatus())
+                raise SolverError(f"central step: linear program is {status}")
+            solution = self.highs.getSolution()
+            values = np.array(solution.col_value)
+            cuts = self._add_cuts(values, 3 * n, weight, tolerance)
+            known = len(self.dso.rows)
+            rows = self.dso.add_violated(self.sums(values[: 2 * n])[None] * self.model.base_kva)
+            if not len(cuts) and not rows:
+                break
+            self._append(cuts, len(self.dso.rows) - known)
+        self._remember(solution)
+        return solution, used
+
+    def _pass(self, charts: Charts, slope: Array, weight: float, near: tuple[Array, float] | None) -> None:
+        """Give HiGHS the whole program, with the basis of the last one."""
+        n, base, n_flows = len(charts), self.model.base_kva, self.flows
+        entries, right = charts.entries(base)
+        own = sp.csr_array((entries, charts.pattern()), shape=(len(right), self.width))
+        grid_rows, grid_right = self._grid(np.arange(len(self.dso.rows)))
+        cut_rows, cut_right = self._cuts(np.arange(len(self.cut)))
+        matrix = sp.csc_matrix(sp.vstack([own, self.tree, cut_rows, grid_rows]))
+        cost = np.zeros(self.width)
+        cost[:n], cost[n : 2 * n], cost[2 * n : 3 * n] = slope[self.bus], slope[len(self.buses) + self.bus], 1.0
+        if n_flows:
+            cost[3 * n : 3 * n + n_flows] = -2.0 * weight * self.rho * self._tree_flows()
+            cost[3 * n + n_flows : -1] = weight
+        cost[-1] = PENALTY
+        low, high = np.full(self.width, -np.inf), np.full(self.width, np.inf)
+        low[3 * n + n_flows :] = 0.0
+        if near is not None:
+            low[: 2 * n], high[: 2 * n] = (near[0] - near[1]) / base, (near[0] + near[1]) / base
+        above = np.concatenate([right, np.zeros(n_flows), cut_right, grid_right])
+        below = np.full(len(above), -np.inf)
+        below[len(right) : len(right) + n_flows] = 0.0
+        self.highs.passModel(_lp(cost, matrix, (below, above), (low, high)))
+        self.is_cut = np.arange(len(cut_right) + len(grid_right)) < len(cut_right)
+        if self.basis is not None:
+            basis = highspy.HighsBasis()
+            basis.col_status, basis.row_status = self.basis
+            basis.valid, basis.alien = True, True
+            self.highs.setBasis(basis)
+
+    def _tree(self) -> sp.csr_array:
+        """Rows  F_e - sum of F below + sum of the powers at its bus = 0  for P, then Q."""
+        b, n = self.model.branches, len(self.bus)
+        if not self.flows:
+            return sp.csr_array((0, self.width))
+        place = self.buses[self.bus] - 1
+        below = np.flatnonzero(self.model.parent > 0)
+        part = np.arange(b)
+        rows = np.concatenate([place, b + place, part, b + part, *(k + self.model.parent[below] - 1 for k in (0, b))])
+        first = 3 * n
+        flows = [first + part, first + b + part, first + below, first + b + below]
+        columns = np.concatenate([np.arange(2 * n), *flows])
+        values = np.concatenate([np.ones(2 * n + 2 * b), -np.ones(2 * len(below))])
+        return sp.csr_array((values, (rows, columns)), shape=(2 * b, self.width))
+
+    def _tree_flows(self) -> Array:
+        """F0 (2 b,) of the operating point [base_kva]."""
+        model, b = self.model, self.model.branches
+        flows = np.zeros((2, b))
+        flows[:, self.buses - 1] = -self.dso.origin[0].reshape(2, -1) / model.base_kva
+        for e in range(b - 1, -1, -1):
+            if model.parent[e] > 0:
+                flows[:, model.parent[e] - 1] += flows[:, e]
+        return flows.ravel()
+
+    def _add_cuts(self, values: Array, first: int, weight: float, tolerance: float) -> IntArray:
+        """New tangents where the epigraphs of rho F^2 lie too low; their places in the list of tangents."""
+        if not self.flows:
+            return np.zeros(0, np.int64)
+        flow, under = values[first : first + self.flows], values[first + self.flows : -1]
+        short = weight * (self.rho * flow**2 - under)
+        if short.sum() <= tolerance:
+            return np.zeros(0, np.int64)
+        new = np.flatnonzero(short > 0.5 * tolerance / self.flows)
+        count = len(self.cut)
+        self.cut, self.at = np.append(self.cut, new), np.append(self.at, flow[new])
+        self.cut_idle = np.append(self.cut_idle, np.zeros(len(new), np.int64))
+        return count + np.arange(len(new))
+
+    def _cuts(self, which: IntArray) -> tuple[sp.csr_array, Array]:
+        """Tangents  2 rho F_k F - w <= rho F_k^2."""
+        first, row, cut = 3 * len(self.bus), np.arange(len(which)), self.cut[which]
+        at, rho = self.at[which], self.rho[cut]
+        columns = np.concatenate([first + cut, first + self.flows + cut])
+        values = np.concatenate([2.0 * rho * at, -np.ones(len(which))])
+        matrix = sp.csr_array((values, (np.tile(row, 2), columns)), shape=(len(which), self.width))
+        return matrix, rho * at**2
+
+    def _grid(self, which: IntArray) -> tuple[sp.csr_array, Array]:
+        """Linearised limits over the powers of the charts, 1 at the bus that moves them most; less the shared slack."""
+        rows, base = self.dso.rows, self.model.base_kva
+        gradient = rows.gradient[which] / rows.scale[which, None]
+        right = (gradient @ self.dso.origin[0] - rows.value[which] / rows.scale[which]) / base
+        dense = np.zeros((len(which), self.width))
+        n = len(self.bus)
+        dense[:, :n], dense[:, n : 2 * n] = gradient[:, self.bus], gradient[:, len(self.buses) + self.bus]
+        dense[:, -1] = -1.0
+        return sp.csr_array(dense), right
+
+    def _append(self, cuts: IntArray, n_rows: int) -> None:
+        """Add new tangents and the newest rows of the grid behind the others."""
+        total = len(self.dso.rows)
+        for (matrix, right), is_cut in (
+            (self._cuts(cuts), True),
+            (self._grid(np.arange(total - n_rows, total)), False),
+        ):
+            count = len(right)
+            if count:
+                low = np.full(count, -np.inf)
+                start, index = matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32)
+                self.highs.addRows(count, low, right, matrix.nnz, start, index, matrix.data)
+                self.is_cut = np.append(self.is_cut, np.full(count, is_cut))
+
+    def _remember(self, solution: Any) -> None:
+        """Keep basis and multipliers; rows and tangents idle for long are forgotten, with their place in the basis."""
+        found, is_cut = self.highs.getBasis(), self.is_cut
+        status = np.array(found.row_status, dtype=object)
+        dual = -np.array(solution.row_dual)[self.n_fixed :]
+        fixed, extra = status[: self.n_fixed], status[self.n_fixed :]
+        rows = self.dso.rows
+        rows.nu = np.maximum(dual[~is_cut], 0.0) / rows.scale
+        self.cut_idle = np.where(extra[is_cut] == BASIC, self.cut_idle + 1, 0)
+        idle = extra[~is_cut] == BASIC
+        rows.idle = np.where(idle, rows.idle + 1, 0)
+        kept_cut: BoolArray = self.cut_idle <= FORGET
+        kept_row: BoolArray = rows.idle <= FORGET
+        self.cut, self.at, self.cut_idle = self.cut[kept_cut], self.at[kept_cut], self.cut_idle[kept_cut]
+        rows.keep(kept_row)
+        ordered = [*fixed, *extra[is_cut][kept_cut], *extra[~is_cut][kept_row]]
+        self.basis = list(found.col_status), ordered
+
+    def _prices(self, x: Array, solution: Any, charts: Charts) -> Array:
+        """(2, n) worth of 1 kW and 1 kvar more at every bus: less losses, and room in the limits that bind."""
+        multipliers = self.dso.rows.nu * charts.steepest
+        self.dso.relinearise(x[None])
+        assert self.dso.lin is not None
+        rows = self.dso.rows
+        row = self.dso.limits.functional(self.dso.lin.v, rows.step, rows.kind, rows.index, rows.direction)
+        g_p, g_q = self.dso.lin.gradients(rows.step, row.bus_a, row.h_a, row.bus_b, row.h_b)
+        price: Array = -np.stack([multipliers @ g_p, multipliers @ g_q]) - self.price_loss * self._loss_gradient()
+        return price
+
+
+def _lp(cost: Array, matrix: sp.csc_matrix, rows: tuple[Array, Array], columns: tuple[Array, Array]) -> Any:
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(cost), len(rows[0])
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+    lp.col_cost_, (lp.col_lower_, lp.col_upper_) = cost, columns
+    lp.row_lower_, lp.row_upper_ = rows
+    return lp
