@@ -3,7 +3,7 @@
 A branch between parent i and child c is a ratio t (complex, towards the parent), a shunt, a series impedance z and
 a second shunt. With V' = V_i / t, I_s the series current and S = V' conj(I_s), u = |V'|^2, l = |I_s|^2, v = |V|^2:
 
-    v_c = u - 2 Re(conj(z) S) + |z|^2 l,        sent by i = S + conj(y_p) u,        received by c = S - z l - conj(y_c) v_c
+    v_c = u - 2 Re(conj(z) S) + |z|^2 l,    sent by i = S + conj(y_p) u,    received by c = S - z l - conj(y_c) v_c
     u l = |S|^2                (relaxed to u l >= |S|^2, a rotated second-order cone)
 
 Angles do not occur; in a radial grid they follow from the rest. Every |c_f V_f + c_t V_t|^2 of a branch is linear in
@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from grid.arrays import Array, ComplexArray, IntArray
 from grid.errors import Fault, InputError, require
@@ -138,8 +140,9 @@ class BranchFlow:
         for s, r, own in zip(sent, taken, (shunt.real, -shunt.imag), strict=True):
             ground = sp.csr_array((own[1:], (every + 1, every)), shape=(n, 4 * b))
             matrices.append(to_parent @ s.matrix + to_child @ r.matrix + ground)
-            constants.append(to_parent @ s.constant)
-            constants[-1][0] += own[0] * abs(self.network.v_slack) ** 2
+            constant = np.asarray(to_parent @ s.constant)
+            constant[0] += own[0] * abs(self.network.v_slack) ** 2
+            constants.append(constant)
         return Rows(sp.csr_array(sp.vstack(matrices)), np.concatenate(constants))
 
     @cached_property
@@ -192,7 +195,7 @@ class BranchFlow:
         alpha, beta = c_parent * self.ratio[edge] + c_child, -c_child * self.z[edge]
         return edge, alpha, beta, down == limits.at_from[end]
 
-    def _rows(self, edge: IntArray, on_u: Array, on_s: ComplexArray, on_l: Array, on_v: Array) -> Rows:
+    def _rows(self, edge: IntArray, on_u: Array, on_s: NDArray[Any], on_l: Array, on_v: Array) -> Rows:
         """Functions on_u u + Re(on_s S) + on_l l + on_v v of the given branches."""
         b, m = self.branches, np.arange(len(edge))
         up, weight = self.parent[edge], on_u / np.abs(self.ratio[edge]) ** 2

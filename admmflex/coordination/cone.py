@@ -125,10 +125,10 @@ class ConeProgram:
         found.append((sp.hstack([sp.csr_array((b, 3 * n_charts)), drop.matrix]), -drop.constant))
         if guarded:
             skip = sp.csr_array((2 * b, 4 * b))
-            lossless = sp.csc_array(balance)[:, : 3 * b]
+            lossless = sp.csr_array(balance[:, : 3 * b])
             found.append((sp.hstack([given, none, skip, lossless]), -power.constant[below]))
             skip = sp.csr_array((b, 3 * n_charts + 4 * b))
-            found.append((sp.hstack([skip, sp.csc_array(drop.matrix)[:, : 3 * b]]), -drop.constant))
+            found.append((sp.hstack([skip, sp.csr_array(drop.matrix[:, : 3 * b])]), -drop.constant))
         return [(_shifted(matrix, 0, self.width), right) for matrix, right in found]
 
     def _limits(self, limits: Limits, guarded: bool) -> list[tuple[sp.csr_array, Array]]:

@@ -26,6 +26,7 @@ from grid.branchflow import BranchFlow
 from grid.limits import Limits
 
 PENALTY = 1e3  # price of the largest excess, over the steepest slope
+PATIENCE = 3  # operating points before the steps are kept short
 FORGET = 10  # operating points after which an idle row or tangent is dropped
 BASIC = highspy.HighsBasisStatus.kBasic
 
@@ -56,6 +57,17 @@ class LinearAnswer:
     slack_kw: float
 
 
+@dataclass(frozen=True)
+class _Truth:
+    """Cost of powers and their largest excess over a limit in the AC power flow."""
+
+    cost: float
+    excess: float
+
+
+_NOWHERE = _Truth(np.inf, np.inf)
+
+
 class LinearSteps:
     """Working set, tangents and basis, kept from call to call for charts of one shape.
 
@@ -78,6 +90,7 @@ class LinearSteps:
         self.is_cut = np.zeros(0, np.bool_)
         self.x = np.zeros(2 * len(self.buses))
         self.rho = np.maximum(np.tile(model.z.real / np.abs(model.network.v_no_load[1:]) ** 2, 2), 0.0)
+        self.weight = 0.0
         self.tree = self._tree()
         self.highs = highspy.Highs()
         self.highs.setOptionValue("output_flag", False)
@@ -96,33 +109,39 @@ class LinearSteps:
         Raises:
             SolverError: a program without an optimum.
         """
-        x = self.x if start is None else start
-        weight = self.price_loss / charts.steepest
-        last, worst, radius, programs = np.inf, np.inf, np.inf, 0
-        powers = None
+        n, base = len(charts), self.model.base_kva
+        x, last = self.x if start is None else start, _NOWHERE
+        powers: Array | None = None
+        radius, programs = np.inf, 0
         for point in range(stop.points):
             slope = self._move(x)
-            near = None if powers is None or not np.isfinite(radius) else (powers, radius)
-            tight = 0.1 * stop.cost / (charts.steepest * self.model.base_kva)
-            solution, used = self._program(charts, weight * slope, weight, near, (tight, stop.rounds))
+            near = None if powers is None or not np.isfinite(radius) else (powers / base, radius / base)
+            self._pass(charts, slope, near)
+            solution, used = self._program(0.1 * stop.cost / (charts.steepest * base), stop.rounds)
             programs += used
-            n, base = len(charts), self.model.base_kva
             before, powers = powers, np.array(solution.col_value[: 2 * n]) * base
             x = self.sums(powers)
-            over = float(self.dso.check(x[None]).worst.max())
-            flow = self.dso.power_flow(x[None])
-            cost = float(charts.costs(powers[:n], powers[n:]).sum() + self.price_loss * flow.loss_kw[0])
-            if over <= stop.violation and abs(cost - last) <= stop.cost:
+            now = self._truth(charts, powers, x)
+            settled = now.excess <= stop.violation and abs(now.cost - last.cost) <= stop.cost and used < stop.rounds
+            if settled:
                 break
-            if point >= 3 and over > max(0.5 * worst, stop.violation):
-                assert before is not None
+            if before is not None and point >= PATIENCE and now.excess > max(0.5 * last.excess, stop.violation):
                 radius = 0.5 * min(radius, float(np.abs(powers - before).max()))
-            last, worst = cost, over
-        settled = over <= stop.violation and abs(cost - last) <= stop.cost
+            last = now
+        assert powers is not None
         self.x = x
-        price = self._prices(x, solution, charts)
         slack = float(solution.col_value[-1]) * base
-        return LinearAnswer(powers[:n], powers[n:], price, settled, point + 1, programs, slack)
+        return LinearAnswer(powers[:n], powers[n:], self._prices(x, charts), settled, point + 1, programs, slack)
+
+    def _truth(self, charts: Charts, powers: Array, x: Array) -> _Truth:
+        """Cost and largest excess in the AC power flow."""
+        flow = self.dso.power_flow(x[None])
+        if not flow.converged.all():
+            return _NOWHERE
+        over = max(float(part.max(initial=0.0)) for part in self.dso.limits.excess(flow.v))
+        n = len(charts)
+        cost = float(charts.costs(powers[:n], powers[n:]).sum()) + self.price_loss * float(flow.loss_kw[0])
+        return _Truth(cost, over)
 
     def sums(self, powers: Array) -> Array:
         """Bus sums (2 B,) of powers (2 J,): p, then q."""
@@ -145,18 +164,11 @@ class LinearSteps:
         gradient[:, 0] = 0.0
         return gradient
 
-    def _program(
-        self,
-        charts: Charts,
-        slope: Array,
-        weight: float,
-        near: tuple[Array, float] | None,
-        budget: tuple[float, int],
-    ) -> tuple[Any, int]:
+    def _program(self, tolerance: float, rounds: int) -> tuple[Any, int]:
         """The optimum at the operating point with all rows and tangents it needs, and how many programs it took."""
-        n, tolerance = len(charts), budget[0]
-        self._pass(charts, slope, weight, near)
-        for used in range(1, budget[1] + 1):
+        n, used, more = len(self.bus), 0, True
+        while more and used < rounds:
+            used += 1
             self.highs.run()
             if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
                 self.basis = None
@@ -164,43 +176,49 @@ class LinearSteps:
                 raise SolverError(f"central step: linear program is {status}")
             solution = self.highs.getSolution()
             values = np.array(solution.col_value)
-            cuts = self._add_cuts(values, 3 * n, weight, tolerance)
-            known = len(self.dso.rows)
-            rows = self.dso.add_violated(self.sums(values[: 2 * n])[None] * self.model.base_kva)
-            if not len(cuts) and not rows:
-                break
-            self._append(cuts, len(self.dso.rows) - known)
+            cuts, known = self._add_cuts(values, tolerance), len(self.dso.rows)
+            self.dso.add_violated(self.sums(values[: 2 * n])[None] * self.model.base_kva)
+            added = len(self.dso.rows) - known
+            more = bool(len(cuts) or added)
+            if more:
+                self._append(cuts, added)
         self._remember(solution)
         return solution, used
 
-    def _pass(self, charts: Charts, slope: Array, weight: float, near: tuple[Array, float] | None) -> None:
-        """Give HiGHS the whole program, with the basis of the last one."""
-        n, base, n_flows = len(charts), self.model.base_kva, self.flows
+    def _pass(self, charts: Charts, slope: Array, near: tuple[Array, float] | None) -> None:
+        """Give HiGHS the whole program, with the basis of the last one; powers within a radius of others [base_kva]."""
+        n_flows, base = self.flows, self.model.base_kva
+        self.weight = self.price_loss / charts.steepest
         entries, right = charts.entries(base)
         own = sp.csr_array((entries, charts.pattern()), shape=(len(right), self.width))
         grid_rows, grid_right = self._grid(np.arange(len(self.dso.rows)))
         cut_rows, cut_right = self._cuts(np.arange(len(self.cut)))
         matrix = sp.csc_matrix(sp.vstack([own, self.tree, cut_rows, grid_rows]))
-        cost = np.zeros(self.width)
-        cost[:n], cost[n : 2 * n], cost[2 * n : 3 * n] = slope[self.bus], slope[len(self.buses) + self.bus], 1.0
-        if n_flows:
-            cost[3 * n : 3 * n + n_flows] = -2.0 * weight * self.rho * self._tree_flows()
-            cost[3 * n + n_flows : -1] = weight
-        cost[-1] = PENALTY
-        low, high = np.full(self.width, -np.inf), np.full(self.width, np.inf)
-        low[3 * n + n_flows :] = 0.0
-        if near is not None:
-            low[: 2 * n], high[: 2 * n] = (near[0] - near[1]) / base, (near[0] + near[1]) / base
+        columns = self._columns(self.weight * slope, near)
         above = np.concatenate([right, np.zeros(n_flows), cut_right, grid_right])
         below = np.full(len(above), -np.inf)
         below[len(right) : len(right) + n_flows] = 0.0
-        self.highs.passModel(_lp(cost, matrix, (below, above), (low, high)))
+        self.highs.passModel(_lp(matrix, (below, above), *columns))
         self.is_cut = np.arange(len(cut_right) + len(grid_right)) < len(cut_right)
         if self.basis is not None:
             basis = highspy.HighsBasis()
             basis.col_status, basis.row_status = self.basis
             basis.valid, basis.alien = True, True
             self.highs.setBasis(basis)
+
+    def _columns(self, slope: Array, near: tuple[Array, float] | None) -> tuple[Array, Array, Array]:
+        """Cost and bounds of the variables p, q, t, F, their squares, and the slack."""
+        n, first, last = len(self.bus), 3 * len(self.bus), 3 * len(self.bus) + self.flows
+        cost = np.zeros(self.width)
+        low, high = np.full(self.width, -np.inf), np.full(self.width, np.inf)
+        cost[:n], cost[n : 2 * n], cost[2 * n : first] = slope[self.bus], slope[len(self.buses) + self.bus], 1.0
+        if self.flows:
+            cost[first:last] = -2.0 * self.weight * self.rho * self._tree_flows()
+            cost[last:-1] = self.weight
+        cost[-1], low[last:] = PENALTY, 0.0
+        if near is not None:
+            low[: 2 * n], high[: 2 * n] = near[0] - near[1], near[0] + near[1]
+        return cost, low, high
 
     def _tree(self) -> sp.csr_array:
         """Rows  F_e - sum of F below + sum of the powers at its bus = 0  for P, then Q."""
@@ -227,12 +245,13 @@ class LinearSteps:
                 flows[:, model.parent[e] - 1] += flows[:, e]
         return flows.ravel()
 
-    def _add_cuts(self, values: Array, first: int, weight: float, tolerance: float) -> IntArray:
+    def _add_cuts(self, values: Array, tolerance: float) -> IntArray:
         """New tangents where the epigraphs of rho F^2 lie too low; their places in the list of tangents."""
         if not self.flows:
             return np.zeros(0, np.int64)
+        first = 3 * len(self.bus)
         flow, under = values[first : first + self.flows], values[first + self.flows : -1]
-        short = weight * (self.rho * flow**2 - under)
+        short = self.weight * (self.rho * flow**2 - under)
         if short.sum() <= tolerance:
             return np.zeros(0, np.int64)
         new = np.flatnonzero(short > 0.5 * tolerance / self.flows)
@@ -293,7 +312,7 @@ class LinearSteps:
         ordered = [*fixed, *extra[is_cut][kept_cut], *extra[~is_cut][kept_row]]
         self.basis = list(found.col_status), ordered
 
-    def _prices(self, x: Array, solution: Any, charts: Charts) -> Array:
+    def _prices(self, x: Array, charts: Charts) -> Array:
         """(2, n) worth of 1 kW and 1 kvar more at every bus: less losses, and room in the limits that bind."""
         multipliers = self.dso.rows.nu * charts.steepest
         self.dso.relinearise(x[None])
@@ -305,11 +324,11 @@ class LinearSteps:
         return price
 
 
-def _lp(cost: Array, matrix: sp.csc_matrix, rows: tuple[Array, Array], columns: tuple[Array, Array]) -> Any:
+def _lp(matrix: sp.csc_matrix, rows: tuple[Array, Array], cost: Array, low: Array, high: Array) -> Any:
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = len(cost), len(rows[0])
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    lp.col_cost_, (lp.col_lower_, lp.col_upper_) = cost, columns
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, low, high
     lp.row_lower_, lp.row_upper_ = rows
     return lp

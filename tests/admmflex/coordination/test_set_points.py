@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pandapower as pp
@@ -47,7 +48,7 @@ def feeder(ohm_per_km: float = 0.6, km: float = 0.3) -> Network:
     net = pp.create_empty_network(name="feeder")
     buses = [pp.create_bus(net, vn_kv=0.4, name=f"Bus {i}") for i in range(3)]
     pp.create_ext_grid(net, buses[0], vm_pu=1.0)
-    for a, b in zip(buses[:-1], buses[1:], strict=True):
+    for a, b in pairwise(buses):
         pp.create_line_from_parameters(
             net, a, b, km, r_ohm_per_km=ohm_per_km, x_ohm_per_km=0.1, c_nf_per_km=200, max_i_ka=0.25
         )
@@ -81,7 +82,8 @@ def solve(network: Network, charts: Charts, price_loss: float, way: str) -> SetP
 def test_tight_cone_is_the_power_flow() -> None:
     charts, model = drawn(3.0, 1), BranchFlow.of(rural3())
     found = ConeProgram(model, Limits.of(rural3()), charts, 0.08).solve(charts)
-    assert found.p is not None and found.q is not None
+    assert found.p is not None
+    assert found.q is not None
     flow = power_flow(rural3(), charts, found.p, found.q)
     v, *_ = model.split(found.y)
     assert_allclose(np.sqrt(v), np.abs(flow.v[1:, 0]), atol=1e-6)
@@ -143,7 +145,8 @@ def test_the_trap_at_noon() -> None:
     network = feeder()
     charts = Charts.of([exporter(0.08, 60.0), exporter(0.08, 60.0)], [1, 2])
     cone = ConeProgram(BranchFlow.of(network), Limits.of(network), charts, 0.02).solve(charts)
-    assert cone.p is not None and cone.q is not None
+    assert cone.p is not None
+    assert cone.q is not None
     assert cone.surplus_kw > 1.0
     high, _, _ = Limits.of(network).excess(power_flow(network, charts, cone.p, cone.q).v)
     assert high.max() > 1e-3
@@ -205,7 +208,6 @@ def test_without_a_price_of_losses() -> None:
 
 @pytest.mark.parametrize("way", ["auto", "cone"])
 def test_demand_beyond_the_grid_is_proven_infeasible(way: str) -> None:
-    H, _ = octagon(1.0)
     fixed = Chart([0.0], [0.0], [0.0], [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], [-80.0, 80.0, 0.0, 0.0])
     found = solve(feeder(), Charts.of([fixed], [2]), 0.1, way)
     assert found.status == "infeasible"
