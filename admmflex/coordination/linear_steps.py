@@ -20,10 +20,11 @@ import scipy.sparse as sp
 
 from admmflex.coordination.max_affine import Charts
 from admmflex.dso import Dso
+from admmflex.dso.rows import row_keys
 from admmflex.errors import SolverError
-from admmflex.horizon import Array, BoolArray, IntArray
+from admmflex.horizon import Array, IntArray
 from grid.branchflow import BranchFlow
-from grid.limits import Limits
+from grid.limits import BRANCH, Limits
 
 PENALTY = 1e3  # price of the largest excess, over the steepest slope
 PATIENCE = 3  # operating points before the steps are kept short
@@ -154,7 +155,22 @@ class LinearSteps:
     def _move(self, x: Array) -> Array:
         """New operating point; gradient of its losses (2 B,) per kW and kvar."""
         self.dso.relinearise(x[None])
+        self._turn_cuts()
         return self._loss_gradient()[:, self.buses].ravel()
+
+    def _turn_cuts(self) -> None:
+        """Turn each cut of a loading to the operating point if that is in its bucket: one per bucket is then enough."""
+        rows, lin = self.dso.rows, self.dso.lin
+        assert lin is not None
+        branch = np.flatnonzero(rows.kind == BRANCH)
+        loading = self.dso.limits.loading(lin.v)[rows.index[branch], 0]
+        now = np.ones(len(rows), np.complex128)
+        now[branch] = np.where(loading == 0, 1.0, loading / np.maximum(np.abs(loading), 1e-300))
+        same = row_keys(self.dso.limits, rows.step, rows.kind, rows.index, now) == rows.key
+        turned = branch[same[branch]]
+        if len(turned):
+            rows.direction[turned] = now[turned]
+            rows.refresh(lin)
 
     def _loss_gradient(self) -> Array:
         """(2, n) change of the losses per kW and kvar at the operating point."""
@@ -198,7 +214,11 @@ class LinearSteps:
         above = np.concatenate([right, np.zeros(n_flows), cut_right, grid_right])
         below = np.full(len(above), -np.inf)
         below[len(right) : len(right) + n_flows] = 0.0
-        self.highs.passModel(_lp(matrix, (below, above), *columns))
+        n_rows, n_columns = matrix.shape
+        start, index = matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32)
+        real = np.zeros(n_columns, np.int32)
+        size = n_columns, n_rows, matrix.nnz, int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize), 0.0
+        self.highs.passModel(*size, *columns, below, above, start, index, matrix.data, real)
         self.is_cut = np.arange(len(cut_right) + len(grid_right)) < len(cut_right)
         if self.basis is not None:
             basis = highspy.HighsBasis()
@@ -297,20 +317,19 @@ class LinearSteps:
     def _remember(self, solution: Any) -> None:
         """Keep basis and multipliers; rows and tangents idle for long are forgotten, with their place in the basis."""
         found, is_cut = self.highs.getBasis(), self.is_cut
-        status = np.array(found.row_status, dtype=object)
         dual = -np.array(solution.row_dual)[self.n_fixed :]
+        status = found.row_status
         fixed, extra = status[: self.n_fixed], status[self.n_fixed :]
         rows = self.dso.rows
         rows.nu = np.maximum(dual[~is_cut], 0.0) / rows.scale
-        self.cut_idle = np.where(extra[is_cut] == BASIC, self.cut_idle + 1, 0)
-        idle = extra[~is_cut] == BASIC
-        rows.idle = np.where(idle, rows.idle + 1, 0)
-        kept_cut: BoolArray = self.cut_idle <= FORGET
-        kept_row: BoolArray = rows.idle <= FORGET
+        idle = np.array([one == BASIC for one in extra], np.bool_)
+        self.cut_idle = np.where(idle[is_cut], self.cut_idle + 1, 0)
+        rows.idle = np.where(idle[~is_cut], rows.idle + 1, 0)
+        kept_cut, kept_row = self.cut_idle <= FORGET, rows.idle <= FORGET
+        places = [np.flatnonzero(is_cut)[kept_cut], np.flatnonzero(~is_cut)[kept_row]]
         self.cut, self.at, self.cut_idle = self.cut[kept_cut], self.at[kept_cut], self.cut_idle[kept_cut]
         rows.keep(kept_row)
-        ordered = [*fixed, *extra[is_cut][kept_cut], *extra[~is_cut][kept_row]]
-        self.basis = list(found.col_status), ordered
+        self.basis = found.col_status, fixed + [extra[place] for place in np.concatenate(places).tolist()]
 
     def _prices(self, x: Array, charts: Charts) -> Array:
         """(2, n) worth of 1 kW and 1 kvar more at every bus: less losses, and room in the limits that bind."""
@@ -322,13 +341,3 @@ class LinearSteps:
         g_p, g_q = self.dso.lin.gradients(rows.step, row.bus_a, row.h_a, row.bus_b, row.h_b)
         price: Array = -np.stack([multipliers @ g_p, multipliers @ g_q]) - self.price_loss * self._loss_gradient()
         return price
-
-
-def _lp(matrix: sp.csc_matrix, rows: tuple[Array, Array], cost: Array, low: Array, high: Array) -> Any:
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(cost), len(rows[0])
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, low, high
-    lp.row_lower_, lp.row_upper_ = rows
-    return lp

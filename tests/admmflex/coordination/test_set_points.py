@@ -200,6 +200,19 @@ def test_later_calls_give_what_a_new_solver_gives(way: str) -> None:
         assert abs(kept.cost - new.cost) < 2 * settings.gap_kw * charts.steepest
 
 
+@pytest.mark.parametrize("mean_kw", [1.0, 6.0])
+def test_every_call_of_a_day_settles(mean_kw: float) -> None:
+    """Charts that move from call to call; loads that bind turn the direction of the current cuts."""
+    step, rng, charts = CentralStep(rural3(), Limits.of(rural3()), 0.08), np.random.default_rng(0), drawn(mean_kw, 5)
+    for k in range(15):
+        d = charts.d + rng.normal(0.0, 0.01, len(charts.d))
+        moved = Charts(charts.bus, charts.of_piece, charts.a, charts.b, d, charts.of_side, charts.H,
+                       charts.h * (1 + 0.01 * k))  # fmt: skip
+        found = step.solve(moved).require()
+        assert found.way == "linear"
+        assert found.bound == -np.inf  # at the first attempt, without the cone
+
+
 def test_without_a_price_of_losses() -> None:
     charts = drawn(4.0, 8)
     cone, linear = (solve(rural3(), charts, 0.0, way).require() for way in ("cone", "linear"))
