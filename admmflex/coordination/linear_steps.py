@@ -156,6 +156,9 @@ class LinearSteps:
         """New operating point; gradient of its losses (2 B,) per kW and kvar."""
         self.dso.relinearise(x[None])
         self._turn_cuts()
+        if self.flows and self.basis is None:
+            flow = self._tree_flows()
+            self._cut_at(flow, self.rho * flow**2, 0.0)
         return self._loss_gradient()[:, self.buses].ravel()
 
     def _turn_cuts(self) -> None:
@@ -274,8 +277,11 @@ class LinearSteps:
         short = self.weight * (self.rho * flow**2 - under)
         if short.sum() <= tolerance:
             return np.zeros(0, np.int64)
-        new = np.flatnonzero(short > 0.5 * tolerance / self.flows)
-        count = len(self.cut)
+        return self._cut_at(flow, short, 0.5 * tolerance / self.flows)
+
+    def _cut_at(self, flow: Array, short: Array, least: float) -> IntArray:
+        """Tangents at the flows where the others are short by more than ``least``; their places in the list."""
+        new, count = np.flatnonzero(short > least), len(self.cut)
         self.cut, self.at = np.append(self.cut, new), np.append(self.at, flow[new])
         self.cut_idle = np.append(self.cut_idle, np.zeros(len(new), np.int64))
         return count + np.arange(len(new))
