@@ -2,11 +2,12 @@
 
     min  sum_j f_j(p_j, q_j) + price_loss * losses    s.t. AC power flow, voltages, currents, ratings of transformers
 
-"linear" (the default) follows linearisations at AC operating points and keeps its working set from call to call; its
+"linear" follows linearisations at AC operating points and keeps its working set from call to call; its
 optimum is a local one. "cone" solves the second-order cone relaxation, whose optimum bounds the cost from below: where
 an AC power flow of its powers meets the limits at that cost, they are proven to be the global optimum; elsewhere (an
 upper voltage limit that binds makes fictitious losses worth while) the powers found with the lossless voltage bound
-are where the linearisations begin. "auto" is "linear", and "cone" when that does not settle.
+are where the linearisations begin. "auto" is "cone" at the first call, then "linear", and "cone" again when that
+does not settle.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class CentralStep:
             self._steps, self._cones = None, {}
         self.charts = charts
         try:
-            if self.settings.way == "cone":
+            if self.settings.way == "cone" or (self.settings.way == "auto" and self._steps is None):
                 return self._by_cone(charts)
             found = self._by_steps(charts)
             if found.status == "optimal" or self.settings.way == "linear":
@@ -149,6 +150,7 @@ class CentralStep:
             return self._nothing(charts, plain)
         found = self._judged(charts, (plain.p, plain.q), plain, "cone", plain.price)
         if found.status == "feasible" and found.gap <= self._tolerance(charts):
+            self._linear(charts).x = self._linear(charts).sums(np.concatenate([plain.p, plain.q]))
             return _with_status(found, "optimal")
         guarded = self._cone(charts, guarded=True)
         start = None
@@ -161,13 +163,17 @@ class CentralStep:
     def _by_steps(
         self, charts: Charts, start: tuple[Array, Array] | None = None, relaxed: ConeAnswer | None = None
     ) -> SetPoints:
-        if self._steps is None:
-            self._steps = LinearSteps(self.model, self.limits, charts, self.price_loss)
+        steps = self._linear(charts)
         stop = Stop(self.settings.violation, self._tolerance(charts))
-        sums = None if start is None else self._steps.sums(np.concatenate(start))
-        answer = self._steps.solve(charts, stop, sums)
+        sums = None if start is None else steps.sums(np.concatenate(start))
+        answer = steps.solve(charts, stop, sums)
         found = self._judged(charts, (answer.p, answer.q), relaxed, "linear", answer.price)
         return _with_status(found, "optimal" if answer.settled and found.status == "feasible" else found.status)
+
+    def _linear(self, charts: Charts) -> LinearSteps:
+        if self._steps is None:
+            self._steps = LinearSteps(self.model, self.limits, charts, self.price_loss)
+        return self._steps
 
     def _cone(self, charts: Charts, *, guarded: bool) -> ConeAnswer:
         if guarded not in self._cones:

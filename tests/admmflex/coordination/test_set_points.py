@@ -209,8 +209,7 @@ def test_every_call_of_a_day_settles(mean_kw: float) -> None:
         moved = Charts(charts.bus, charts.of_piece, charts.a, charts.b, d, charts.of_side, charts.H,
                        charts.h * (1 + 0.01 * k))  # fmt: skip
         found = step.solve(moved).require()
-        assert found.way == "linear"
-        assert found.bound == -np.inf  # at the first attempt, without the cone
+        assert np.isfinite(found.bound) == (k == 0)  # later calls settle without the cone
 
 
 def test_without_a_price_of_losses() -> None:
