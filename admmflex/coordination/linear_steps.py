@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from admmflex.coordination.max_affine import Charts
 from admmflex.dso import Dso
 from admmflex.dso.rows import row_keys
-from admmflex.errors import SolverError
+from admmflex.errors import Fault, SolverError, require
 from admmflex.horizon import Array, IntArray
 from grid.branchflow import BranchFlow
 from grid.limits import BRANCH, Limits
@@ -29,6 +29,8 @@ from grid.limits import BRANCH, Limits
 PENALTY = 1e3  # price of the largest excess, over the steepest slope
 PATIENCE = 3  # operating points before the steps are kept short
 FORGET = 10  # operating points after which an idle row or tangent is dropped
+ON_SIDE = 1e-9  # base powers by which a point may be beyond a side
+OWN, CUT, GRID = 0, 1, 2
 BASIC = highspy.HighsBasisStatus.kBasic
 
 
@@ -84,14 +86,17 @@ class LinearSteps:
         self.dso = Dso(model.network, limits, self.buses, 1)
         self.flows = 2 * model.branches if price_loss > 0 else 0
         self.width = 3 * len(charts) + 2 * self.flows + 1
-        self.n_fixed = len(charts.a) + len(charts.h) + self.flows
+        self.own, self.own_idle = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self.cut = np.zeros(0, np.int64)
         self.at, self.cut_idle = np.zeros(0), np.zeros(0, np.int64)
         self.basis: tuple[list[Any], list[Any]] | None = None
-        self.is_cut = np.zeros(0, np.bool_)
+        self.kind = np.zeros(0, np.int64)
         self.x = np.zeros(2 * len(self.buses))
         self.rho = np.maximum(np.tile(model.z.real / np.abs(model.network.v_no_load[1:]) ** 2, 2), 0.0)
-        self.weight = 0.0
+        self.weight, self.box = 0.0, np.zeros((6, len(charts)))
+        self.pieces, self.own_right = len(charts.a), np.zeros(0)
+        self.own_rows = sp.csr_array((0, self.width))
+        self.group = np.concatenate([charts.of_piece, len(charts) + charts.of_side])
         self.tree = self._tree()
         self.highs = highspy.Highs()
         self.highs.setOptionValue("output_flag", False)
@@ -111,6 +116,8 @@ class LinearSteps:
             SolverError: a program without an optimum.
         """
         n, base = len(charts), self.model.base_kva
+        self.box = charts.box()
+        require(_empty(self.box))
         x, last = self.x if start is None else start, _NOWHERE
         powers: Array | None = None
         radius, programs = np.inf, 0
@@ -195,12 +202,12 @@ class LinearSteps:
                 raise SolverError(f"central step: linear program is {status}")
             solution = self.highs.getSolution()
             values = np.array(solution.col_value)
-            cuts, known = self._add_cuts(values, tolerance), len(self.dso.rows)
+            own, cuts, known = self._add_own(values, tolerance), self._add_cuts(values, tolerance), len(self.dso.rows)
             self.dso.add_violated(self.sums(values[: 2 * n])[None] * self.model.base_kva)
             added = len(self.dso.rows) - known
-            more = bool(len(cuts) or added)
+            more = bool(len(own) or len(cuts) or added)
             if more:
-                self._append(cuts, added)
+                self._append(own, cuts, added)
         self._remember(solution)
         return solution, used
 
@@ -208,28 +215,28 @@ class LinearSteps:
         """Give HiGHS the whole program, with the basis of the last one; powers within a radius of others [base_kva]."""
         n_flows, base = self.flows, self.model.base_kva
         self.weight = self.price_loss / charts.steepest
-        entries, right = charts.entries(base)
-        own = sp.csr_array((entries, charts.pattern()), shape=(len(right), self.width))
-        grid_rows, grid_right = self._grid(np.arange(len(self.dso.rows)))
-        cut_rows, cut_right = self._cuts(np.arange(len(self.cut)))
-        matrix = sp.csc_matrix(sp.vstack([own, self.tree, cut_rows, grid_rows]))
-        columns = self._columns(self.weight * slope, near)
-        above = np.concatenate([right, np.zeros(n_flows), cut_right, grid_right])
+        entries, self.own_right = charts.entries(base)
+        shape = (len(self.own_right), self.width)
+        self.own_rows = sp.csr_array((entries, charts.pattern()), shape=shape)
+        parts = [self._own(self.own), self._cuts(np.arange(len(self.cut))), self._grid(np.arange(len(self.dso.rows)))]
+        matrix = sp.csc_matrix(sp.vstack([self.tree, *(rows for rows, _ in parts)]))
+        columns = self._columns(charts, self.weight * slope, near)
+        above = np.concatenate([np.zeros(n_flows), *(right for _, right in parts)])
         below = np.full(len(above), -np.inf)
-        below[len(right) : len(right) + n_flows] = 0.0
+        below[:n_flows] = 0.0
         n_rows, n_columns = matrix.shape
         start, index = matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32)
         real = np.zeros(n_columns, np.int32)
         size = n_columns, n_rows, matrix.nnz, int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize), 0.0
         self.highs.passModel(*size, *columns, below, above, start, index, matrix.data, real)
-        self.is_cut = np.arange(len(cut_right) + len(grid_right)) < len(cut_right)
+        self.kind = np.repeat([OWN, CUT, GRID], [len(right) for _, right in parts])
         if self.basis is not None:
             basis = highspy.HighsBasis()
             basis.col_status, basis.row_status = self.basis
             basis.valid, basis.alien = True, True
             self.highs.setBasis(basis)
 
-    def _columns(self, slope: Array, near: tuple[Array, float] | None) -> tuple[Array, Array, Array]:
+    def _columns(self, charts: Charts, slope: Array, near: tuple[Array, float] | None) -> tuple[Array, Array, Array]:
         """Cost and bounds of the variables p, q, t, F, their squares, and the slack."""
         n, first, last = len(self.bus), 3 * len(self.bus), 3 * len(self.bus) + self.flows
         cost = np.zeros(self.width)
@@ -239,8 +246,11 @@ class LinearSteps:
             cost[first:last] = -2.0 * self.weight * self.rho * self._tree_flows()
             cost[last:-1] = self.weight
         cost[-1], low[last:] = PENALTY, 0.0
+        unit = self.model.base_kva * np.array([1.0, 1.0, charts.steepest])[:, None]
+        low[:first], high[: 2 * n] = (self.box[:3] / unit).ravel(), (self.box[3:5] / unit[:2]).ravel()
         if near is not None:
-            low[: 2 * n], high[: 2 * n] = near[0] - near[1], near[0] + near[1]
+            low[: 2 * n] = np.maximum(low[: 2 * n], near[0] - near[1])
+            high[: 2 * n] = np.minimum(high[: 2 * n], near[0] + near[1])
         return cost, low, high
 
     def _tree(self) -> sp.csr_array:
@@ -286,6 +296,23 @@ class LinearSteps:
         self.cut_idle = np.append(self.cut_idle, np.zeros(len(new), np.int64))
         return count + np.arange(len(new))
 
+    def _add_own(self, values: Array, tolerance: float) -> IntArray:
+        """Of every chart the piece and the side that are broken most; they join the program."""
+        beyond = self.own_rows @ values - self.own_right
+        beyond[: self.pieces] -= 0.5 * tolerance / len(self.bus)
+        beyond[self.pieces :] -= ON_SIDE
+        beyond[self.own] = -1.0
+        best = np.zeros(2 * len(self.bus))
+        np.maximum.at(best, self.group, beyond)
+        new = np.flatnonzero((beyond > 0.0) & (beyond >= best[self.group]))
+        self.own = np.append(self.own, new)
+        self.own_idle = np.append(self.own_idle, np.zeros(len(new), np.int64))
+        return new
+
+    def _own(self, which: IntArray) -> tuple[sp.csr_array, Array]:
+        """Pieces and sides of the charts."""
+        return self.own_rows[which], self.own_right[which]
+
     def _cuts(self, which: IntArray) -> tuple[sp.csr_array, Array]:
         """Tangents  2 rho F_k F - w <= rho F_k^2."""
         first, row, cut = 3 * len(self.bus), np.arange(len(which)), self.cut[which]
@@ -306,35 +333,33 @@ class LinearSteps:
         dense[:, -1] = -1.0
         return sp.csr_array(dense), right
 
-    def _append(self, cuts: IntArray, n_rows: int) -> None:
-        """Add new tangents and the newest rows of the grid behind the others."""
+    def _append(self, own: IntArray, cuts: IntArray, n_rows: int) -> None:
+        """Add pieces and sides, tangents and the newest rows of the grid behind the others."""
         total = len(self.dso.rows)
-        for (matrix, right), is_cut in (
-            (self._cuts(cuts), True),
-            (self._grid(np.arange(total - n_rows, total)), False),
-        ):
+        grid_rows = self._grid(np.arange(total - n_rows, total))
+        for kind, (matrix, right) in ((OWN, self._own(own)), (CUT, self._cuts(cuts)), (GRID, grid_rows)):
             count = len(right)
             if count:
                 low = np.full(count, -np.inf)
                 start, index = matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32)
                 self.highs.addRows(count, low, right, matrix.nnz, start, index, matrix.data)
-                self.is_cut = np.append(self.is_cut, np.full(count, is_cut))
+                self.kind = np.append(self.kind, np.full(count, kind))
 
     def _remember(self, solution: Any) -> None:
-        """Keep basis and multipliers; rows and tangents idle for long are forgotten, with their place in the basis."""
-        found, is_cut = self.highs.getBasis(), self.is_cut
-        dual = -np.array(solution.row_dual)[self.n_fixed :]
+        """Keep basis and multipliers; rows idle for long are forgotten, with their place in the basis."""
+        found, kind, rows = self.highs.getBasis(), self.kind, self.dso.rows
         status = found.row_status
-        fixed, extra = status[: self.n_fixed], status[self.n_fixed :]
-        rows = self.dso.rows
-        rows.nu = np.maximum(dual[~is_cut], 0.0) / rows.scale
+        fixed, extra = status[: self.flows], status[self.flows :]
         idle = np.array([one == BASIC for one in extra], np.bool_)
-        self.cut_idle = np.where(idle[is_cut], self.cut_idle + 1, 0)
-        rows.idle = np.where(idle[~is_cut], rows.idle + 1, 0)
-        kept_cut, kept_row = self.cut_idle <= FORGET, rows.idle <= FORGET
-        places = [np.flatnonzero(is_cut)[kept_cut], np.flatnonzero(~is_cut)[kept_row]]
-        self.cut, self.at, self.cut_idle = self.cut[kept_cut], self.at[kept_cut], self.cut_idle[kept_cut]
-        rows.keep(kept_row)
+        rows.nu = np.maximum(-np.array(solution.row_dual)[self.flows :][kind == GRID], 0.0) / rows.scale
+        self.own_idle = np.where(idle[kind == OWN], self.own_idle + 1, 0)
+        self.cut_idle = np.where(idle[kind == CUT], self.cut_idle + 1, 0)
+        rows.idle = np.where(idle[kind == GRID], rows.idle + 1, 0)
+        kept = [age <= FORGET for age in (self.own_idle, self.cut_idle, rows.idle)]
+        places = [np.flatnonzero(kind == which)[one] for which, one in zip((OWN, CUT, GRID), kept, strict=True)]
+        self.own, self.own_idle = self.own[kept[0]], self.own_idle[kept[0]]
+        self.cut, self.at, self.cut_idle = self.cut[kept[1]], self.at[kept[1]], self.cut_idle[kept[1]]
+        rows.keep(kept[2])
         self.basis = found.col_status, fixed + [extra[place] for place in np.concatenate(places).tolist()]
 
     def _prices(self, x: Array, charts: Charts) -> Array:
@@ -347,3 +372,9 @@ class LinearSteps:
         g_p, g_q = self.dso.lin.gradients(rows.step, row.bus_a, row.h_a, row.bus_b, row.h_b)
         price: Array = -np.stack([multipliers @ g_p, multipliers @ g_q]) - self.price_loss * self._loss_gradient()
         return price
+
+
+def _empty(box: Array) -> list[Fault]:
+    allowed, remedy = "a polygon with points inside", "check the measurements the chart was made from"
+    lost = np.flatnonzero(np.isnan(box[0]))
+    return [Fault(f"chart {j}", "its sides leave no power that is allowed", allowed, remedy) for j in lost]

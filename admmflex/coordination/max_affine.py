@@ -16,6 +16,8 @@ from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, IntArray
 from grid.arrays import freeze
 
+SLACK = 1e-7  # kVA by which a corner may be beyond other sides: rounding of polygons that are points or lines
+
 
 @dataclass(frozen=True, eq=False)
 class Chart:
@@ -118,6 +120,39 @@ class Charts:
         right = [(self.offset[self.of_piece] - self.d) / (self.steepest * base_kva), self.h / (size * base_kva)]
         return np.concatenate(values), np.concatenate(right)
 
+    def box(self) -> Array:
+        """(6, J) least p, q and t, then largest p, q and t, of each polygon; t is a bound only; NaN when it is empty.
+
+        Vertices are found as the crossings of all pairs of sides, with polygons filled up to the same number of sides.
+        """
+        n, most = len(self), int(np.bincount(self.of_side).max())
+        place = np.arange(len(self.h)) - np.searchsorted(self.of_side, np.arange(n))[self.of_side]
+        size = np.hypot(self.H[:, 0], self.H[:, 1])
+        x, y, h = np.zeros((3, n, most)) + np.array([0.0, 0.0, 1.0])[:, None, None]
+        x[self.of_side, place], y[self.of_side, place] = self.H[:, 0] / size, self.H[:, 1] / size
+        h[self.of_side, place] = self.h / size
+        first, second = np.triu_indices(most, 1)
+        across = x[:, first] * y[:, second] - y[:, first] * x[:, second]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = (h[:, first] * y[:, second] - y[:, first] * h[:, second]) / across
+            q = (x[:, first] * h[:, second] - h[:, first] * x[:, second]) / across
+            beyond = (x[:, None] * p[..., None] + y[:, None] * q[..., None] - h[:, None]).max(axis=2)
+        room = SLACK * (1.0 + np.abs(h).max(axis=1))[:, None]
+        corner = (np.abs(across) > 1e-12) & (beyond <= room)
+        p, q = np.where(corner, p, np.nan), np.where(corner, q, np.nan)
+        out = np.full((6, n), np.nan)
+        some = corner.any(axis=1)
+        for row, values in ((0, p), (1, q)):
+            out[row, some] = np.nanmin(values[some], axis=1) - room[some, 0]
+            out[row + 3, some] = np.nanmax(values[some], axis=1) + room[some, 0]
+        of, d = self.of_piece, self.d - self.offset[self.of_piece]
+        a_p, b_q = (np.sort([k * out[row, of], k * out[row + 3, of]], axis=0) for k, row in ((self.a, 0), (self.b, 1)))
+        out[2], out[5] = -np.inf, -np.inf
+        there = some[of]
+        np.maximum.at(out[2], of[there], (a_p[0] + b_q[0] + d)[there])
+        np.maximum.at(out[5], of[there], (a_p[1] + b_q[1] + d)[there])
+        return out
+
     def same_shape(self, other: Charts) -> bool:
         """Whether the other charts differ in numbers only."""
         names = ("bus", "of_piece", "of_side")
@@ -136,6 +171,15 @@ def _faults(j: int, chart: Chart, bus: int) -> list[Fault]:
     flat = np.flatnonzero(np.abs(chart.H).max(axis=1) == 0)
     if len(flat):
         faults.append(Fault(name, f"side {flat[0]} has H = 0", "a direction", "drop the side"))
+    if not lost and not len(flat) and _is_open(chart.H):
+        faults.append(Fault(name, "its sides leave a direction free", "a bounded polygon", "add the missing sides"))
     if bus <= 0:
         faults.append(Fault(name, f"at bus position {bus}", "a bus below the slack", "correct its bus"))
     return faults
+
+
+def _is_open(H: Array) -> bool:
+    """Whether the normals leave half a plane, so that the sides bound no polygon."""
+    angle = np.sort(np.arctan2(H[:, 1], H[:, 0]))
+    gaps = np.diff(np.append(angle, angle[0] + 2 * np.pi))
+    return bool(gaps.max() >= np.pi - 1e-9)

@@ -1,8 +1,8 @@
 """The central step over cost charts on a SimBench grid of 129 buses: linear steps against the cone relaxation.
 
 Charts are 12 tangents of a paraboloid over an octagon of 10 kVA, at random buses. From call to call every constant
-moves by 1 % of the steepest slope times 1 kW and every polygon by 1 %, as measurements do within ten seconds. Exports
-are moderate (the cone is tight) or large (an upper voltage limit or the transformer binds).
+moves by a thousandth of the steepest slope times the size of a polygon, and every polygon by 1 %. Exports are moderate
+(the cone is tight) or large (an upper voltage limit or the transformer binds).
 ``agreement`` is the largest difference of the costs over the steepest slope [kW]; where the cone is not tight it is the
 gap between its bound and the AC optimum.
 """
@@ -86,7 +86,7 @@ def moving(charts: Charts) -> list[Charts]:
     """The charts of consecutive calls."""
     rng, found = np.random.default_rng(0), []
     for _ in range(CALLS):
-        d = charts.d + rng.normal(0.0, 0.01 * charts.steepest, len(charts.d))
+        d = charts.d + rng.normal(0.0, 1e-3 * charts.steepest * charts.h.mean(), len(charts.d))
         h = charts.h * (1.0 + rng.normal(0.0, 0.01, len(charts)))[charts.of_side]
         found.append(replace(charts, d=d, h=h))
     return found

@@ -235,5 +235,7 @@ def test_bad_charts_are_named() -> None:
     for way in ("auto", "cone", "linear"):
         with pytest.raises(grid.InputError, match="chart 1: its sides"):
             solve(feeder(), Charts.of([good, empty], [1, 2]), 0.1, way)
+    with pytest.raises(grid.InputError, match="chart 0: its sides leave a direction free"):
+        Charts.of([Chart(good.a, good.b, good.d, good.H[:4], good.h[:4])], [1])
     with pytest.raises(grid.InputError, match="bus position 9"):
         solve(feeder(), Charts.of([good], [9]), 0.1, "auto")
