@@ -6,7 +6,8 @@ At an AC operating point x0 (bus sums) with losses L0 of gradient g and branch p
     s.t. t_j >= f_j(p_j, q_j),  polygons,  linearised limits of the grid,      rho_e = r_e / u_e
 
 rho_e |F_e|^2 is an epigraph under tangents, P and Q apart: those stay from one operating point to the next, only the
-linear cost moves. Rows of the grid and tangents are added where they are violated; the basis stays.
+linear cost moves. Pieces and sides of charts, rows of the grid and tangents join where they are broken; the basis
+stays.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import highspy
 import numpy as np
 import scipy.sparse as sp
 
-from admmflex.coordination.max_affine import Charts
+from admmflex.coordination.loss_tangents import LossTangents
+from admmflex.coordination.max_affine import Charts, empty_polygons
 from admmflex.dso import Dso
 from admmflex.dso.rows import row_keys
-from admmflex.errors import Fault, SolverError, require
+from admmflex.errors import SolverError, require
 from admmflex.horizon import Array, IntArray
 from grid.branchflow import BranchFlow
 from grid.limits import BRANCH, Limits
@@ -87,17 +89,15 @@ class LinearSteps:
         self.flows = 2 * model.branches if price_loss > 0 else 0
         self.width = 3 * len(charts) + 2 * self.flows + 1
         self.own, self.own_idle = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self.cut = np.zeros(0, np.int64)
-        self.at, self.cut_idle = np.zeros(0), np.zeros(0, np.int64)
+        self.tangents = LossTangents(model, charts.bus, self.flows, self.width)
         self.basis: tuple[list[Any], list[Any]] | None = None
         self.kind = np.zeros(0, np.int64)
         self.x = np.zeros(2 * len(self.buses))
-        self.rho = np.maximum(np.tile(model.z.real / np.abs(model.network.v_no_load[1:]) ** 2, 2), 0.0)
         self.weight, self.box = 0.0, np.zeros((6, len(charts)))
         self.pieces, self.own_right = len(charts.a), np.zeros(0)
         self.own_rows = sp.csr_array((0, self.width))
         self.group = np.concatenate([charts.of_piece, len(charts) + charts.of_side])
-        self.tree = self._tree()
+        self.tree = self.tangents.tree()
         self.highs = highspy.Highs()
         self.highs.setOptionValue("output_flag", False)
         self.highs.setOptionValue("threads", 1)
@@ -117,7 +117,7 @@ class LinearSteps:
         """
         n, base = len(charts), self.model.base_kva
         self.box = charts.box()
-        require(_empty(self.box))
+        require(empty_polygons(self.box))
         x, last = self.x if start is None else start, _NOWHERE
         powers: Array | None = None
         radius, programs = np.inf, 0
@@ -164,8 +164,8 @@ class LinearSteps:
         self.dso.relinearise(x[None])
         self._turn_cuts()
         if self.flows and self.basis is None:
-            flow = self._tree_flows()
-            self._cut_at(flow, self.rho * flow**2, 0.0)
+            flow = self.tangents.flows(self.buses, self.dso.origin[0])
+            self.tangents.add_at(flow, self.tangents.rho > 0.0)
         return self._loss_gradient()[:, self.buses].ravel()
 
     def _turn_cuts(self) -> None:
@@ -202,7 +202,8 @@ class LinearSteps:
                 raise SolverError(f"central step: linear program is {status}")
             solution = self.highs.getSolution()
             values = np.array(solution.col_value)
-            own, cuts, known = self._add_own(values, tolerance), self._add_cuts(values, tolerance), len(self.dso.rows)
+            own, known = self._add_own(values, tolerance), len(self.dso.rows)
+            cuts = self.tangents.add_short(values, self.weight, tolerance)
             self.dso.add_violated(self.sums(values[: 2 * n])[None] * self.model.base_kva)
             added = len(self.dso.rows) - known
             more = bool(len(own) or len(cuts) or added)
@@ -218,7 +219,11 @@ class LinearSteps:
         entries, self.own_right = charts.entries(base)
         shape = (len(self.own_right), self.width)
         self.own_rows = sp.csr_array((entries, charts.pattern()), shape=shape)
-        parts = [self._own(self.own), self._cuts(np.arange(len(self.cut))), self._grid(np.arange(len(self.dso.rows)))]
+        parts = [
+            self._own(self.own),
+            self.tangents.rows(np.arange(len(self.tangents))),
+            self._grid(np.arange(len(self.dso.rows))),
+        ]
         matrix = sp.csc_matrix(sp.vstack([self.tree, *(rows for rows, _ in parts)]))
         columns = self._columns(charts, self.weight * slope, near)
         above = np.concatenate([np.zeros(n_flows), *(right for _, right in parts)])
@@ -243,7 +248,8 @@ class LinearSteps:
         low, high = np.full(self.width, -np.inf), np.full(self.width, np.inf)
         cost[:n], cost[n : 2 * n], cost[2 * n : first] = slope[self.bus], slope[len(self.buses) + self.bus], 1.0
         if self.flows:
-            cost[first:last] = -2.0 * self.weight * self.rho * self._tree_flows()
+            flow = self.tangents.flows(self.buses, self.dso.origin[0])
+            cost[first:last] = -2.0 * self.weight * self.tangents.rho * flow
             cost[last:-1] = self.weight
         cost[-1], low[last:] = PENALTY, 0.0
         unit = self.model.base_kva * np.array([1.0, 1.0, charts.steepest])[:, None]
@@ -252,49 +258,6 @@ class LinearSteps:
             low[: 2 * n] = np.maximum(low[: 2 * n], near[0] - near[1])
             high[: 2 * n] = np.minimum(high[: 2 * n], near[0] + near[1])
         return cost, low, high
-
-    def _tree(self) -> sp.csr_array:
-        """Rows  F_e - sum of F below + sum of the powers at its bus = 0  for P, then Q."""
-        b, n = self.model.branches, len(self.bus)
-        if not self.flows:
-            return sp.csr_array((0, self.width))
-        place = self.buses[self.bus] - 1
-        below = np.flatnonzero(self.model.parent > 0)
-        part = np.arange(b)
-        rows = np.concatenate([place, b + place, part, b + part, *(k + self.model.parent[below] - 1 for k in (0, b))])
-        first = 3 * n
-        flows = [first + part, first + b + part, first + below, first + b + below]
-        columns = np.concatenate([np.arange(2 * n), *flows])
-        values = np.concatenate([np.ones(2 * n + 2 * b), -np.ones(2 * len(below))])
-        return sp.csr_array((values, (rows, columns)), shape=(2 * b, self.width))
-
-    def _tree_flows(self) -> Array:
-        """F0 (2 b,) of the operating point [base_kva]."""
-        model, b = self.model, self.model.branches
-        flows = np.zeros((2, b))
-        flows[:, self.buses - 1] = -self.dso.origin[0].reshape(2, -1) / model.base_kva
-        for e in range(b - 1, -1, -1):
-            if model.parent[e] > 0:
-                flows[:, model.parent[e] - 1] += flows[:, e]
-        return flows.ravel()
-
-    def _add_cuts(self, values: Array, tolerance: float) -> IntArray:
-        """New tangents where the epigraphs of rho F^2 lie too low; their places in the list of tangents."""
-        if not self.flows:
-            return np.zeros(0, np.int64)
-        first = 3 * len(self.bus)
-        flow, under = values[first : first + self.flows], values[first + self.flows : -1]
-        short = self.weight * (self.rho * flow**2 - under)
-        if short.sum() <= tolerance:
-            return np.zeros(0, np.int64)
-        return self._cut_at(flow, short, 0.5 * tolerance / self.flows)
-
-    def _cut_at(self, flow: Array, short: Array, least: float) -> IntArray:
-        """Tangents at the flows where the others are short by more than ``least``; their places in the list."""
-        new, count = np.flatnonzero(short > least), len(self.cut)
-        self.cut, self.at = np.append(self.cut, new), np.append(self.at, flow[new])
-        self.cut_idle = np.append(self.cut_idle, np.zeros(len(new), np.int64))
-        return count + np.arange(len(new))
 
     def _add_own(self, values: Array, tolerance: float) -> IntArray:
         """Of every chart the piece and the side that are broken most; they join the program."""
@@ -313,15 +276,6 @@ class LinearSteps:
         """Pieces and sides of the charts."""
         return self.own_rows[which], self.own_right[which]
 
-    def _cuts(self, which: IntArray) -> tuple[sp.csr_array, Array]:
-        """Tangents  2 rho F_k F - w <= rho F_k^2."""
-        first, row, cut = 3 * len(self.bus), np.arange(len(which)), self.cut[which]
-        at, rho = self.at[which], self.rho[cut]
-        columns = np.concatenate([first + cut, first + self.flows + cut])
-        values = np.concatenate([2.0 * rho * at, -np.ones(len(which))])
-        matrix = sp.csr_array((values, (np.tile(row, 2), columns)), shape=(len(which), self.width))
-        return matrix, rho * at**2
-
     def _grid(self, which: IntArray) -> tuple[sp.csr_array, Array]:
         """Linearised limits over the powers of the charts, 1 at the bus that moves them most; less the shared slack."""
         rows, base = self.dso.rows, self.model.base_kva
@@ -337,7 +291,7 @@ class LinearSteps:
         """Add pieces and sides, tangents and the newest rows of the grid behind the others."""
         total = len(self.dso.rows)
         grid_rows = self._grid(np.arange(total - n_rows, total))
-        for kind, (matrix, right) in ((OWN, self._own(own)), (CUT, self._cuts(cuts)), (GRID, grid_rows)):
+        for kind, (matrix, right) in ((OWN, self._own(own)), (CUT, self.tangents.rows(cuts)), (GRID, grid_rows)):
             count = len(right)
             if count:
                 low = np.full(count, -np.inf)
@@ -347,18 +301,18 @@ class LinearSteps:
 
     def _remember(self, solution: Any) -> None:
         """Keep basis and multipliers; rows idle for long are forgotten, with their place in the basis."""
-        found, kind, rows = self.highs.getBasis(), self.kind, self.dso.rows
+        found, kind, rows, tangents = self.highs.getBasis(), self.kind, self.dso.rows, self.tangents
         status = found.row_status
         fixed, extra = status[: self.flows], status[self.flows :]
         idle = np.array([one == BASIC for one in extra], np.bool_)
         rows.nu = np.maximum(-np.array(solution.row_dual)[self.flows :][kind == GRID], 0.0) / rows.scale
         self.own_idle = np.where(idle[kind == OWN], self.own_idle + 1, 0)
-        self.cut_idle = np.where(idle[kind == CUT], self.cut_idle + 1, 0)
+        tangents.idle = np.where(idle[kind == CUT], tangents.idle + 1, 0)
         rows.idle = np.where(idle[kind == GRID], rows.idle + 1, 0)
-        kept = [age <= FORGET for age in (self.own_idle, self.cut_idle, rows.idle)]
+        kept = [age <= FORGET for age in (self.own_idle, tangents.idle, rows.idle)]
         places = [np.flatnonzero(kind == which)[one] for which, one in zip((OWN, CUT, GRID), kept, strict=True)]
         self.own, self.own_idle = self.own[kept[0]], self.own_idle[kept[0]]
-        self.cut, self.at, self.cut_idle = self.cut[kept[1]], self.at[kept[1]], self.cut_idle[kept[1]]
+        tangents.keep(kept[1])
         rows.keep(kept[2])
         self.basis = found.col_status, fixed + [extra[place] for place in np.concatenate(places).tolist()]
 
@@ -372,9 +326,3 @@ class LinearSteps:
         g_p, g_q = self.dso.lin.gradients(rows.step, row.bus_a, row.h_a, row.bus_b, row.h_b)
         price: Array = -np.stack([multipliers @ g_p, multipliers @ g_q]) - self.price_loss * self._loss_gradient()
         return price
-
-
-def _empty(box: Array) -> list[Fault]:
-    allowed, remedy = "a polygon with points inside", "check the measurements the chart was made from"
-    lost = np.flatnonzero(np.isnan(box[0]))
-    return [Fault(f"chart {j}", "its sides leave no power that is allowed", allowed, remedy) for j in lost]

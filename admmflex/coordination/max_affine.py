@@ -178,6 +178,13 @@ def _faults(j: int, chart: Chart, bus: int) -> list[Fault]:
     return faults
 
 
+def empty_polygons(box: Array) -> list[Fault]:
+    """Charts without any allowed power, from ``Charts.box``."""
+    allowed, remedy = "a polygon with points inside", "check the measurements the chart was made from"
+    lost = np.flatnonzero(np.isnan(box[0]))
+    return [Fault(f"chart {j}", "its sides leave no power that is allowed", allowed, remedy) for j in lost]
+
+
 def _is_open(H: Array) -> bool:
     """Whether the normals leave half a plane, so that the sides bound no polygon."""
     angle = np.sort(np.arctan2(H[:, 1], H[:, 0]))

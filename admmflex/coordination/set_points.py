@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import linprog
 
 import grid
 from admmflex.coordination.cone import ConeAnswer, ConeProgram
 from admmflex.coordination.linear_steps import LinearSteps, Stop
-from admmflex.coordination.max_affine import Charts
+from admmflex.coordination.max_affine import Charts, empty_polygons
 from admmflex.errors import Fault, SolverError, require
 from admmflex.horizon import Array
 from grid.branchflow import BranchFlow
@@ -139,14 +138,14 @@ class CentralStep:
                 return found
             return _better(found, self._by_cone(charts))
         except SolverError:
-            require(_empty_polygons(charts))
+            require(empty_polygons(charts.box()))
             raise
 
     def _by_cone(self, charts: Charts) -> SetPoints:
         """The relaxation when it is exact; otherwise linear steps from where the lossless voltage bound leads."""
         plain = self._cone(charts, guarded=False)
         if plain.p is None or plain.q is None:
-            require(_empty_polygons(charts))
+            require(empty_polygons(charts.box()))
             return self._nothing(charts, plain)
         found = self._judged(charts, (plain.p, plain.q), plain, "cone", plain.price)
         if found.status == "feasible" and found.gap <= self._tolerance(charts):
@@ -252,16 +251,4 @@ def _faults(price_loss: float, settings: StepSettings) -> list[Fault]:
             faults.append(Fault("central step", f"{name} = {value}", "> 0", "correct the setting"))
     if settings.way not in ("auto", "linear", "cone"):
         faults.append(Fault("central step", f"way = {settings.way!r}", "'auto', 'linear' or 'cone'", "choose one"))
-    return faults
-
-
-def _empty_polygons(charts: Charts) -> list[Fault]:
-    """Charts without any allowed power."""
-    faults = []
-    for j in range(len(charts)):
-        own = charts.of_side == j
-        found = linprog(np.zeros(2), charts.H[own], charts.h[own], bounds=(None, None))
-        if found.status == 2:
-            allowed, remedy = "a polygon with points inside", "check the measurements the chart was made from"
-            faults.append(Fault(f"chart {j}", "its sides leave no power that is allowed", allowed, remedy))
     return faults
