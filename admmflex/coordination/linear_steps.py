@@ -165,7 +165,7 @@ class LinearSteps:
         self._turn_cuts()
         if self.flows and self.basis is None:
             flow = self.tangents.flows(self.buses, self.dso.origin[0])
-            self.tangents.add_at(flow, self.tangents.rho > 0.0)
+            self.tangents.add_at(flow, self.tangents.rho * flow**2 > 0.0)
         return self._loss_gradient()[:, self.buses].ravel()
 
     def _turn_cuts(self) -> None:
@@ -195,11 +195,7 @@ class LinearSteps:
         n, used, more = len(self.bus), 0, True
         while more and used < rounds:
             used += 1
-            self.highs.run()
-            if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-                self.basis = None
-                status = self.highs.modelStatusToString(self.highs.getModelStatus())
-                raise SolverError(f"central step: linear program is {status}")
+            self._run()
             solution = self.highs.getSolution()
             values = np.array(solution.col_value)
             own, known = self._add_own(values, tolerance), len(self.dso.rows)
@@ -211,6 +207,19 @@ class LinearSteps:
                 self._append(own, cuts, added)
         self._remember(solution)
         return solution, used
+
+    def _run(self) -> None:
+        """Solve from the basis; from scratch with presolve when that fails for numerical reasons."""
+        self.highs.run()
+        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            self.highs.clearSolver()
+            self.highs.setOptionValue("presolve", "on")
+            self.highs.run()
+            self.highs.setOptionValue("presolve", "off")
+        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            self.basis = None
+            status = self.highs.modelStatusToString(self.highs.getModelStatus())
+            raise SolverError(f"central step: linear program is {status}")
 
     def _pass(self, charts: Charts, slope: Array, near: tuple[Array, float] | None) -> None:
         """Give HiGHS the whole program, with the basis of the last one; powers within a radius of others [base_kva]."""
