@@ -20,6 +20,7 @@ RHOS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 RELAXATIONS = (1.0, 1.3, 1.6, 1.8)
 BIASES = (0.2, 0.5, 1.0, 5.0)
 SPLITS = (1, 2, 4)
+TOLERANCES = (5e-5, 2e-5)  # the default is 2e-4
 DEEP = ("rural1/check", "rural3/day")  # every factor
 WIDE = ("hand/day", "rural1/worst", "rural1/idle")  # rho0, with and without mixing
 FORECASTS = (0.0, 0.05, 0.2)
@@ -91,12 +92,14 @@ def _settings_varied(variant: Variant) -> list[Trial]:
 
 
 def _costs_varied(day: str) -> list[Trial]:
-    """Wear and reactive power with and without a cost."""
-    return [
+    """Wear and reactive power with and without a cost; where reactive power has none, how exactly the cost must settle."""
+    found = [
         Trial("wear, q_cost", f"{wear:g}, {q_cost:g}", Variant(day, wear=wear, q_cost=q_cost))
         for wear in (0.0, 0.02)
         for q_cost in (0.0, 0.002)
     ]
+    free = Variant(day, q_cost=0.0)
+    return found + [Trial("q_cost 0, cost_tolerance", f"{x:g}", free, {"cost_tolerance": x}) for x in TOLERANCES]
 
 
 def _priced(asset: Asset, variant: Variant) -> Asset:
