@@ -92,7 +92,7 @@ def _settings_varied(variant: Variant) -> list[Trial]:
 
 
 def _costs_varied(day: str) -> list[Trial]:
-    """Wear and reactive power with and without a cost; where reactive power has none, how exactly the cost must settle."""
+    """Wear and reactive power with and without a cost; where it has none for reactive power, finer cost tolerances."""
     found = [
         Trial("wear, q_cost", f"{wear:g}, {q_cost:g}", Variant(day, wear=wear, q_cost=q_cost))
         for wear in (0.0, 0.02)
