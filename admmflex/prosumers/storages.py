@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +28,7 @@ class Roles:
     priced: int | None
 
 
-@dataclass(frozen=True)
-class Sources:
+class Sources(NamedTuple):
     """What can make reactive power, per home in ascending order of cost.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from admmflex.horizon import Array
 ROUNDING = 1e-9  # kWh
 
 
-@dataclass(frozen=True)
-class Stores:
+class Stores(NamedTuple):
     """Storages of n homes, ``(n, C, K)`` as in ``admmflex.assets.flow``; ``e_start`` and ``end_value`` are ``(n, C)``.
 
     Homes with fewer storages have further ones that hold no energy and cannot move. take_min and give_min, zero in the
@@ -84,8 +83,7 @@ def held(stores: Stores, dt: Array) -> Stores:
     least = low - stores.keep * np.concatenate([start, high[:, :, :-1]], axis=2) - stores.gain
     most = high - stores.keep * np.concatenate([start, low[:, :, :-1]], axis=2) - stores.gain
     take_min, give_min = np.clip(least / a, 0.0, stores.take_max), np.clip(-most / b, 0.0, stores.give_max)
-    return replace(
-        stores,
+    return stores._replace(
         take_min=take_min,
         give_min=give_min,
         take_max=np.clip((most + b * stores.give_max) / a, take_min, stores.take_max),

@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 
 from admmflex.horizon import Array, BoolArray, IntArray
+from admmflex.prosumers.stores import Stores
 from admmflex.response._batch import Batch, Scratch, iterate
 from admmflex.response._interior import BOX, CHAIN, LEAN, MU, NU, OBJECTIVE, STEP, WIDTH, Z_LOW, Z_UP, Chains, X
 from admmflex.response._lanes import L
@@ -21,7 +22,7 @@ ROUNDING = 1e-13  # of the cost of a step: what differs less is equal
 
 
 class Homes(NamedTuple):
-    """Data of n homes as in ``StorageHomes``; low, high (n, C, K): the corridor of the energies."""
+    """Data of n homes as in ``StorageHomes.held()``."""
 
     dt: Array
     rows: IntArray
@@ -34,19 +35,7 @@ class Homes(NamedTuple):
     sold: Array
     import_limit: Array
     export_limit: Array
-    take_min: Array
-    give_min: Array
-    take_max: Array
-    give_max: Array
-    take_cost: Array
-    give_cost: Array
-    eta_take: Array
-    eta_give: Array
-    keep: Array
-    gain: Array
-    low: Array
-    high: Array
-    e_start: Array
+    stores: Stores
 
 
 class Answers(NamedTuple):
@@ -182,11 +171,16 @@ def _hold(
 @nb.njit(cache=True, error_model="numpy")
 def _roll(i: int, C: int, homes: Homes, answers: Answers) -> None:
     """Energies of home i along its flows, which give way where the band could not be held."""
+    stores, dt = homes.stores, homes.dt
     for c in range(C):
         take, give, energy = answers.take[i, c], answers.give[i, c], answers.energy[i, c]
-        take_max, give_max, low, high = homes.take_max[i, c], homes.give_max[i, c], homes.low[i, c], homes.high[i, c]
-        eta_take, eta_give, keep, gain = homes.eta_take[i, c], homes.eta_give[i, c], homes.keep[i, c], homes.gain[i, c]
-        dt, e = homes.dt, homes.e_start[i, c]
+        take_max, give_max, low, high = (
+            stores.take_max[i, c], stores.give_max[i, c], stores.e_min[i, c], stores.e_max[i, c]
+        )  # fmt: skip
+        eta_take, eta_give, keep, gain = (
+            stores.eta_take[i, c], stores.eta_give[i, c], stores.keep[i, c], stores.gain[i, c]
+        )  # fmt: skip
+        e = stores.e_start[i, c]
         for t in range(len(dt)):
             a, b, rest = dt[t] * eta_take[t], dt[t] / eta_give[t], keep[t] * e + gain[t]
             take[t], give[t] = _hold(take[t], give[t], rest, a, b, take_max[t], give_max[t], low[t], high[t])
@@ -204,14 +198,10 @@ def _finish(i: int, C: int, rho: float, homes: Homes, answers: Answers) -> None:
     take, give = answers.take[i], answers.give[i]
     lean, gens, sheds, power = answers.lean[i], answers.gen[i], answers.shed[i], answers.p[i]
     bought, sold, fixed, avail = homes.bought[i], homes.sold[i], homes.fixed_p[i], homes.avail[i]
-    shed_max, shed_cost, low, high = (
-        homes.shed_max[i],
-        homes.shed_cost[i],
-        -homes.import_limit[i],
-        homes.export_limit[i],
-    )
-    eta_take, eta_give = homes.eta_take[i], homes.eta_give[i]
-    take_cost, give_cost = homes.take_cost[i], homes.give_cost[i]
+    shed_max, shed_cost = homes.shed_max[i], homes.shed_cost[i]
+    low, high = -homes.import_limit[i], homes.export_limit[i]
+    eta_take, eta_give = homes.stores.eta_take[i], homes.stores.eta_give[i]
+    take_cost, give_cost = homes.stores.take_cost[i], homes.stores.give_cost[i]
     for t in range(len(power)):
         b = fixed[t]
         for c in range(C):
@@ -243,7 +233,7 @@ def _finish(i: int, C: int, rho: float, homes: Homes, answers: Answers) -> None:
 def _read(m: int, chains: Chains, homes: Homes, batch: Batch, answers: Answers) -> None:
     """Flows and multipliers of group m."""
     K, C = len(homes.dt), len(chains)
-    box, step, at, first = batch.box, batch.step, batch.at[m], batch.first[m]
+    box, step, at, first, stores = batch.box, batch.step, batch.at[m], batch.first[m], homes.stores
     for n in range(L):
         i = batch.member[m * L + n]
         lean, nu = answers.lean[i], answers.nu[i]
@@ -252,8 +242,8 @@ def _read(m: int, chains: Chains, homes: Homes, batch: Batch, answers: Answers) 
             lean[t], nu[t] = step[(s + LEAN) * L + n], step[(s + NU) * L + n]
         for c in range(C):
             mu, take, give = answers.mu[i, c], answers.take[i, c], answers.give[i, c]
-            take_min, give_min = homes.take_min[i, c], homes.give_min[i, c]
-            take_max, give_max = homes.take_max[i, c], homes.give_max[i, c]
+            take_min, give_min = stores.take_min[i, c], stores.give_min[i, c]
+            take_max, give_max = stores.take_max[i, c], stores.give_max[i, c]
             for t in range(K):
                 mu[t] = step[((m * K + t) * (STEP + CHAIN * C) + STEP + CHAIN * c + MU) * L + n]
                 r_take, r_give = at[t * (3 * C + 4) + c], at[t * (3 * C + 4) + C + c]

@@ -245,7 +245,7 @@ def forward(
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath=FAST)
-def multipliers(t: int, last: bool, chains: Chains, work: Array, side: Array) -> None:
+def _multipliers(t: int, last: bool, chains: Chains, work: Array, side: Array) -> None:
     """Newton steps of nu and mu at step t, from those of t + 1."""
     C = len(chains)
     length = WORK + LINK * C + C * C
@@ -271,7 +271,7 @@ def backward(
     side: Array,
 ) -> None:  # fmt: skip
     """Newton steps of the multipliers, and of the variables of step t into field ``to`` of their rows."""
-    multipliers(t, last, chains, work, side)
+    _multipliers(t, last, chains, work, side)
     C = len(chains)
     width, length = STEP + CHAIN * C, WORK + LINK * C + C * C
     s, k, row = t * width, t * length, t * (3 * C + 4)

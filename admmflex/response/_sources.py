@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numba as nb
 
-from admmflex.horizon import Array, IntArray
-from admmflex.prosumers.storages import GENERATION
+from admmflex.horizon import Array
+from admmflex.prosumers.storages import GENERATION, Sources
 from admmflex.response._answer import Answers, Homes
 
 
-class Reactive(NamedTuple):
-    """``Sources`` of n homes and the reactive power that is fixed (n, K)."""
-
-    fixed_q: Array
-    q_max: Array
-    cost: Array
-    edges: IntArray
-    edge_c: Array
-    edge_s: Array
-    owner: IntArray
-    share: Array
-
-
 @nb.njit(cache=True, error_model="numpy")
-def _limit(i: int, k: int, t: int, data: Reactive, answers: Answers) -> float:
+def _limit(i: int, k: int, t: int, data: Sources, answers: Answers) -> float:
     """Largest reactive power of source k at the power of its owner."""
     limit: float = data.q_max[i, k, t]
     if data.edges[i, k] > 0:
@@ -43,8 +28,8 @@ def _limit(i: int, k: int, t: int, data: Reactive, answers: Answers) -> float:
 
 @nb.njit(cache=True, error_model="numpy")
 def react(
-    price: Array, target: Array, rho: float, homes: Homes, data: Reactive, answers: Answers, reactive: Array,
-    out: Array, excess: Array,
+    price: Array, target: Array, rho: float, homes: Homes, fixed_q: Array, data: Sources, answers: Answers,
+    reactive: Array, out: Array, excess: Array,
 ) -> None:  # fmt: skip
     """Reactive power of every source in the order of their costs, and of the homes.
 
@@ -60,7 +45,7 @@ def react(
         for k in range(sources):
             edged |= data.edges[i, k] > 0
         for t in range(steps):
-            level = rho * (target[1, row, t] - data.fixed_q[i, t]) + price[1, bus, t]
+            level = rho * (target[1, row, t] - fixed_q[i, t]) + price[1, bus, t]
             sign, pull = (1.0 if level >= 0.0 else -1.0), abs(level)
             total, free, cost, least = 0.0, 0.0, 0.0, 0.0
             for k in range(sources):
@@ -76,7 +61,7 @@ def react(
                     u = min(max(wish - free, 0.0), widest)
                     free += u
                     least += data.cost[i, k] * u
-            out[1, row, t] = data.fixed_q[i, t] + sign * total
+            out[1, row, t] = fixed_q[i, t] + sign * total
             if edged:
                 here, best = total * (0.5 * rho * total - pull) + cost, free * (0.5 * rho * free - pull) + least
                 lost += homes.dt[t] * (here - best)

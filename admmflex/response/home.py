@@ -47,7 +47,7 @@ class HomeResponse:
         self.fallbacks, self.restarts = 0, 0
         self.coupled: BoolArray = np.zeros(len(homes), np.bool_)
         self._held = homes.held()
-        self._data, self._reactive = pack.natural(self._held)
+        self._data = pack.natural(self._held)
         self._batches = [(chains, batch, pack.scratch(batch, chains)) for chains, batch in pack.batches(self._held)]
         self._answers = pack.no_answers(homes)
         self._source_q = np.zeros(homes.sources.q_max.shape)
@@ -64,7 +64,9 @@ class HomeResponse:
         for chains, batch, scratch in self._batches:
             numbers = tuple(range(chains))
             _answer.answer(numbers, price, target, rho, self._rho, data, batch, answers, scratch, self.loosest)
-        _sources.react(price, target, rho, data, self._reactive, answers, self._source_q, out, self._excess)
+        _sources.react(
+            price, target, rho, data, self.homes.fixed_q, self.homes.sources, answers, self._source_q, out, self._excess
+        )
         out[0, self.rows] = answers.p
         self._rho, self._signal = rho, (price, target)
         self.coupled = self._excess > OPTIMALITY * np.maximum(1.0, np.abs(answers.objective))

@@ -27,26 +27,17 @@ from admmflex.response._interior import (
     B,
 )
 from admmflex.response._lanes import L
-from admmflex.response._sources import Reactive
 
 NARROW = 1e-10  # kW, kWh: boxes below are points
 MARGIN = 1.0  # kW by which the boxes of imported and exported power exceed what can be reached
 
 
-def natural(homes: StorageHomes) -> tuple[Homes, Reactive]:
+def natural(homes: StorageHomes) -> Homes:
     """Data of the homes, one row each."""
-    stores, sources = homes.stores, homes.sources
-    data = Homes(
+    return Homes(
         homes.horizon.dt_h, homes.rows, homes.bus, homes.fixed_p, homes.avail, homes.shed_max, homes.shed_cost,
-        homes.import_price, homes.export_price, homes.import_limit, homes.export_limit, stores.take_min,
-        stores.give_min, stores.take_max, stores.give_max, stores.take_cost, stores.give_cost, stores.eta_take,
-        stores.eta_give, stores.keep, stores.gain, stores.e_min, stores.e_max, stores.e_start,
+        homes.import_price, homes.export_price, homes.import_limit, homes.export_limit, homes.stores,
     )  # fmt: skip
-    reactive = Reactive(
-        homes.fixed_q, sources.q_max, sources.cost, sources.edges, sources.edge_c, sources.edge_s, sources.owner,
-        sources.share,
-    )  # fmt: skip
-    return data, reactive
 
 
 def batches(homes: StorageHomes) -> list[tuple[int, Batch]]:
