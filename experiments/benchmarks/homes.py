@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from admmflex.assets import Asset, Battery, Boiler, Deferrable, ElectricVehicle, FixedLoad, HeatPump, Pv, Session, Task
+from admmflex.assets import Asset, Boiler, Deferrable, ElectricVehicle, HeatPump, Session, Task
 from admmflex.assets import cop as performance
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.fleet import split
-from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.home import HomeResponse
 from experiments.benchmarks.common import Row
-from experiments.benchmarks.prosumers import STEPS, Case, compare, signals, timed
+from experiments.benchmarks.prosumers import STEPS, Case, basics, behind_meter, compare, signals, timed
 
 HOMES = 480
 EXACT = 1e-9
@@ -31,21 +30,13 @@ def case(seed: int = 0) -> Case:
     rng = np.random.default_rng(seed)
     horizon = Horizon(datetime(2016, 4, 20, tzinfo=UTC), np.full(STEPS, 0.25))
     hour = (np.arange(STEPS) + 0.5) / 4
-    prosumers = [_home(rng, i, hour) for i in range(HOMES)]
+    prosumers = [behind_meter(i, _assets(rng, i, hour), hour) for i in range(HOMES)]
     return Case(horizon, prosumers, *signals(rng, hour, HOMES))
 
 
-def _home(rng: np.random.Generator, number: int, hour: Array) -> Prosumer:
-    load = rng.uniform(0.2, 1.0) * (0.6 + 0.8 * np.exp(-((hour - 19) ** 2) / 4)) * rng.uniform(0.5, 1.5, STEPS)
-    rating = rng.uniform(4.0, 10.0)
-    sun = rating * np.maximum(0.0, np.sin((hour - 6) / 12 * np.pi)) * rng.uniform(0.7, 1.0, STEPS)
-    size, power = rng.uniform(5.0, 12.0), rng.uniform(2.0, 5.0)
-    battery = Battery("battery", size, power, power, 0.2 * size, wear=0.02, eta_c=0.95, eta_d=0.95)
-    assets: list[Asset] = [FixedLoad("load", load, np.zeros(STEPS)), Pv("pv", sun, rating), battery, _car(rng)]
-    if number % 2:
-        assets.append((_heat_pump, _boiler, _task)[number // 2 % 3](rng, hour))
-    tariff = np.where((hour >= 17) & (hour < 21), 0.38, np.where(hour < 6, 0.22, 0.30))
-    return Prosumer(f"home {number}", number, tuple(assets), tariff, np.full(STEPS, 0.08))
+def _assets(rng: np.random.Generator, number: int, hour: Array) -> tuple[Asset, ...]:
+    assets = (*basics(rng, hour), _car(rng))
+    return (*assets, (_heat_pump, _boiler, _task)[number // 2 % 3](rng, hour)) if number % 2 else assets
 
 
 def _car(rng: np.random.Generator) -> Asset:

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 
 from admmflex.assets.battery import Battery
 from admmflex.assets.fixed_load import FixedLoad
+from admmflex.assets.flow import Asset
 from admmflex.assets.pv import Pv
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.fleet import split
@@ -60,8 +61,7 @@ def case(seed: int = 0) -> Case:
     rng = np.random.default_rng(seed)
     horizon = Horizon(datetime(2016, 6, 1, tzinfo=UTC), np.full(STEPS, 0.25))
     hour = (np.arange(STEPS) + 0.5) / 4
-    tariff = np.where((hour >= 17) & (hour < 21), 0.38, np.where(hour < 6, 0.22, 0.30))
-    prosumers = [_home(rng, f"home {i}", i, hour, tariff) for i in range(HOMES)]
+    prosumers = [behind_meter(i, basics(rng, hour), hour) for i in range(HOMES)]
     return Case(horizon, prosumers, *signals(rng, hour, HOMES))
 
 
@@ -78,14 +78,20 @@ def signals(rng: np.random.Generator, hour: Array, homes: int) -> tuple[Array, A
     return price, target
 
 
-def _home(rng: np.random.Generator, name: str, bus: int, hour: Array, tariff: Array) -> Prosumer:
+def basics(rng: np.random.Generator, hour: Array) -> tuple[Asset, ...]:
+    """A load, PV and a battery of random size."""
     load = rng.uniform(0.2, 1.0) * (0.6 + 0.8 * np.exp(-((hour - 19) ** 2) / 4)) * rng.uniform(0.5, 1.5, STEPS)
     rating = rng.uniform(4.0, 10.0)
     sun = rating * np.maximum(0.0, np.sin((hour - 6) / 12 * np.pi)) * rng.uniform(0.7, 1.0, STEPS)
     size, power = rng.uniform(5.0, 12.0), rng.uniform(2.0, 5.0)
     battery = Battery("battery", size, power, power, 0.2 * size, wear=0.02, eta_c=0.95, eta_d=0.95)
-    assets = (FixedLoad("load", load, np.zeros(STEPS)), Pv("pv", sun, rating), battery)
-    return Prosumer(name, bus, assets, tariff, np.full(STEPS, 0.08))
+    return FixedLoad("load", load, np.zeros(STEPS)), Pv("pv", sun, rating), battery
+
+
+def behind_meter(number: int, assets: tuple[Asset, ...], hour: Array) -> Prosumer:
+    """A home at a bus of its own, power dear in the evening and cheap at night."""
+    tariff = np.where((hour >= 17) & (hour < 21), 0.38, np.where(hour < 6, 0.22, 0.30))
+    return Prosumer(f"home {number}", number, assets, tariff, np.full(STEPS, 0.08))
 
 
 def rows() -> list[Row]:
