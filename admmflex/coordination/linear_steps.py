@@ -21,7 +21,7 @@ import scipy.sparse as sp
 
 from admmflex.coordination.loss_tangents import LossTangents
 from admmflex.coordination.max_affine import Charts, empty_polygons
-from admmflex.dso import Dso
+from admmflex.dso import AcCheck, Dso
 from admmflex.dso.rows import row_keys
 from admmflex.errors import SolverError, require
 from admmflex.horizon import Array, IntArray
@@ -146,10 +146,9 @@ class LinearSteps:
         flow = self.dso.power_flow(x[None])
         if not flow.converged.all():
             return _NOWHERE
-        over = max(float(part.max(initial=0.0)) for part in self.dso.limits.excess(flow.v))
         n = len(charts)
         cost = float(charts.costs(powers[:n], powers[n:]).sum()) + self.price_loss * float(flow.loss_kw[0])
-        return _Truth(cost, over)
+        return _Truth(cost, float(AcCheck.of(self.dso.limits, flow).worst.max()))
 
     def sums(self, powers: Array) -> Array:
         """Bus sums (2 B,) of powers (2 J,): p, then q."""

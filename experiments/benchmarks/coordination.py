@@ -22,6 +22,7 @@ from admmflex.comm import SerialComm
 from admmflex.coordination.schemes import Outcome, Sorted, admm_settings, by_prices
 from admmflex.coordination.whole import Block
 from admmflex.data.study import Study
+from admmflex.dso import AcCheck
 from admmflex.horizon import Array
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
@@ -112,8 +113,8 @@ def injections(study: Study, y: Array) -> tuple[Array, Array]:
 def ac_excess(study: Study, y: Array) -> tuple[float, float]:
     """Largest excess over the voltage limits [pu] and the loading limits [fraction] in the AC power flow."""
     flow = grid.power_flow(study.network, *injections(study, y)).require()
-    high, low, over = study.limits.excess(flow.v)
-    return max(0.0, float(high.max()), float(low.max())), max(0.0, float(over.max(initial=0.0)))
+    voltage, loading = AcCheck.of(study.limits, flow).worst.tolist()
+    return voltage, loading
 
 
 def whole(study: Study, y: Array) -> tuple[Whole, int]:
