@@ -8,7 +8,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from grid._tree_linear import LANES
+from grid._tree import LANES
 from grid.arrays import Array, BoolArray, ComplexArray, IntArray
 
 TOGETHER = 4  # functionals that descend together

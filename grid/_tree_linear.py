@@ -10,9 +10,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from grid._tree import LANES
 from grid.arrays import Array, IntArray
-
-LANES = 32
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"contract"})

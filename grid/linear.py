@@ -22,6 +22,7 @@ import scipy.sparse.linalg as spla
 from numpy.typing import ArrayLike, NDArray
 
 from grid import _tree_gradients, _tree_linear
+from grid._tree import LANES
 from grid.arrays import Array, BoolArray, ComplexArray, IntArray
 from grid.network import S_BASE_KVA, Network
 
@@ -132,18 +133,17 @@ class Linearisation:
     @_NAN_STAYS
     def _blocks(self) -> Array:
         """(C, n, 6 LANES) eliminated system by blocks of steps, and 1 / conj(V)."""
-        n, lanes = self.network.n, _tree_linear.LANES
-        count = -(-self.steps // lanes)
-        blocks = np.zeros((count, n, 6, lanes))
-        spare = count * lanes - self.steps
+        n, count = self.network.n, -(-self.steps // LANES)
+        blocks = np.zeros((count, n, 6, LANES))
+        spare = count * LANES - self.steps
         a = np.pad(self.a, ((0, 0), (0, spare)))
         g = np.pad(1 / np.conj(self.v), ((0, 0), (0, spare)))
         blocks[:, :, 0] = self.network.tree_admittance[None, :, 0, None]
         blocks[:, :, 1] = self.network.tree_admittance[None, :, 1, None]
         for part, x in ((2, a), (4, g)):
-            by_block = x.reshape(n, count, lanes).transpose(1, 0, 2)
+            by_block = x.reshape(n, count, LANES).transpose(1, 0, 2)
             blocks[:, :, part], blocks[:, :, part + 1] = by_block.real, by_block.imag
-        flat = blocks.reshape(count, n, 6 * lanes)
+        flat = blocks.reshape(count, n, 6 * LANES)
         order = np.arange(n)
         for block in flat:
             _tree_linear.factor(order, self.network.parent, self.network.tree_admittance, block)

@@ -77,7 +77,7 @@ def judge(dso: Dso, comm: Comm, violated: IntArray, best: Array, pushed: Array, 
     rows = dso.rows
     at = rows.step[violated], rows.kind[violated], rows.index[violated]
 
-    exact_best, exact_pushed = dso.exact(best)[violated], dso.exact(pushed)[violated]
+    exact_best, exact_pushed = (dso.exact(dso.power_flow(x))[violated] for x in (best, pushed))
     linear_kw, exact_kw = dso.excess_kw(pushed)[violated], exact_pushed / rows.scale[violated]
     total = comm.sum(np.array([linear_kw.sum(), exact_kw.sum(), float(len(violated))]))
     least = float(min(total[0], total[1]) / max(total[2], 1.0))

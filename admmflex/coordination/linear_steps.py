@@ -15,16 +15,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import highspy
 import numpy as np
 import scipy.sparse as sp
 
 from admmflex.coordination.loss_tangents import LossTangents
 from admmflex.coordination.max_affine import Charts, empty_polygons
-from admmflex.dso import Dso
+from admmflex.dso import AcCheck, Dso
 from admmflex.dso.rows import row_keys
 from admmflex.errors import SolverError, require
 from admmflex.horizon import Array, IntArray
+from admmflex.linear_program import BASIC, MODEL_STATUS, BasisStatus, new_highs, pass_lp, set_basis
 from grid.branchflow import BranchFlow
 from grid.limits import BRANCH, Limits
 
@@ -33,7 +33,6 @@ PATIENCE = 3  # operating points before the steps are kept short
 FORGET = 10  # operating points after which an idle row or tangent is dropped
 ON_SIDE = 1e-9  # base powers by which a point may be beyond a side
 OWN, CUT, GRID = 0, 1, 2
-BASIC = highspy.HighsBasisStatus.kBasic
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class LinearSteps:
         self.width = 3 * len(charts) + 2 * self.flows + 1
         self.own, self.own_idle = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self.tangents = LossTangents(model, charts.bus, self.flows, self.width)
-        self.basis: tuple[list[Any], list[Any]] | None = None
+        self.basis: tuple[list[BasisStatus], list[BasisStatus]] | None = None
         self.kind = np.zeros(0, np.int64)
         self.x = np.zeros(2 * len(self.buses))
         self.weight, self.box = 0.0, np.zeros((6, len(charts)))
@@ -98,12 +97,8 @@ class LinearSteps:
         self.own_rows = sp.csr_array((0, self.width))
         self.group = np.concatenate([charts.of_piece, len(charts) + charts.of_side])
         self.tree = self.tangents.tree()
-        self.highs = highspy.Highs()
-        self.highs.setOptionValue("output_flag", False)
-        self.highs.setOptionValue("threads", 1)
+        self.highs = new_highs()
         self.highs.setOptionValue("presolve", "off")
-        for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-            self.highs.setOptionValue(tolerance, 1e-9)
 
     def solve(self, charts: Charts, stop: Stop, start: Array | None = None) -> LinearAnswer:
         """Relinearise until the AC power flow meets the limits and the cost has settled.
@@ -146,10 +141,9 @@ class LinearSteps:
         flow = self.dso.power_flow(x[None])
         if not flow.converged.all():
             return _NOWHERE
-        over = max(float(part.max(initial=0.0)) for part in self.dso.limits.excess(flow.v))
         n = len(charts)
         cost = float(charts.costs(powers[:n], powers[n:]).sum()) + self.price_loss * float(flow.loss_kw[0])
-        return _Truth(cost, over)
+        return _Truth(cost, float(AcCheck.of(self.dso.limits, flow).worst.max()))
 
     def sums(self, powers: Array) -> Array:
         """Bus sums (2 B,) of powers (2 J,): p, then q."""
@@ -211,12 +205,12 @@ class LinearSteps:
     def _run(self) -> None:
         """Solve from the basis; from scratch with presolve when that fails for numerical reasons."""
         self.highs.run()
-        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        if self.highs.getModelStatus() != MODEL_STATUS.kOptimal:
             self.highs.clearSolver()
             self.highs.setOptionValue("presolve", "on")
             self.highs.run()
             self.highs.setOptionValue("presolve", "off")
-        if self.highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        if self.highs.getModelStatus() != MODEL_STATUS.kOptimal:
             self.basis = None
             status = self.highs.modelStatusToString(self.highs.getModelStatus())
             raise SolverError(f"central step: linear program is {status}")
@@ -233,22 +227,15 @@ class LinearSteps:
             self.tangents.rows(np.arange(len(self.tangents))),
             self._grid(np.arange(len(self.dso.rows))),
         ]
-        matrix = sp.csc_matrix(sp.vstack([self.tree, *(rows for rows, _ in parts)]))
-        columns = self._columns(charts, self.weight * slope, near)
+        matrix = sp.vstack([self.tree, *(rows for rows, _ in parts)])
+        cost, x_min, x_max = self._columns(charts, self.weight * slope, near)
         above = np.concatenate([np.zeros(n_flows), *(right for _, right in parts)])
         below = np.full(len(above), -np.inf)
         below[:n_flows] = 0.0
-        n_rows, n_columns = matrix.shape
-        start, index = matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32)
-        real = np.zeros(n_columns, np.int32)
-        size = n_columns, n_rows, matrix.nnz, int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize), 0.0
-        self.highs.passModel(*size, *columns, below, above, start, index, matrix.data, real)
+        pass_lp(self.highs, cost, matrix, below, above, x_min, x_max)
         self.kind = np.repeat([OWN, CUT, GRID], [len(right) for _, right in parts])
         if self.basis is not None:
-            basis = highspy.HighsBasis()
-            basis.col_status, basis.row_status = self.basis
-            basis.valid, basis.alien = True, True
-            self.highs.setBasis(basis)
+            set_basis(self.highs, *self.basis)
 
     def _columns(self, charts: Charts, slope: Array, near: tuple[Array, float] | None) -> tuple[Array, Array, Array]:
         """Cost and bounds of the variables p, q, t, F, their squares, and the slack."""

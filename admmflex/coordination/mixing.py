@@ -18,8 +18,9 @@ import numpy as np
 
 from admmflex.comm import Comm
 from admmflex.coordination.master import Effects, Start, solve_master
-from admmflex.dso import Dso
+from admmflex.dso import AcCheck, Dso
 from admmflex.horizon import Array
+from grid import PowerFlow
 from grid.limits import BRANCH
 
 LP_ROUNDS = 12
@@ -103,8 +104,9 @@ class Mixer:
             weights, slack, nu = self._solve(every, costs, FINE if fine else LOOSE)
             x = combine(weights, answers)
             price, least = self._price(x, nu)
-            excess = self.comm.largest(self.dso.check(x).worst)
-            good = bool(np.all(excess <= AC_TOLERANCE) and np.all(self._misjudged(x) <= AC_TOLERANCE))
+            flow = self.dso.power_flow(x)
+            excess = self.comm.largest(AcCheck.of(self.dso.limits, flow).worst)
+            good = bool(np.all(excess <= AC_TOLERANCE) and np.all(self._misjudged(x, flow) <= AC_TOLERANCE))
             if fine and (good or slack > SLACK_TOLERANCE):
                 break
             if not good:
@@ -141,13 +143,13 @@ class Mixer:
             self.dso.rows.nu = result[n_rows:][own].copy()
         return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
 
-    def _misjudged(self, x: Array) -> Array:
+    def _misjudged(self, x: Array, flow: PowerFlow) -> Array:
         """How far rows that bind at ``x`` are from the AC power flow there [pu, fraction], at most over all ranks.
 
         Rows linearised far away may be stricter than the limit: the plan meets it, and is poor.
         """
         rows, linear = self.dso.rows, self.dso.linear(x)
-        apart = np.where(linear / rows.scale > -BINDING, np.abs(self.dso.exact(x) - linear), 0.0)
+        apart = np.where(linear / rows.scale > -BINDING, np.abs(self.dso.exact(flow) - linear), 0.0)
         branch = rows.kind == BRANCH
         return self.comm.largest(np.array([apart[~branch].max(initial=0.0), apart[branch].max(initial=0.0)]))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from admmflex.comm import Comm, SerialComm, own_prosumers, own_steps
-from admmflex.coordination.admm import Admm, Status
+from admmflex.coordination.admm import FIRST_RHO, Admm, Status
 from admmflex.coordination.central import solve_central
 from admmflex.coordination.community import Community, Plan
 from admmflex.coordination.penalty import Balancing
@@ -191,8 +191,6 @@ def by_one_problem(study: Study, comm: Comm, observe: Observe) -> Outcome:
 
 def _alone(community: Community, ordered: Sorted, comm: Comm) -> Agreed:
     """The answers at no price, spread a little, as in the first round of ADMM."""
-    from admmflex.coordination.admm import FIRST_RHO
-
     population = community.population
     nothing = np.zeros((2, len(ordered.buses), len(community.dt_h)))
     y = population.answer(nothing, np.zeros_like(population.y), FIRST_RHO).copy()

@@ -21,6 +21,7 @@ import grid
 from admmflex.coordination.cone import ConeAnswer, ConeProgram
 from admmflex.coordination.linear_steps import LinearSteps, Stop
 from admmflex.coordination.max_affine import Charts, empty_polygons
+from admmflex.dso import AcCheck
 from admmflex.errors import Fault, SolverError, require
 from admmflex.horizon import Array
 from grid.branchflow import BranchFlow
@@ -196,11 +197,8 @@ class CentralStep:
         np.add.at(injected[0, :, 0], charts.bus, p)
         np.add.at(injected[1, :, 0], charts.bus, q)
         flow = grid.power_flow(self.network, *injected)
-        voltage = loading = losses = np.inf
-        if flow.converged.all():
-            high, low, over = self.limits.excess(flow.v)
-            voltage = max(float(high.max()), float(low.max()), 0.0)
-            loading, losses = max(float(over.max(initial=0.0)), 0.0), float(flow.loss_kw[0])
+        voltage, loading = AcCheck.of(self.limits, flow).worst.tolist()
+        losses = float(flow.loss_kw[0]) if flow.converged.all() else np.inf
         costs = charts.costs(p, q)
         kept = max(voltage, loading) <= self.settings.violation
         return SetPoints(

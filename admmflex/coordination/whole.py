@@ -12,21 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import highspy
 import numpy as np
 import scipy.sparse as sp
 
 from admmflex.errors import Fault, InputError, SolverError
 from admmflex.horizon import Array, BoolArray, IntArray
+from admmflex.linear_program import BASIC, LOWER, MODEL_STATUS, BasisStatus, new_highs, pass_lp, set_basis
 from admmflex.prosumers.program import Program
 
 if TYPE_CHECKING:
     from admmflex.response.custom import CvxpyModel
 
 Key = tuple[int, ...]
-BasisStatus = highspy.HighsBasisStatus
-MODEL_STATUS = highspy.HighsModelStatus
-BASIC, LOWER = highspy.HighsBasisStatus.kBasic, highspy.HighsBasisStatus.kLower
 
 
 @dataclass(frozen=True)
@@ -140,12 +137,8 @@ class HighsSolver:
     def __init__(self, block: Block) -> None:
         self.block = block
         self.status: dict[Key, tuple[BasisStatus, BasisStatus]] = {}
-        self.basis: highspy.HighsBasis | None = None
-        self.highs = highspy.Highs()
-        self.highs.setOptionValue("output_flag", False)
-        self.highs.setOptionValue("threads", 1)
-        for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-            self.highs.setOptionValue(tolerance, 1e-9)
+        self.own: tuple[list[BasisStatus], list[BasisStatus]] | None = None
+        self.highs = new_highs()
 
     def bus_sums(self, answer: Answer) -> Array:
         z: Array = self.block.z0 + self.block.Z @ answer.x
@@ -159,25 +152,22 @@ class HighsSolver:
             x_max = np.where(block.moves, np.minimum(x_max, near.x + radius), x_max)
         grid = sp.hstack([rows.G @ block.Z, -sp.identity(n_rows)])
         prosumers = sp.hstack([block.A, sp.csr_matrix((block.A.shape[0], n_rows))])
-        matrix = sp.vstack([prosumers, grid]).tocsc()
-        self.highs.passModel(
-            _highs_lp(
-                np.concatenate([block.cost, rows.penalty]),
-                matrix,
-                np.concatenate([block.low, np.full(n_rows, -np.inf)]),
-                np.concatenate([block.high, rows.h - rows.G @ block.z0]),
-                np.concatenate([x_min, np.zeros(n_rows)]),
-                np.concatenate([x_max, np.full(n_rows, np.inf)]),
-            )
+        pass_lp(
+            self.highs,
+            np.concatenate([block.cost, rows.penalty]),
+            sp.vstack([prosumers, grid]),
+            np.concatenate([block.low, np.full(n_rows, -np.inf)]),
+            np.concatenate([block.high, rows.h - rows.G @ block.z0]),
+            np.concatenate([x_min, np.zeros(n_rows)]),
+            np.concatenate([x_max, np.full(n_rows, np.inf)]),
         )
-        if self.basis is not None:
-            self.highs.setBasis(self._basis(rows))
+        self._begin(rows)
         self.highs.run()
         if self.highs.getModelStatus() == MODEL_STATUS.kModelEmpty:  # nobody has a choice, and no limit is watched
             none = np.zeros(0)
             return Answer(none, np.zeros((2, 0, block.n_steps)), none, none, none, block.constant, none)
         if self.highs.getModelStatus() != MODEL_STATUS.kOptimal:
-            self.basis = None
+            self.own = None
             raise _refused(self.highs.modelStatusToString(self.highs.getModelStatus()))
         self._remember(rows)
         solution = self.highs.getSolution()
@@ -189,23 +179,18 @@ class HighsSolver:
         none = np.zeros((2, 0, block.n_steps))
         return Answer(x, none, np.zeros(0), slack, np.maximum(mu, 0.0), merit, x[block.moves])
 
-    def _basis(self, rows: GridRows) -> highspy.HighsBasis:
-        """The last basis for other grid rows: those that are new are basic."""
-        assert self.basis is not None
-        n_x, n_own = len(self.block.cost), self.block.A.shape[0]
-        known = [self.status.get(key, (LOWER, BASIC)) for key in rows.keys]
-        basis = highspy.HighsBasis()
-        basis.col_status = self.basis.col_status[:n_x] + [column for column, _ in known]
-        basis.row_status = self.basis.row_status[:n_own] + [row for _, row in known]
-        basis.valid = True
-        basis.alien = True
-        return basis
+    def _begin(self, rows: GridRows) -> None:
+        """Begin at the last basis; grid rows that are new are basic."""
+        if self.own is not None:
+            known = [self.status.get(key, (LOWER, BASIC)) for key in rows.keys]
+            columns, own = self.own
+            set_basis(self.highs, columns + [column for column, _ in known], own + [row for _, row in known])
 
     def _remember(self, rows: GridRows) -> None:
-        n_x, n_own = len(self.block.cost), self.block.A.shape[0]
-        self.basis = self.highs.getBasis()
-        columns, own = self.basis.col_status[n_x:], self.basis.row_status[n_own:]
-        self.status = dict(zip(rows.keys, zip(columns, own, strict=True), strict=True))
+        n_x, n_own, basis = len(self.block.cost), self.block.A.shape[0], self.highs.getBasis()
+        columns, own = basis.col_status, basis.row_status
+        self.own = columns[:n_x], own[:n_own]
+        self.status = dict(zip(rows.keys, zip(columns[n_x:], own[n_own:], strict=True), strict=True))
 
 
 class CvxpySolver:
@@ -281,15 +266,3 @@ def _bus_map(bus: IntArray, n_sums: int, n_steps: int) -> sp.csr_matrix:
     n_buses, step = n_sums // (2 * n_steps), np.arange(n_steps)
     row = np.concatenate([(part * n_buses + b) * n_steps + step for part in (0, 1) for b in bus])
     return sp.csr_matrix((np.ones(len(row)), (row, np.arange(len(row)))), shape=(n_sums, len(row)))
-
-
-def _highs_lp(
-    cost: Array, matrix: sp.csc_matrix, low: Array, high: Array, x_min: Array, x_max: Array
-) -> highspy.HighsLp:
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(cost), len(low)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, x_min, x_max
-    lp.row_lower_, lp.row_upper_ = low, high
-    return lp

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import grid
+from admmflex.dso import AcCheck
 from admmflex.errors import SolverError
 from admmflex.horizon import Array, BoolArray, IntArray
 from grid.limits import BRANCH, V_HIGH, V_LOW, Limits
@@ -33,11 +34,8 @@ class Point:
 
 def excess(network: Network, limits: Limits, p: Array, q: Array) -> tuple[float, float]:
     """Largest excess of a voltage [pu] and of a loading [fraction of the rating] in the AC power flow, at least 0."""
-    flow = grid.power_flow(network, p, q)
-    if not flow.converged.all():
-        return np.inf, np.inf
-    high, low, over = limits.excess(flow.v)
-    return max(float(high.max()), float(low.max()), 0.0), max(float(over.max(initial=0.0)), 0.0)
+    voltage, loading = AcCheck.of(limits, grid.power_flow(network, p, q)).worst.tolist()
+    return voltage, loading
 
 
 def operating_point(network: Network, p: Array, q: Array) -> Point:

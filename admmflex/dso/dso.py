@@ -30,6 +30,14 @@ class AcCheck:
     voltage_pu: Array
     loading: Array
 
+    @classmethod
+    def of(cls, limits: Limits, flow: grid.PowerFlow) -> AcCheck:
+        """What the limits say to an AC power flow."""
+        over, under, overload = limits.excess(flow.v)
+        voltage = np.maximum(over, under).max(axis=0, initial=0.0)
+        loading = overload.max(axis=0, initial=0.0)
+        return cls(np.where(flow.converged, voltage, np.inf), np.where(flow.converged, loading, np.inf))
+
     @property
     def worst(self) -> Array:
         """[largest voltage excess in pu, largest loading excess as a fraction]."""
@@ -53,7 +61,7 @@ class Dso:
         self.origin = np.zeros((n_steps, 2 * len(buses)))
         self.lin: Linearisation | None = None
         self.unfinished = 0
-        self._v: dict[str, ComplexArray | None] = {}
+        self._v: ComplexArray | None = None
         self._products = Products.room(n_steps, 0)
 
     def twin(self) -> Dso:
@@ -68,34 +76,28 @@ class Dso:
         p[self.buses], q[self.buses] = x[:, :n_buses].T, x[:, n_buses:].T
         return p, q
 
-    def power_flow(self, x: Array, memory: str = "check") -> grid.PowerFlow:
-        """AC power flow of bus injections, warm-started from the last one with the same ``memory``."""
-        flow = grid.power_flow(self.network, *self.spread(x), v_start=self._v.get(memory))
-        self._v[memory] = flow.v if flow.converged.all() else None
+    def power_flow(self, x: Array) -> grid.PowerFlow:
+        """AC power flow of bus injections, warm-started from the last one that was asked for here."""
+        flow = grid.power_flow(self.network, *self.spread(x), v_start=self._v)
+        self._v = flow.v if flow.converged.all() else None
         return flow
 
     def check(self, x: Array) -> AcCheck:
         """What the limits say to the AC power flow of bus injections ``x``."""
-        flow = self.power_flow(x)
-        over, under, overload = self.limits.excess(flow.v)
-        voltage = np.maximum(over, under).max(axis=0, initial=0.0)
-        loading = overload.max(axis=0, initial=0.0)
-        failed = ~flow.converged
-        voltage[failed] = loading[failed] = np.inf
-        return AcCheck(voltage, loading)
+        return AcCheck.of(self.limits, self.power_flow(x))
 
     def relinearise(self, x: Array) -> None:
         """Move the operating point to the AC power flow of ``x`` and renew every row.
 
         Where ``x`` has no power flow solution (beyond voltage collapse) its injections are halved until they have one.
         """
-        self.origin = x.copy()
-        flow = self.power_flow(self.origin, "operating point")
+        self.origin, v = x.copy(), None if self.lin is None else self.lin.v
+        flow = grid.power_flow(self.network, *self.spread(self.origin), v_start=v)
         for _ in range(MAX_HALVINGS):
             if flow.converged.all():
                 break
             self.origin[~flow.converged] *= 0.5
-            flow = self.power_flow(self.origin, "operating point")
+            flow = grid.power_flow(self.network, *self.spread(self.origin))
         self.lin = linearise(self.network, flow.v, *self.spread(self.origin))
         self.rows.refresh(self.lin)
 
@@ -114,9 +116,9 @@ class Dso:
         rows = self.rows
         return np.asarray(rows.value + np.einsum("mj,mj->m", rows.gradient, (x - self.origin)[rows.step]))
 
-    def exact(self, x: Array) -> Array:
-        """What the rows are linearised from, in the AC power flow of ``x``; infinite where that has no solution."""
-        flow, rows = self.power_flow(x), self.rows
+    def exact(self, flow: grid.PowerFlow) -> Array:
+        """What the rows are linearised from, in an AC power flow; infinite where that has no solution."""
+        rows = self.rows
         v = np.where(flow.converged, flow.v, 1.0)
         value = self.limits.functional(v, rows.step, rows.kind, rows.index, rows.direction).value
         return np.where(flow.converged[rows.step], value, np.inf)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import clarabel
-import highspy
 import numpy as np
 import osqp
 import scipy.sparse as sp
 
 from admmflex.horizon import Array
+from admmflex.linear_program import MODEL_STATUS, new_highs, pass_lp
 from admmflex.prosumers.program import Program
 
 OSQP_SETTINGS: dict[str, Any] = {
@@ -27,6 +27,7 @@ OSQP_SETTINGS: dict[str, Any] = {
     "polishing": True,
 }
 CLARABEL_TOLERANCE = 1e-11
+SIMPLEX_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -131,19 +132,8 @@ class Simplex:
     def __init__(self, one: Program) -> None:
         self.program = one
         self.reactive = np.diff(one.Q.tocsc().indptr) > 0
-        matrix = one.A.tocsc()
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = len(one.cost), len(one.low)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = one.cost, one.x_min, one.x_max
-        lp.row_lower_, lp.row_upper_ = one.low, one.high
-        self.highs = highspy.Highs()
-        self.highs.setOptionValue("output_flag", False)
-        self.highs.setOptionValue("threads", 1)
-        for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-            self.highs.setOptionValue(tolerance, 1e-10)
-        self.highs.passModel(lp)
+        self.highs = new_highs(SIMPLEX_TOLERANCE)
+        pass_lp(self.highs, one.cost, one.A, one.low, one.high, one.x_min, one.x_max)
 
     def solve(self, linear: Array, rho: float) -> Point | None:
         """A vertex. Reactive power that neither costs nor earns anything stays at zero."""
@@ -153,7 +143,7 @@ class Simplex:
         highs.changeColsBounds(len(columns), columns, np.where(tie, 0.0, one.x_min), np.where(tie, 0.0, one.x_max))
         highs.changeColsCost(len(columns), columns, linear)
         highs.run()
-        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        if highs.getModelStatus() != MODEL_STATUS.kOptimal:
             return None
         solution = highs.getSolution()
         x = np.clip(np.array(solution.col_value), one.x_min, one.x_max)

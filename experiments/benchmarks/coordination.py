@@ -22,7 +22,9 @@ from admmflex.comm import SerialComm
 from admmflex.coordination.schemes import Outcome, Sorted, admm_settings, by_prices
 from admmflex.coordination.whole import Block
 from admmflex.data.study import Study
+from admmflex.dso import AcCheck
 from admmflex.horizon import Array
+from admmflex.linear_program import pass_lp
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
 from experiments.benchmarks.common import Row, versions
@@ -112,8 +114,8 @@ def injections(study: Study, y: Array) -> tuple[Array, Array]:
 def ac_excess(study: Study, y: Array) -> tuple[float, float]:
     """Largest excess over the voltage limits [pu] and the loading limits [fraction] in the AC power flow."""
     flow = grid.power_flow(study.network, *injections(study, y)).require()
-    high, low, over = study.limits.excess(flow.v)
-    return max(0.0, float(high.max()), float(low.max())), max(0.0, float(over.max(initial=0.0)))
+    voltage, loading = AcCheck.of(study.limits, flow).worst.tolist()
+    return voltage, loading
 
 
 def whole(study: Study, y: Array) -> tuple[Whole, int]:
@@ -165,18 +167,11 @@ def grid_rows(study: Study, ordered: Sorted, y: Array) -> tuple[sp.csr_matrix, A
 
 def highs(problem: Whole, method: str, limit_s: float) -> Solved:
     """HiGHS with one thread."""
-    lp = highspy.HighsLp()
-    matrix = problem.A.tocsc()
-    lp.num_row_, lp.num_col_ = matrix.shape
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = problem.cost, problem.x_min, problem.x_max
-    lp.row_lower_, lp.row_upper_ = problem.low, problem.high
     solver = highspy.Highs()
     options = {"output_flag": False, "threads": 1, "solver": method, "run_crossover": "off", "time_limit": limit_s}
     for option, value in options.items():
         solver.setOptionValue(option, value)
-    solver.passModel(lp)
+    pass_lp(solver, problem.cost, problem.A, problem.low, problem.high, problem.x_min, problem.x_max)
     start = time.perf_counter()
     solver.run()
     seconds = time.perf_counter() - start

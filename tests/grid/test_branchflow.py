@@ -11,16 +11,18 @@ from numpy.testing import assert_allclose
 import grid
 from grid.branchflow import BranchFlow
 from grid.limits import Limits
+from tests.grid.conftest import NETS
+
+RADIAL = ("village", "cigre_lv")
 
 
 @pytest.fixture
 def case(drawn: tuple[Any, grid.Network, Any, Any]) -> tuple[grid.Network, grid.PowerFlow]:
     _, network, p, q = drawn
-    if not network.is_tree:
-        pytest.skip("meshed")
-    return network, grid.power_flow(network, p, q)
+    return network, grid.power_flow(network, p, q).require()
 
 
+@pytest.mark.parametrize("drawn", RADIAL, indirect=True)
 def test_equations_hold_at_ac_solutions(case: tuple[grid.Network, grid.PowerFlow]) -> None:
     network, flow = case
     model = BranchFlow.of(network)
@@ -33,6 +35,7 @@ def test_equations_hold_at_ac_solutions(case: tuple[grid.Network, grid.PowerFlow
         assert_allclose(model.losses(y)[0] * model.base_kva, flow.loss_kw[k], atol=1e-7)
 
 
+@pytest.mark.parametrize("drawn", RADIAL, indirect=True)
 @pytest.mark.parametrize("transformer", ["current", "power"])
 def test_loadings_are_those_of_the_limits(case: tuple[grid.Network, grid.PowerFlow], transformer: Any) -> None:
     network, flow = case
@@ -47,6 +50,7 @@ def test_loadings_are_those_of_the_limits(case: tuple[grid.Network, grid.PowerFl
         assert_allclose(real(y) + 1j * imag(y), expected[powered, k], rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.parametrize("drawn", RADIAL, indirect=True)
 def test_a_fictitious_current_is_seen(case: tuple[grid.Network, grid.PowerFlow]) -> None:
     network, flow = case
     model = BranchFlow.of(network)
@@ -56,9 +60,8 @@ def test_a_fictitious_current_is_seen(case: tuple[grid.Network, grid.PowerFlow])
     assert model.surplus_kw(y) == pytest.approx(0.1 * abs(model.z[0].real) * model.base_kva, rel=1e-6)
 
 
+@pytest.mark.parametrize("drawn", [name for name in NETS if name not in RADIAL], indirect=True)
 def test_meshed_grids_are_refused(drawn: tuple[Any, grid.Network, Any, Any]) -> None:
     _, network, _, _ = drawn
-    if network.is_tree:
-        pytest.skip("radial")
     with pytest.raises(grid.InputError, match="meshed"):
         BranchFlow.of(network)
