@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
@@ -163,9 +165,8 @@ def _run_here(options: Options) -> int:
 
     observer = _observer(options, speaks)
     try:
-        if not _compiled():
-            observer.message("first run on this machine: compiling takes a minute or two, once")
-        result = coordinate(scenario, out=options.folder, observer=observer)
+        with _compiling_told(observer):
+            result = coordinate(scenario, out=options.folder, observer=observer)
     finally:
         observer.close()
     if speaks and not launched():
@@ -174,10 +175,23 @@ def _run_here(options: Options) -> int:
     return codes[result.status]
 
 
-def _compiled() -> bool:
-    """Whether numba has kernels of an earlier run."""
-    package = Path(__file__).parent
-    return "NUMBA_CACHE_DIR" in os.environ or any(package.glob("*/__pycache__/*.nbi"))
+@contextmanager
+def _compiling_told(observer: Display) -> Iterator[None]:
+    """Say so, once, when numba has to compile a kernel that no earlier run has left in its cache."""
+    from numba.core import event
+
+    class Compiling(event.Listener):  # type: ignore[misc]
+        told = False
+
+        def on_start(self, _: object) -> None:
+            if not self.told:
+                self.told = True
+                observer.message("compiling for this machine, once: it may take a minute or two")
+
+        def on_end(self, _: object) -> None: ...
+
+    with event.install_listener("numba:compile", Compiling()):
+        yield
 
 
 def _observer(options: Options, speaks: bool) -> Display:

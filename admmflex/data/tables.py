@@ -34,8 +34,15 @@ _EPOCH = np.datetime64(0, "s")
 
 
 def prosumer_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a prosumer table as nested keys; cells that look like numbers are numbers, except in names."""
-    return _records(path, "name")
+    """The rows of a prosumer table as nested keys; cells that look like numbers are numbers, except in names.
+
+    Raises:
+        InputError: no table, or one without rows.
+    """
+    rows = _records(path, "name")
+    if not rows:
+        raise InputError(Fault(f"table '{path.name}'", "has no rows", "one row per prosumer", "complete the table"))
+    return rows
 
 
 def _records(path: Path, text: str) -> list[dict[str, Any]]:

@@ -7,7 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from admmflex.assets.checks import profile_faults
 from admmflex.data.profiles import Resolver
+from admmflex.data.section import Profile
 from admmflex.data.spec import WeatherSpec
 from admmflex.errors import Fault, InputError
 from admmflex.horizon import Array, Horizon
@@ -21,22 +23,25 @@ _PARTS = 4
 
 
 class Weather:
-    """The weather of a study; nothing is computed before it is asked for."""
+    """The weather of a study: what is given is checked at once, the rest is computed when it is asked for.
+
+    Args:
+        profile: finds a given temperature and keeps its faults.
+    """
 
     def __init__(self, spec: WeatherSpec, horizon: Horizon, profile: Resolver) -> None:
-        self._spec, self._horizon, self._profile = spec, horizon, profile
+        self._spec, self._horizon = spec, horizon
+        self._given = None if spec.outdoor_c is None else _checked(spec.outdoor_c, profile)
 
     @cached_property
     def outdoor_c(self) -> Array:
         """Outdoor temperature ``(K,)`` [degC]: as given, or that of a typical year."""
-        if self._spec.outdoor_c is not None:
-            return self._profile(self._spec.outdoor_c, "weather", "outdoor_c")
-        return typical(self._horizon) + self._spec.warmer_k
+        return typical(self._horizon) + self._spec.warmer_k if self._given is None else self._given
 
     @property
     def notes(self) -> list[str]:
         """What a user should know about what was used."""
-        if "outdoor_c" not in self.__dict__ or self._spec.outdoor_c is not None:
+        if "outdoor_c" not in self.__dict__ or self._given is not None:
             return []
         return ["outdoor temperature is that of a typical year: give weather.outdoor_c for a real one"]
 
@@ -53,6 +58,14 @@ class Weather:
             remedy = "add latitude and longitude to weather"
             raise InputError(Fault("adoption.pv", what, "latitude and longitude in weather", remedy))
         return clear_sky(spec, self._horizon, self.outdoor_c)
+
+
+def _checked(given: Profile, profile: Resolver) -> Array:
+    """The temperature of a scenario ``(K,)``; what is wrong with it is said here, once, and zeros stand in."""
+    found = profile(given, "weather", "outdoor_c")
+    faults = profile_faults("weather", "outdoor_c", found, profile.horizon)
+    profile.faults += faults
+    return np.zeros(profile.horizon.steps) if faults else found
 
 
 def _middles(horizon: Horizon, parts: int) -> Array:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 
+import numba as nb
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -107,6 +108,19 @@ def test_a_solver_that_gives_up_is_told_in_a_line(asked, monkeypatch):
     done = call(asked)
     assert done.exit_code == 4
     assert done.stderr.endswith("day.yaml: not solved: HiGHS says Unknown\n")
+
+
+def test_compiling_is_told_once_and_only_when_something_is_compiled(asked, monkeypatch):
+    quick = sys.modules["admmflex.run"].run
+    kernels = [nb.njit(lambda x, k=k: x + k) for k in range(2)]
+
+    def run(*given, **options):
+        assert [kernel(1) for kernel in kernels] == [1, 2]
+        return quick(*given, **options)
+
+    monkeypatch.setattr(sys.modules["admmflex.run"], "run", run)
+    assert call(asked).stderr.count("compiling for this machine") == 1
+    assert "compiling" not in call(asked).stderr
 
 
 def test_quiet_says_nothing(asked):

@@ -192,6 +192,38 @@ def test_one_fault_is_named(tmp_path: Path, file: str, old: str, new: str, found
     assert any(all(part in line for part in parts) for line in lines), "\n".join(lines)
 
 
+def without_heat_pump(path: Path) -> Path:
+    """The example without the one device that asks for the weather."""
+    table = pd.read_csv(path.parent / "prosumers.csv", dtype=str)
+    table = table.drop(columns=[name for name in table if name.startswith("heat_pump.")])
+    table.to_csv(path.parent / "prosumers.csv", index=False)
+    return path
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("outdor", "weather: outdoor_c = 'outdor' is not in table 'profiles.csv'; allowed: one of its"),
+        (".nan", "weather: outdoor_c has 96 of 96 values not finite"),
+        ("[1, 2]", "weather: outdoor_c has shape (2,); allowed: one value for each of the 96 steps"),
+    ],
+)
+def test_a_wrong_temperature_is_named_once_whether_or_not_a_device_asks(
+    tmp_path: Path, given: str, found: str, asked: bool
+) -> None:
+    path = copied(tmp_path, day=("outdoor_c: outdoor", f"outdoor_c: {given}"))
+    (line,) = faults_of(path if asked else without_heat_pump(path))
+    assert line.startswith(found)
+
+
+def test_a_table_without_prosumers_is_one_fault(tmp_path: Path) -> None:
+    path = copied(tmp_path)
+    header = (tmp_path / "prosumers.csv").read_text().splitlines()[0]
+    (tmp_path / "prosumers.csv").write_text(header + "\n")
+    assert faults_of(path) == ["table 'prosumers.csv': has no rows; allowed: one row per prosumer; complete the table"]
+
+
 def test_missing_steps_are_named(tmp_path: Path) -> None:
     path = copied(tmp_path)
     rows = (tmp_path / "profiles.csv").read_text().splitlines()
