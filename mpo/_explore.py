@@ -140,10 +140,12 @@ def _row(T: Array, y: Array, m: int, r: int, i: int, j: int, first: int, last: i
     if g == 0.0:
         for c in range(first, last):
             G[at, c - first] = T[r, m + c] + f * y[0, c]
-        return constant + f * y[0, p]
-    for c in range(first, last):
-        G[at, c - first] = T[r, m + c] + f * y[0, c] + g * y[1, c]
-    return constant + f * y[0, p] + g * y[1, p]
+        constant += f * y[0, p]
+    else:
+        for c in range(first, last):
+            G[at, c - first] = T[r, m + c] + f * y[0, c] + g * y[1, c]
+        constant += f * y[0, p] + g * y[1, p]
+    return constant
 
 
 @nb.njit(cache=True, error_model="numpy")
