@@ -1,4 +1,4 @@
-"""Search of the graph of bases: which are optimal on a set of parameters with an interior; called by explore only."""
+"""Search of the graph of bases: which are optimal on a set with an interior; called by search and spaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which region holds a parameter, and the laws there; called by part only."""
+"""Which region holds a parameter, and the laws there; called by part, and by the kernels that walk."""
 
 from __future__ import annotations
 
