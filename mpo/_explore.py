@@ -152,7 +152,7 @@ def _row(T: Array, y: Array, m: int, r: int, i: int, j: int, first: int, last: i
 def _rows(space: Space, w: Work, i: int, j: int, part: int, centre: Array, margin: float) -> int:
     """Rows ``G x <= h`` of the region around ``centre`` in one block; -1 when one row alone shows that it is empty."""
     T, y, own, noise = w.T, w.y, w.kind, space.noise  # arrays by name: passing tuples on costs more than a row
-    G, h = w.search.G, w.search.h
+    G, h, theta_G, theta_h = w.search.G, w.search.h, space.theta_G, space.theta_h
     first, last = space.column[part], space.column[part + 1]
     split, m, d = len(space.column) > 2, len(own), last - first
     count = 0
@@ -181,10 +181,11 @@ def _rows(space: Space, w: Work, i: int, j: int, part: int, centre: Array, margi
         h[count] = value * scale - margin
         count += 1
     for r in range(space.row[part], space.row[part + 1]):
-        h[count] = space.theta_h[r] - margin
+        value = theta_h[r] - margin
         for t in range(d):
-            G[count, t] = space.theta_G[r, first + t]
-            h[count] -= G[count, t] * centre[first + t]
+            G[count, t] = theta_G[r, first + t]
+            value -= theta_G[r, first + t] * centre[first + t]
+        h[count] = value
         count += 1
     return count
 
