@@ -10,6 +10,7 @@ import numpy as np
 from mpo import _explore, _locate, _regions
 from mpo._explore import Space, Work
 from mpo._locate import Map
+from mpo._slice import Table
 from mpo._tableau import rehash
 from mpo.arrays import Array, BoolArray, IntArray, KeyArray, freeze
 from mpo.budget import Counts
@@ -17,6 +18,7 @@ from mpo.presolve import Block
 
 _LINKS = 64
 _LIMITS = 2000
+_SAME, _MASK_WORDS = 1e-11, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,11 @@ class Part:
         length = np.sqrt(np.einsum("rmp,rmp->rm", gradient, gradient))
         inverse = np.where(length > 1e-9, 1.0 / np.maximum(length, 1e-9), 0.0)
         return Map(self.rows, inverse, self.start, self.links, self.gain, self.limits)
+
+    @cached_property
+    def table(self) -> Table:
+        """Rows of all regions, those that several regions share once; see ``_slice.Table``."""
+        return shared_rows(self.rows, self.map.inverse, self.point.mean(axis=0))
 
     @cached_property
     def cursor(self) -> IntArray:
@@ -136,6 +143,27 @@ def _neighbours(space: Space, w: Work, keys: KeyArray) -> tuple[IntArray, IntArr
         links, gain = np.zeros((found, 3), np.int64), np.zeros(found)
         _regions.neighbours(space, keys, table, w, start, links, gain)
     return start, links[:found], gain[:found]
+
+
+def shared_rows(rows: Array, inverse: Array, inner: Array) -> Table:
+    """The table of the rows ``(R, m, p + 1)`` of all regions; a row that is shared may be left twice."""
+    have = inverse > 0.0
+    flat = rows[have] * inverse[have][:, None]
+    mark = flat @ np.random.default_rng(0).standard_normal(rows.shape[2])
+    order = np.argsort(mark, kind="stable")
+    flat = flat[order]
+    new = np.ones(len(flat), np.bool_)
+    new[1:] = np.abs(np.diff(flat, axis=0)).max(axis=1) > _SAME
+    group = np.empty(len(flat), np.int64)
+    group[order] = np.cumsum(new) - 1
+    flat = flat[new]
+    often = np.argsort(-np.bincount(group, minlength=len(flat)), kind="stable")
+    number, mask = np.full(inverse.shape, -1, np.int32), np.zeros((len(rows), _MASK_WORDS), np.uint64)
+    number[have] = np.argsort(often)[group]
+    region, place = np.nonzero((number >= 0) & (number < 64 * _MASK_WORDS))
+    bit = number[region, place]
+    np.bitwise_or.at(mask, (region, bit >> 6), np.uint64(1) << (bit & 63).astype(np.uint64))
+    return Table(flat[often], number, mask, inner)
 
 
 def _different(rows: Array, law: Array, kind: BoolArray) -> IntArray:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mpo.arrays import Array, BoolArray, IntArray
 from mpo.budget import Counts, Status
@@ -18,6 +19,7 @@ from mpo.problem import Program
 
 if TYPE_CHECKING:
     from mpo.certify import Certificate
+    from mpo.slices import Slices
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,12 @@ class Solution:
         from mpo.slices import slice_solution
 
         return slice_solution(self, fixed)
+
+    def slices(self, fixed: Mapping[int, ArrayLike]) -> Slices:
+        """Polygons and values of many slices of two parameters at once, see ``slices.slice_many``."""
+        from mpo.slices import slice_many
+
+        return slice_many(self, fixed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one npz file; ``mpo.load`` reads it."""
