@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -110,12 +112,33 @@ def solution_region(solution, sliced, corners):
     return int(sliced.evaluate(corners.mean(axis=0)).region)
 
 
+def without_neighbours(solution):
+    """The same solution; every search in it has to look at all regions."""
+    parts = [
+        replace(part, start=np.zeros(part.regions + 1, np.int64), links=part.links[:0], gain=part.gain[:0])
+        for part in solution.parts
+    ]
+    return replace(solution, parts=tuple(parts))
+
+
+def test_walking_finds_what_looking_everywhere_finds(period):
+    names, solution = period
+    fixed = held(names, inside(solution, 30, seed=4))
+    walked, looked = solution.slices(fixed), without_neighbours(solution).slices(fixed)
+    assert list(walked.start) == list(looked.start)
+    for number in range(len(walked)):
+        mine, other = (slice(one.start[number], one.start[number + 1]) for one in (walked, looked))
+        assert sorted(walked.region[mine]) == sorted(looked.region[other])
+
+
+@pytest.mark.parametrize("walking", [True, False])
 @pytest.mark.parametrize(
     "equal", [{"imp": "exp"}, {"T0": "T1"}, {"imp": "exp", "T0": "T1"}, {"S1": 1.0}, {"tau": 0.0}, {"e0": 9.0}]
 )
-def test_slices_in_the_boundary_of_regions_are_filled_once(period, equal):
+def test_slices_in_the_boundary_of_regions_are_filled_once(period, equal, walking):
     """Equal prices, empty segments, no time left, a full battery."""
     names, solution = period
+    solution = solution if walking else without_neighbours(solution)
     theta = inside(solution, 10, seed=3)
     for name, value in equal.items():
         theta[:, names.index(name)] = theta[:, names.index(value)] if isinstance(value, str) else value
@@ -125,6 +148,31 @@ def test_slices_in_the_boundary_of_regions_are_filled_once(period, equal):
     for number in filled:
         assert_fills_once(slices, number, rtol=1e-6)
         assert_values(solution, slices, number, theta[number], names)
+
+
+@pytest.mark.parametrize("walking", [True, False])
+def test_slices_in_the_wall_between_regions_are_filled_once(period, walking):
+    """Prices at which one minimiser takes over from another: both are optimal all over the slice, and one counts."""
+    names, solution = period
+    theta = np.array([at_the_wall(solution, one) for one in inside(solution, 20, seed=5)])
+    solution = solution if walking else without_neighbours(solution)
+    slices = solution.slices(held(names, theta))
+    assert (np.diff(slices.start) > 0).sum() > 15
+    for number in range(len(theta)):
+        if len(pieces_of(slices, number)):
+            assert_fills_once(slices, number, rtol=1e-6)
+            assert_values(solution, slices, number, theta[number], names)
+
+
+def at_the_wall(solution, theta):
+    """Moved to the nearest place where a multiplier of the region of theta is zero."""
+    part = max(solution.parts, key=lambda one: one.regions)
+    t = part.parameters(theta[None])
+    region = part.evaluate(t)[0][0]
+    rows = part.rows[region, part.kind[region] & (part.map.inverse[region] > 0.0)]
+    gradient, value = rows[:, :-1] @ part.L, rows[:, :-1] @ t[0] + rows[:, -1]
+    steps = -gradient * (value / (gradient**2).sum(axis=1))[:, None]
+    return theta + steps[np.abs(value / np.linalg.norm(rows[:, :-1], axis=1)).argmin()]
 
 
 def test_slices_of_a_quadratic_program():
