@@ -1,6 +1,6 @@
 """Explicit solutions of multiparametric linear and quadratic programs; knows nothing of power systems."""
 
-from mpo.budget import Budget
+from mpo.budget import Budget, Progress
 from mpo.errors import Fault, InputError, SolveError
 from mpo.problem import ParametricLP, ParametricQP
 from mpo.solution import Evaluation, Multipliers, Solution
@@ -18,6 +18,7 @@ __all__ = [
     "ParametricLP",
     "ParametricQP",
     "PiecewiseLinear",
+    "Progress",
     "Solution",
     "SolveError",
     "load",

@@ -91,7 +91,8 @@ class Solution:
             SolveError: it is not.
         """
         if self.status != "complete":
-            raise SolveError(f"the explicit solution is {self.status!r} with {len(self)} regions")
+            why = f" ({self.report.stopped})" if self.report.stopped else ""
+            raise SolveError(f"the explicit solution is {self.status!r}{why} with {len(self)} regions")
         return self
 
     def evaluate(self, theta: Array) -> Evaluation:

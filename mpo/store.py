@@ -17,7 +17,7 @@ from mpo.part import Part
 from mpo.problem import ParametricLP, ParametricQP, Program
 from mpo.solution import Solution
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save(solution: Solution, path: str | os.PathLike[str]) -> None:
