@@ -15,10 +15,10 @@ from mpo._tableau import rehash
 from mpo.arrays import Array, BoolArray, IntArray, KeyArray, freeze
 from mpo.budget import Counts
 from mpo.presolve import Block
+from mpo.same import different, laws, shared_rows
 
 _LINKS = 64
 _LIMITS = 2000
-_SAME, _MASK_WORDS = 1e-11, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,11 @@ class Part:
         return len(self.rows)
 
     @property
+    def laws(self) -> int:
+        """How many different minimisers there are: regions that differ in multipliers only count as one."""
+        return len(np.unique(laws(self.law)))
+
+    @property
     def searched(self) -> int:
         """How often a region had to be found by looking at all of them."""
         return int(self.cursor[1])
@@ -119,7 +124,7 @@ def make_part(block: Block, space: Space, keys: KeyArray, points: Array, counts:
     rows, law = np.zeros((len(keys), m, width)), np.zeros((len(keys), n, width))
     kind = np.zeros((len(keys), m), np.bool_)
     _regions.collect(space, keys, w, rows, law, kind)
-    kept = _different(rows, law, kind)
+    kept = different(rows, law, kind)
     counts.merged += len(keys) - len(kept)
     if len(kept) < len(keys):
         keys, points, rows, law, kind = keys[kept], points[kept], rows[kept], law[kept], kind[kept]
@@ -143,44 +148,3 @@ def _neighbours(space: Space, w: Work, keys: KeyArray) -> tuple[IntArray, IntArr
         links, gain = np.zeros((found, 3), np.int64), np.zeros(found)
         _regions.neighbours(space, keys, table, w, start, links, gain)
     return start, links[:found], gain[:found]
-
-
-def shared_rows(rows: Array, inverse: Array, inner: Array) -> Table:
-    """The table of the rows ``(R, m, p + 1)`` of all regions; a row that is shared may be left twice."""
-    have = inverse > 0.0
-    flat = rows[have] * inverse[have][:, None]
-    mark = flat @ np.random.default_rng(0).standard_normal(rows.shape[2])
-    order = np.argsort(mark, kind="stable")
-    flat = flat[order]
-    new = np.ones(len(flat), np.bool_)
-    new[1:] = np.abs(np.diff(flat, axis=0)).max(axis=1) > _SAME
-    group = np.empty(len(flat), np.int64)
-    group[order] = np.cumsum(new) - 1
-    flat = flat[new]
-    often = np.argsort(-np.bincount(group, minlength=len(flat)), kind="stable")
-    number, mask = np.full(inverse.shape, -1, np.int32), np.zeros((len(rows), _MASK_WORDS), np.uint64)
-    number[have] = np.argsort(often)[group]
-    region, place = np.nonzero((number >= 0) & (number < 64 * _MASK_WORDS))
-    bit = number[region, place]
-    np.bitwise_or.at(mask, (region, bit >> 6), np.uint64(1) << (bit & 63).astype(np.uint64))
-    return Table(flat[often], number, mask, inner)
-
-
-def _different(rows: Array, law: Array, kind: BoolArray) -> IntArray:
-    """First of each set of regions with the same variables and multipliers as functions of the parameters.
-
-    Then their slacks agree as well, and the regions are one and the same.
-    """
-    if len(rows) < 2:
-        return np.arange(len(rows))
-    generic = np.random.default_rng(0)
-    mark = law.reshape(len(law), -1) @ generic.standard_normal(law[0].size)
-    mark += np.einsum("rmp,rm,mp->r", rows, kind, generic.standard_normal(rows.shape[1:]))
-    order = np.argsort(mark, kind="stable")
-    kept = np.ones(len(rows), np.bool_)
-    near = np.flatnonzero(np.diff(mark[order]) <= 1e-9 * (1.0 + np.abs(mark[order[1:]])))
-    for a, b in zip(order[near], order[near + 1], strict=True):
-        equal = np.allclose(law[a], law[b], rtol=1e-9, atol=1e-11)
-        if equal and np.allclose(rows[a] * kind[a][:, None], rows[b] * kind[b][:, None], rtol=1e-9, atol=1e-11):
-            kept[b] = False
-    return np.flatnonzero(kept)

@@ -84,6 +84,15 @@ class Solution:
             return 0
         return int(np.prod([part.regions for part in self.parts], dtype=np.int64))
 
+    @cached_property
+    def laws(self) -> int:
+        """How many different minimisers x(theta) there are, at most ``len``.
+
+        Where constraints are degenerate, several regions have the same minimiser and other multipliers. The union of
+        all such regions is convex: it is where one affine function is optimal.
+        """
+        return int(np.prod([part.laws for part in self.parts], dtype=np.int64)) if len(self) else 0
+
     def require(self) -> Solution:
         """This solution if it is complete.
 
