@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from grid import checks, checks_three_phase
 from grid.arrays import Array
+from grid.dss import read_dss
 from grid.errors import require
 from grid.network import S_BASE_KVA
 from grid.source import open_json
@@ -42,7 +43,7 @@ def read_three_phase(source: pandapowerNet | str | Path) -> ThreePhaseCase:
     """
     if isinstance(source, str | Path):
         path = Path(source)
-        return _from_pandapower(open_json(path))
+        return read_dss(path) if path.suffix.lower() == ".dss" else _from_pandapower(open_json(path))
     return _from_pandapower(source)
 
 

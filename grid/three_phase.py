@@ -228,7 +228,8 @@ def _from_slack(buses: Mapping[str, Bus], branches: Sequence[Branch], slack: str
                 continue
             used.add(id(found))
             down = found if found.upper == label else found.turned()
-            if down is not found and found.kind != "line":
+            turns = found.kind == "line" and bool((found.wires == found.needs).all())
+            if down is not found and not turns:
                 value = f"fed at bus {buses[label].name!r}, its lower end"
                 faults.append(Fault(found.label, value, "fed at its upper end", "exchange its ends"))
             waiting.append((down.lower, down))
