@@ -17,7 +17,7 @@ import numpy as np
 from grid import dss_branches
 from grid.dss_branches import Connection, connection, frequency
 from grid.dss_properties import Properties
-from grid.dss_text import Script, read_script
+from grid.dss_text import NO_CURRENT, Script, read_script
 from grid.errors import Fault, require
 from grid.three_phase import assemble
 from grid.three_phase_case import ThreePhaseCase
@@ -25,10 +25,6 @@ from grid.unbalanced_network import PHASES, UnbalancedNetwork, balanced
 
 _BRANCHES = ("circuit", "line", "linecode", "transformer", "reactor")
 _INJECTIONS = ("load", "generator", "pvsystem")
-_NO_CURRENT = (
-    "loadshape", "tshape", "priceshape", "xycurve", "growthshape", "spectrum", "monitor", "energymeter", "sensor",
-    "tcc_curve", "wiredata", "linespacing", "linegeometry", "cndata", "tsdata",
-)  # fmt: skip
 
 
 @dataclass
@@ -73,7 +69,7 @@ def _properties(script: Script, faults: list[Fault]) -> dict[str, list[Propertie
     """Enabled elements by class."""
     table: dict[str, list[Properties]] = {}
     for element in script.elements.values():
-        if element.kind in _NO_CURRENT:
+        if element.kind in NO_CURRENT:
             continue
         if element.kind not in (*_BRANCHES, *_INJECTIONS):
             allowed = ", ".join((*_BRANCHES, *_INJECTIONS))
@@ -88,7 +84,7 @@ def _properties(script: Script, faults: list[Fault]) -> dict[str, list[Propertie
 def _notes(script: Script) -> list[str]:
     out: dict[str, int] = {}
     for element in script.elements.values():
-        if element.kind in _NO_CURRENT:
+        if element.kind in NO_CURRENT:
             out[element.kind] = out.get(element.kind, 0) + 1
     return [f"{count} {kind} left out: no effect on a snapshot" for kind, count in out.items()]
 

@@ -18,6 +18,10 @@ _NO_EFFECT = (
     "clear", "clearall", "solve", "calcvoltagebases", "calcv", "buscoords", "latloncoords", "makebuslist", "show",
     "export", "plot", "visualize", "setkvbase", "sample", "closedi", "cd", "reset", "summary",
 )  # fmt: skip
+NO_CURRENT = (
+    "loadshape", "tshape", "priceshape", "xycurve", "growthshape", "spectrum", "monitor", "energymeter", "sensor",
+    "tcc_curve", "wiredata", "linespacing", "linegeometry", "cndata", "tsdata",
+)  # fmt: skip
 _OPTIONS_READ = ("defaultbasefrequency", "defaultbasefreq", "voltagebases", "loadmult", "frequency")
 _OPTIONS_WITHOUT_EFFECT = (
     "mode", "number", "stepsize", "h", "hour", "sec", "time", "year", "tolerance", "maxiterations", "maxiter",
@@ -124,7 +128,7 @@ def _command(
             script.faults.append(Fault(where, line, "an element defined before", "correct the name"))
         else:
             found.given.append(("enabled", ("yes" if verb == "enable" else "no", where)))
-    elif verb not in _NO_EFFECT:
+    elif verb not in _NO_EFFECT and not (verb == "batchedit" and rest.strip().lower().startswith(NO_CURRENT)):
         script.faults.append(Fault(where, f"command {verb!r}", "New, Edit, Redirect, Set", "remove or rewrite the line"))
     return None
 
