@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +90,8 @@ def _buses(net: pandapowerNet) -> tuple[dict[int, str], dict[str, Bus]]:
     for _, switch in net.switch.iterrows():
         if switch.et == "b" and switch.closed and switch.bus in joined and switch.element in joined:
             joined.merge(int(switch.bus), int(switch.element))
-    fused, buses = {}, {}
+    fused: dict[int, str] = {}
+    buses: dict[str, Bus] = {}
     for subset in joined.subsets():
         first = min(subset)
         label = str(first)
@@ -108,15 +108,13 @@ def _lines(net: pandapowerNet, fused: dict[int, str], buses: dict[str, Bus]) -> 
     omega = 2.0 * np.pi * net.f_hz
     for i, row in net.line[net.line.in_service.astype(bool)].iterrows():
         name = str(row["name"]) if row["name"] else str(i)
-        ends = [
-            None if (end, int(i)) in opened else fused.get(end) for end in (int(row.from_bus), int(row.to_bus))
-        ]
-        if ends == [None, None]:
+        held = [None if (end, int(i)) in opened else fused.get(end) for end in (int(row.from_bus), int(row.to_bus))]
+        if held == [None, None]:
             continue
-        if None in ends:
-            label = f"open end of line {i}"
-            buses[label] = Bus(label, float(net.bus.at[row.from_bus, "vn_kv"]))
-            ends[ends.index(None)] = label
+        spare = f"open end of line {i}"
+        ends = (held[0] or spare, held[1] or spare)
+        if spare in ends:
+            buses[spare] = Bus(spare, float(net.bus.at[row.from_bus, "vn_kv"]))
         base = buses[ends[0]].base_kv ** 2 / _S_MVA
         much, z_scale = row.length_km * row.parallel, row.length_km / row.parallel / base
         z = from_sequences(
@@ -128,7 +126,7 @@ def _lines(net: pandapowerNet, fused: dict[int, str], buses: dict[str, Bus]) -> 
             (leak + 1j * omega * row.c_nf_per_km * 1e-9) * much * base,
         )
         limit = row.max_i_ka * row.df * row.parallel * 1e3
-        yield line(name, (ends[0], ends[1]), z, y, _THREE, limit if np.isfinite(limit) else np.inf)
+        yield line(name, ends, z, y, _THREE, limit if np.isfinite(limit) else np.inf)
 
 
 def _transformers(net: pandapowerNet, fused: dict[int, str], notes: list[str]) -> Iterator[Branch]:
@@ -137,7 +135,9 @@ def _transformers(net: pandapowerNet, fused: dict[int, str], notes: list[str]) -
         if i in set(off.element) or row.hv_bus not in fused or row.lv_bus not in fused:
             notes.append(f"trafo {i}: switched off")
             continue
-        yield _transformer(net, row, str(row["name"]) if row["name"] else str(i), (fused[row.hv_bus], fused[row.lv_bus]))
+        yield _transformer(
+            net, row, str(row["name"]) if row["name"] else str(i), (fused[row.hv_bus], fused[row.lv_bus])
+        )
 
 
 def _transformer(net: pandapowerNet, row: Any, name: str, ends: tuple[str, str]) -> Branch:
@@ -154,7 +154,7 @@ def _transformer(net: pandapowerNet, row: Any, name: str, ends: tuple[str, str])
     ratio = vn["lv"] / base["lv"] / (vn["hv"] / base["hv"])
 
     def impedance(vk: float, vkr: float) -> complex:
-        return complex(vkr, np.sqrt(vk**2 - vkr**2)) / 100.0 / row.sn_mva * to_base
+        return complex(vkr, np.sqrt(vk**2 - vkr**2)) / 100.0 * float(to_base / row.sn_mva)
 
     z = impedance(row.vk_percent, row.vkr_percent)
     iron = row.pfe_kw / 1e3
@@ -164,9 +164,7 @@ def _transformer(net: pandapowerNet, row: Any, name: str, ends: tuple[str, str])
     z_m = abs(z_0) * row.mag0_percent / 100.0 * complex(row.mag0_rx, 1.0) / np.hypot(row.mag0_rx, 1.0)
     z_a, z_b = row.si0_hv_partial * z_0, (1.0 - row.si0_hv_partial) * z_0
     group = str(row.vector_group).lower()
-    if group == "ynyn":
-        zero = tee(z_a, z_b, z_m)
-    else:
-        zero = Pi(z_b + (z_a * z_m / (z_a + z_m) if group == "dyn" else z_m))
+    seen = z_b + (z_a * z_m / (z_a + z_m) if group == "dyn" else z_m)
+    zero = tee(z_a, z_b, z_m) if group == "ynyn" else Pi(seen)
     rated = row.sn_mva * row.parallel * row.df * 1e3
     return transformer(name, ends, ratio, row.shift_degree, group == "ynyn", zero, positive, s_max_kva=rated)

@@ -70,6 +70,11 @@ class Branch:
     def label(self) -> str:
         return f"{self.kind} {self.name!r}"
 
+    @property
+    def works_both_ways(self) -> bool:
+        """A line with the same conductors at both ends."""
+        return self.kind == "line" and bool((self.wires == self.needs).all())
+
     def turned(self) -> Branch:
         """The same line seen from its other end."""
         return Branch(
@@ -101,7 +106,7 @@ def transformer(
     """A two-winding transformer with an earthed star at its lower end.
 
     By sequences V_low = k V_up - z I with k_1 = ratio exp(-j shift), k_2 its conjugate, and k_0 = +- ratio when both
-    windings are stars with a neutral, else 0: a delta or a star without neutral at the upper end takes no zero sequence.
+    windings are stars with a neutral, else 0: a delta or a star without neutral takes no zero sequence.
 
     Args:
         name, ends: upper bus, lower bus.
@@ -162,25 +167,11 @@ def assemble(
     position = {label: i for i, label in enumerate(order)}
     tree = [branch for branch in above.values() if branch is not None]
     w = len(v_slack)
-    wires = np.zeros((len(order), w), dtype=np.bool_)
-    wires[0, :3] = True
-    faults = []
-    for i, branch in enumerate(tree, start=1):
-        wires[i] = branch.wires
-        for c in np.flatnonzero(branch.needs & ~wires[position[branch.upper]]):
-            where = f"conductor {CONDUCTORS[c]} at bus {buses[branch.upper].name!r}"
-            faults.append(Fault(branch.label, where, "a conductor that is fed there", "correct the phases"))
-    require(faults)
     shunt = np.zeros((len(order), w, w), dtype=np.complex128)
     for i, label in enumerate(order):
         for place, value in buses[label].shunt.items():
             shunt[i][place] += value
     known = sorted((index, position[label]) for label in order for index in buses[label].indices)
-    empty = np.zeros((0, w, w))
-
-    def stacked(what: str) -> ComplexArray:
-        return np.array([getattr(branch, what) for branch in tree]) if tree else empty
-
     network = UnbalancedNetwork(
         name=name,
         bus_names=tuple(buses[label].name for label in order),
@@ -188,13 +179,13 @@ def assemble(
         known_buses=np.array([index for index, _ in known], dtype=np.int64),
         known_positions=np.array([place for _, place in known], dtype=np.int64),
         base_kv=np.array([buses[label].base_kv for label in order]),
-        wires=wires,
+        wires=_wires(buses, tree, position, w),
         v_slack=v_slack,
         parent=np.array([-1] + [position[branch.upper] for branch in tree], dtype=np.int64),
-        k=stacked("k").real,
-        z=stacked("z"),
-        y_from=stacked("y_from"),
-        y_to=stacked("y_to"),
+        k=np.array([branch.k for branch in tree], dtype=np.float64).reshape(-1, w, w),
+        z=_stacked([branch.z for branch in tree], w),
+        y_from=_stacked([branch.y_from for branch in tree], w),
+        y_to=_stacked([branch.y_to for branch in tree], w),
         shunt_y=shunt,
         branch_kinds=tuple(branch.kind for branch in tree),
         branch_names=tuple(branch.name for branch in tree),
@@ -205,6 +196,24 @@ def assemble(
     return network, position
 
 
+def _stacked(matrices: Sequence[ComplexArray], w: int) -> ComplexArray:
+    return np.array(matrices, dtype=np.complex128).reshape(-1, w, w)
+
+
+def _wires(buses: Mapping[str, Bus], tree: Sequence[Branch], position: Mapping[str, int], w: int) -> BoolArray:
+    """(n, w) conductors that each bus is fed with."""
+    wires = np.zeros((len(position), w), dtype=np.bool_)
+    wires[0, :3] = True
+    faults = []
+    for i, branch in enumerate(tree, start=1):
+        wires[i] = branch.wires
+        for c in np.flatnonzero(branch.needs & ~wires[position[branch.upper]]):
+            where = f"conductor {CONDUCTORS[c]} at bus {buses[branch.upper].name!r}"
+            faults.append(Fault(branch.label, where, "a conductor that is fed there", "correct the phases"))
+    require(faults)
+    return wires
+
+
 def _from_slack(buses: Mapping[str, Bus], branches: Sequence[Branch], slack: str) -> dict[str, Branch | None]:
     """The branch above every bus, downwards, in depth-first preorder of the buses; None above the slack."""
     at: dict[str, list[Branch]] = {label: [] for label in buses}
@@ -213,28 +222,29 @@ def _from_slack(buses: Mapping[str, Bus], branches: Sequence[Branch], slack: str
         at[branch.lower].append(branch)
     above: dict[str, Branch | None] = {}
     used: set[int] = set()
-    faults = []
+    faults: list[Fault] = []
     waiting: list[tuple[str, Branch | None]] = [(slack, None)]
     while waiting:
-        label, branch = waiting.pop()
-        if label in above:
-            if branch is not None:
-                value = f"closes a loop at bus {buses[label].name!r}"
-                faults.append(Fault(branch.label, value, "a radial feeder", "open one branch of the loop"))
+        label, reached_by = waiting.pop()
+        where = f"at bus {buses[label].name!r}"
+        if reached_by is not None and label in above:
+            remedy = "open one branch of the loop"
+            faults.append(Fault(reached_by.label, f"closes a loop {where}", "a radial feeder", remedy))
             continue
-        above[label] = branch
-        for found in reversed(at[label]):
-            if id(found) in used:
+        above[label] = reached_by
+        for branch in reversed(at[label]):
+            if id(branch) in used:
                 continue
-            used.add(id(found))
-            down = found if found.upper == label else found.turned()
-            turns = found.kind == "line" and bool((found.wires == found.needs).all())
-            if down is not found and not turns:
-                value = f"fed at bus {buses[label].name!r}, its lower end"
-                faults.append(Fault(found.label, value, "fed at its upper end", "exchange its ends"))
+            used.add(id(branch))
+            down = branch if branch.upper == label else branch.turned()
+            if down is not branch and not branch.works_both_ways:
+                found = f"fed {where}, its lower end"
+                faults.append(Fault(branch.label, found, "fed at its upper end", "exchange its ends"))
             waiting.append((down.lower, down))
-    for label, bus in buses.items():
-        if label not in above:
-            faults.append(Fault(f"bus {bus.name!r}", "cut off from the slack", "supplied buses", "connect or remove it"))
+    faults += [
+        Fault(f"bus {bus.name!r}", "cut off from the slack", "supplied buses", "connect or remove it")
+        for label, bus in buses.items()
+        if label not in above
+    ]
     require(faults)
     return above

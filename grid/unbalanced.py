@@ -98,8 +98,9 @@ class UnbalancedFlow:
         v = self.v_at(i)
         u = v[:, :3] - v[:, 3:] if self.network.w == 4 else v
         _, positive, negative = np.abs(np.moveaxis(_TO_SEQUENCES @ u, 1, 0))
-        whole = self.network.wires[i, :3].all(axis=1)[:, None] & (positive > 0)
-        return np.divide(negative, positive, out=np.full(negative.shape, np.nan), where=whole)
+        whole: BoolArray = np.asarray(self.network.wires[i, :3].all(axis=1))[:, None] & (positive > 0)
+        out: Array = np.divide(negative, positive, out=np.full(negative.shape, np.nan), where=whole)
+        return out
 
     def neutral_v(self, positions: ArrayLike | None = None) -> Array:
         """(M, K) magnitude of the voltage between neutral and earth [V]; NaN where a bus has no neutral."""
@@ -191,13 +192,17 @@ def _first_guess(network: UnbalancedNetwork, r: Reduction, start: UnbalancedFlow
 
 
 def _upper_branch(network: UnbalancedNetwork, r: Reduction, v: ComplexArray) -> BoolArray:
-    """(K,) whether no phase-to-neutral voltage is below half of the one without load."""
-    floor = np.abs(_to_neutral(network.v_no_load[r.kept, :, None])) * 0.5
-    return np.asarray((np.abs(_to_neutral(v)) >= floor).all(axis=(0, 1)))
+    """(K,) whether no phase-to-neutral voltage is below half of the one without load; bus by bus to save memory."""
+    good: BoolArray = np.ones(v.shape[2], dtype=np.bool_)
+    for row, no_load in zip(v, network.v_no_load[r.kept], strict=True):
+        u, floor = _to_neutral(row), 0.25 * np.abs(_to_neutral(no_load)) ** 2
+        good &= (u.real**2 + u.imag**2 >= floor[:, None]).all(axis=0)
+    return good
 
 
 def _to_neutral(v: ComplexArray) -> ComplexArray:
-    return v[:, :3] - v[:, 3:] if v.shape[1] == 4 else v
+    """Phase-to-neutral voltages (3, ...) from those to earth (w, ...)."""
+    return v[:3] - v[3:] if len(v) == 4 else v
 
 
 def _checked(

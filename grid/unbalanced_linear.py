@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from grid import _unbalanced_linear
-from grid.arrays import Array, ComplexArray
+from grid.arrays import Array, ComplexArray, IntArray
 from grid.errors import Fault, InputError
 from grid.network import S_BASE_KVA
 from grid.unbalanced import UnbalancedFlow
@@ -32,19 +32,20 @@ class UnbalancedLinearisation:
             found = f"dp_kw {dp.shape}, dq_kvar {dq.shape}"
             raise InputError(Fault("changes", found, f"{wanted} both", "one row per bus with injections"))
         steps = np.arange(wanted[2])
-        swept = self._solved(steps, *(np.ascontiguousarray(x.transpose(2, 0, 1))[..., None] for x in (dp, dq)))
-        return self._expanded(*(np.ascontiguousarray(x[..., 0].transpose(1, 2, 0)) for x in swept), positions)
+        dv, db = self._solved(steps, dp.transpose(2, 0, 1)[..., None], dq.transpose(2, 0, 1)[..., None])
+        return self._expanded(dv[..., 0].transpose(1, 2, 0), db[..., 0].transpose(1, 2, 0), positions)
 
     def dense(self, step: int, positions: ArrayLike | None = None) -> tuple[ComplexArray, ComplexArray]:
         """dV/dp and dV/dq (M, w, L, 3) of one step [pu per kW, pu per kvar] at some buses (all by default)."""
         rows = self.flow.p_kw.shape[0] * 3
         unit, none = np.eye(rows), np.zeros((rows, rows))
-        changes = (np.hstack(pair).reshape(1, -1, 3, 2 * rows) for pair in ((unit, none), (none, unit)))
-        dv = self._expanded(*(x[0] for x in self._solved(np.array([step]), *changes)), positions)
+        dp, dq = (np.hstack(pair).reshape(1, -1, 3, 2 * rows) for pair in ((unit, none), (none, unit)))
+        swept, drawn = self._solved(np.array([step]), dp, dq)
+        dv = self._expanded(swept[0], drawn[0], positions)
         by_p, by_q = (part.reshape(*dv.shape[:2], -1, 3) for part in (dv[..., :rows], dv[..., rows:]))
         return by_p, by_q
 
-    def _solved(self, steps: Array, dp: Array, dq: Array) -> tuple[ComplexArray, ComplexArray]:
+    def _solved(self, steps: IntArray, dp: Array, dq: Array) -> tuple[ComplexArray, ComplexArray]:
         """Changes (steps, R, w, C) of voltages and drawn currents at the swept buses."""
         flow, r = self.flow, self.flow.reduction
         shape = (len(steps), len(r.kept), 2 * flow.network.w, dp.shape[3])
@@ -71,8 +72,13 @@ class UnbalancedLinearisation:
     def _real_forms(self) -> tuple[Array, Array, Array]:
         """E, F, H as real matrices (R, 2 w, 2 w) on real and imaginary parts."""
         r = self.flow.reduction
-        e, f, h = (np.concatenate([np.dstack([x.real, -x.imag]), np.dstack([x.imag, x.real])], 1) for x in (r.e, r.f, r.h))
+        e, f, h = (_real_form(x) for x in (r.e, r.f, r.h))
         return e, f, h
+
+
+def _real_form(x: ComplexArray) -> Array:
+    rows = [np.concatenate([x.real, -x.imag], axis=2), np.concatenate([x.imag, x.real], axis=2)]
+    return np.ascontiguousarray(np.concatenate(rows, axis=1))
 
 
 def linearise_unbalanced(flow: UnbalancedFlow) -> UnbalancedLinearisation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -155,12 +156,12 @@ class UnbalancedNetwork:
         require([Fault(f"bus {b}", "unknown or cut off", allowed, "use the index of a supplied bus") for b in unknown])
         return self.known_positions[place]
 
-    def bus_label(self, position: int) -> str:
+    def bus_label(self, position: SupportsIndex) -> str:
         """Bus for messages: ``bus 42 'Bus 7'``."""
         index, name = self.buses[position], self.bus_names[position]
         return f"bus {index} {name!r}" if index >= 0 and name else f"bus {index if index >= 0 else repr(name)}"
 
-    def branch_label(self, branch: int) -> str:
+    def branch_label(self, branch: SupportsIndex) -> str:
         """Branch for messages: ``line 'LINE3'``."""
         return f"{self.branch_kinds[branch]} {self.branch_names[branch]!r}"
 

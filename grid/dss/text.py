@@ -129,7 +129,7 @@ def _command(
         else:
             found.given.append(("enabled", ("yes" if verb == "enable" else "no", where)))
     elif verb not in _NO_EFFECT and not (verb == "batchedit" and rest.strip().lower().startswith(NO_CURRENT)):
-        script.faults.append(Fault(where, f"command {verb!r}", "New, Edit, Redirect, Set", "remove or rewrite the line"))
+        script.faults.append(Fault(where, f"command {verb!r}", "New, Edit, Redirect, Set", "rewrite the line"))
     return None
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from grid.arrays import Array
-from grid.dss_text import Element, Value
+from grid.dss.text import Element, Value
 from grid.errors import Fault
 
 _COMMON = "basefreq enabled like"
@@ -30,11 +30,11 @@ ORDER: dict[str, tuple[str, ...]] = {
         "class vpu maxkvar minkvar pvfactor forceon kva mva xd xdp xdpp h d usermodel userdata shaftmodel shaftdata "
         "dutystart debugtrace balanced xrdp usefuel fuelkwh %fuel %reserve refuel dynamiceq dynout spectrum "
         f"{_COMMON}",
-        "pvsystem": "phases bus1 kv irradiance pmpp %pmpp temperature pf conn kvar kva %cutin %cutout effcurve p-tcurve "
-        "%r %x model vminpu vmaxpu balanced limitcurrent yearly daily duty tyearly tdaily tduty class usermodel "
-        "userdata debugtrace varfollowinverter dutystart wattpriority pfpriority %pminnovars %pminkvarmax kvarmax "
-        f"kvarmaxabs kvdc kp pitol safevoltage safemode dynamiceq dynout controlmode amplimit amplimitgain spectrum "
-        f"{_COMMON}",
+        "pvsystem": "phases bus1 kv irradiance pmpp %pmpp temperature pf conn kvar kva %cutin %cutout effcurve "
+        "p-tcurve %r %x model vminpu vmaxpu balanced limitcurrent yearly daily duty tyearly tdaily tduty class "
+        "usermodel userdata debugtrace varfollowinverter dutystart wattpriority pfpriority %pminnovars %pminkvarmax "
+        f"kvarmax kvarmaxabs kvdc kp pitol safevoltage safemode dynamiceq dynout controlmode amplimit amplimitgain "
+        f"spectrum {_COMMON}",
         "circuit": "bus1 basekv pu angle frequency phases mvasc3 mvasc1 x1r1 x0r0 isc3 isc1 r1 x1 r0 x0 scantype "
         "sequence bus2 z1 z0 z2 puz1 puz0 puz2 basemva yearly daily duty model puzideal spectrum "
         f"{_COMMON}",

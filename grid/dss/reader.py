@@ -1,10 +1,4 @@
-"""Radial feeders from OpenDSS scripts.
-
-Read: Circuit, Line (sequences, matrices, Linecode, switch), Linecode, Transformer (two windings, three phases, delta or
-wye at the upper end, wye at the lower), one-phase Reactors between a neutral (node 4) and earth, and Loads, Generators
-and PVSystems of constant power between phases and neutral. Everything else that carries current is a fault; what has
-no effect on a snapshot (shapes, monitors, meters) is left out and said in the notes.
-"""
+"""Loads and generators of OpenDSS scripts, and the whole feeder."""
 
 from __future__ import annotations
 
@@ -14,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from grid import dss_branches
-from grid.dss_branches import Connection, connection, frequency
-from grid.dss_properties import Properties
-from grid.dss_text import NO_CURRENT, Script, read_script
+from grid.dss.circuit import frequency, plan
+from grid.dss.connection import Connection, connection
+from grid.dss.properties import Properties
+from grid.dss.text import NO_CURRENT, Script, read_script
 from grid.errors import Fault, require
 from grid.three_phase import assemble
 from grid.three_phase_case import ThreePhaseCase
@@ -56,11 +50,10 @@ def read_dss(path: Path) -> ThreePhaseCase:
     hertz = frequency(script, faults)
     injections = [_injection(one, faults) for kind in _INJECTIONS for one in table.get(kind, [])]
     scale = _load_multiplier(script, faults)
-    plan = dss_branches.plan(table, script, hertz, [each.at for each in injections], faults)
+    found = plan(table, script, hertz, [each.at for each in injections], faults)
     require(faults)
-    network, position = assemble(
-        circuits[0].element.name, plan.buses, plan.branches, plan.slack, balanced(plan.v_slack, plan.w), _notes(script)
-    )
+    name, v_slack = circuits[0].element.name, balanced(found.v_slack, found.w)
+    network, position = assemble(name, found.buses, found.branches, found.slack, v_slack, _notes(script))
     require(_misplaced(network, position, injections))
     return _case(network, position, injections, scale)
 
@@ -114,7 +107,7 @@ def _injection(given: Properties, faults: list[Fault]) -> _Injection:
         given.refuse_others(*common, "kw", "pf", "kvar", *(("kva", "rneut", "xneut") if kind == "load" else ()))
         p, q = _powers(given, kind)
     if given.number("rneut", -1.0) >= 0 and kind == "load":
-        given.fault(f"rneut = {given.text('rneut')}", "none", "connect it to the neutral (node 4)", given.where("rneut"))
+        given.fault(f"rneut = {given.text('rneut')}", "none", "connect it to node 4", given.where("rneut"))
     sign = -1.0 if kind == "load" else 1.0
     return _Injection(given, at, sign * p, sign * q)
 
