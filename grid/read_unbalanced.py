@@ -30,9 +30,10 @@ _THREE = np.ones(3, dtype=np.bool_)
 def read_three_phase(source: pandapowerNet | str | Path) -> ThreePhaseCase:
     """Read a radial three-phase feeder.
 
-    A pandapower grid gives what ``pandapower.runpp_3ph`` computes, with two exceptions: the external grid is stiff in
-    all sequences, and a tap position counts even where ``tap_changer_type`` is empty. An OpenDSS file gives what
-    OpenDSS computes for the elements in ``grid.dss``.
+    A pandapower grid gives what ``runpp_3ph`` computes, except that the external grid is stiff in all sequences, that
+    a tap position counts even where ``tap_changer_type`` is empty, and that storages and generators of every type but
+    delta count (``runpp_3ph`` leaves out those that are not called "wye"). Yyn is read as well. An OpenDSS file gives
+    what OpenDSS computes for the elements in ``grid.dss``.
 
     Args:
         source: a pandapower grid with zero-sequence data, the path of one in JSON, or of an OpenDSS ``.dss`` file.

@@ -46,7 +46,7 @@ def read_dss(path: Path) -> ThreePhaseCase:
     circuits = table.get("circuit", [])
     if len(circuits) != 1:
         faults.append(Fault(f"file {str(path)!r}", f"{len(circuits)} circuits", "exactly one", "give one New Circuit"))
-    require(faults)
+        require(faults)
     hertz = frequency(script, faults)
     injections = [_injection(one, faults) for kind in _INJECTIONS for one in table.get(kind, [])]
     scale = _load_multiplier(script, faults)

@@ -93,11 +93,7 @@ def _winding(given: Properties, data: dict[str, str]) -> Winding:
 def transformer_branch(
     given: Properties, pair: tuple[Winding, Winding], base: Mapping[str, float], w: int, star: dict[str, complex]
 ) -> Branch:
-    """Leakage by sequences, iron losses and magnetising current at the lower winding, anti-floating reactances.
-
-    A star point of the upper winding that is not earthed solidly adds 3 z_n to the zero sequence; without any earth the
-    zero sequence of the lower winding flows through the magnetising impedance alone.
-    """
+    """Leakage by sequences, iron losses and magnetising current at the lower winding, anti-floating reactances."""
     up, low = pair
     low_base, up_base = base[low.at.bus], base[up.at.bus]
     unit = (low.kv * low.tap / low_base) ** 2 * _S_MVA / (low.kva / 1e3)
@@ -109,15 +105,7 @@ def transformer_branch(
     if up.delta:
         shift = -30.0 if given.text("leadlag", "lag") in ("lead", "euro") else 30.0
     ratio = low.kv * low.tap / low_base / (up.kv * up.tap / up_base)
-    zero = Pi(z, 0.0, iron)
-    open_star = not up.delta and up.at.neutral is not None
-    if open_star:
-        y_n = star.pop(up.at.bus, 0.0) + 4 * _antifloat(given, up, up_base)
-        y_n += 0.0 if up.neutral_ohm is None else up_base**2 / _S_MVA / up.neutral_ohm
-        if y_n == 0 and iron == 0:
-            given.fault("star point of winding 1 without earth", "%imag, or an earth", "earth it or give %imag")
-        zero = replace(zero, z=z + 3.0 * ratio**2 / y_n) if y_n else Pi(1.0 / (iron or 1.0))
-    passes = not up.delta and not (open_star and y_n == 0)
+    zero, passes = _zero_sequence(given, up, up_base, ratio, Pi(z, 0.0, iron), star)
     found = transformer(
         given.element.name, (up.at.bus, low.at.bus), ratio, shift, passes, zero, Pi(z, 0.0, iron), w=w,
         neutral=neutral, s_max_kva=low.kva,
@@ -129,6 +117,26 @@ def transformer_branch(
         y_from=found.y_from + np.diag(_antifloat(given, up, up_base) * phases),
         y_to=found.y_to + np.diag(float_low),
     )
+
+
+def _zero_sequence(
+    given: Properties, up: Winding, base: float, ratio: float, same: Pi, star: dict[str, complex]
+) -> tuple[Pi, bool]:
+    """The circuit of the zero sequence, and whether it passes; ``same`` is that of the positive sequence.
+
+    A star point of the upper winding that is earthed through z_n adds 3 z_n; without any earth the zero sequence of the
+    lower winding flows through the magnetising impedance alone.
+    """
+    if up.delta or up.at.neutral is None or up.neutral_ohm == 0:
+        return same, not up.delta
+    y = star.pop(up.at.bus, 0.0) + 4.0 * _antifloat(given, up, base)
+    y += 0.0 if up.neutral_ohm is None else base**2 / _S_MVA / up.neutral_ohm
+    if y != 0:
+        return replace(same, z=same.z + 3.0 * ratio**2 / y), True
+    if same.y_to == 0:
+        given.fault("star point of winding 1 without earth", "an earth, or %imag", "earth it or give %imag")
+        return same, False
+    return Pi(1.0 / same.y_to), False
 
 
 def _star_point(given: Properties, low: Winding, base: float, star: dict[str, complex]) -> complex:
