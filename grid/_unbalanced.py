@@ -263,3 +263,32 @@ def currents(
         _drawn(wires, slot, s, rows, b)
         _to_root(wires, order, parent, plain, h, b)
         _store(first, width, b, out)
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath={"contract"})
+def _add_rows(m: Array, sign: float, x: Array, first: int, out: Array) -> None:
+    """out (w, N, 2) += sign m x[:, first : first + N] for m (w, w, 2), x (w, K, 2); most of m may be zero."""
+    for r in range(m.shape[0]):
+        for c in range(m.shape[1]):
+            re = sign * m[r, c, 0]
+            im = sign * m[r, c, 1]
+            if re == 0.0 and im == 0.0:
+                continue
+            for k in range(out.shape[1]):
+                out[r, k, 0] += re * x[c, first + k, 0] - im * x[c, first + k, 1]
+                out[r, k, 1] += re * x[c, first + k, 1] + im * x[c, first + k, 0]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def expand(above: IntArray, below: IntArray, p: Array, q: Array, v: Array, b: Array, out: Array) -> None:
+    """out_i = P_i v_a - Q_i b_d for a, d of each of M buses: p, q (M, w, w, 2), v and b (R, w, K, 2), out (M, w, K, 2).
+
+    Some steps at a time, so that what is read stays in the cache.
+    """
+    chunk = 128
+    for first in range(0, out.shape[2], chunk):
+        for i in range(len(above)):
+            rows = out[i, :, first : first + chunk]
+            rows[:] = 0.0
+            _add_rows(p[i], 1.0, v[above[i]], first, rows)
+            _add_rows(q[i], -1.0, b[below[i]], first, rows)

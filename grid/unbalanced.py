@@ -47,9 +47,15 @@ class UnbalancedFlow:
 
     def v_at(self, positions: ArrayLike) -> ComplexArray:
         """(M, w, K) voltages of some buses [pu], as in ``v``."""
+        return self.expanded(self.v_swept, self.b_swept, positions)
+
+    def expanded(self, v: ComplexArray, b: ComplexArray, positions: ArrayLike) -> ComplexArray:
+        """(M, w, C) voltages, or changes of them, at any buses from those and the currents drawn at the swept ones."""
         i, r = np.asarray(positions, dtype=np.int64), self.reduction
-        v: ComplexArray = r.p[i] @ self.v_swept[r.above[i]] - r.q[i] @ self.b_swept[r.below[i]]
-        return v
+        out = np.empty((len(i), *v.shape[1:]), dtype=np.complex128)
+        v, b = np.ascontiguousarray(v), np.ascontiguousarray(b)
+        _unbalanced.expand(r.above[i], r.below[i], *(_real(x) for x in (r.p[i], r.q[i], v, b, out)))
+        return out
 
     @cached_property
     def b_swept(self) -> ComplexArray:

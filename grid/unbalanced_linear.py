@@ -62,11 +62,8 @@ class UnbalancedLinearisation:
         return dv[:, :, :half] + 1j * dv[:, :, half:], db[:, :, :half] + 1j * db[:, :, half:]
 
     def _expanded(self, dv: ComplexArray, db: ComplexArray, positions: ArrayLike | None) -> ComplexArray:
-        """Changes at any buses from those at the swept ones (R, w, C)."""
-        r = self.flow.reduction
-        i = np.arange(self.flow.network.n) if positions is None else np.asarray(positions, dtype=np.int64)
-        out: ComplexArray = r.p[i] @ dv[r.above[i]] - r.q[i] @ db[r.below[i]]
-        return out
+        every = np.arange(self.flow.network.n)
+        return self.flow.expanded(dv, db, every if positions is None else positions)
 
     @cached_property
     def _real_forms(self) -> tuple[Array, Array, Array]:
