@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.cluster.hierarchy import DisjointSet
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
 from grid import checks, checks_three_phase
 from grid.arrays import Array
@@ -60,7 +61,7 @@ def _from_pandapower(net: pandapowerNet) -> ThreePhaseCase:
     names, kinds, at, p, q = [], [], [], [], []
     for kind, sign in _INJECTIONS.items():
         for label, row in checks.rows(net, kind):
-            names.append(str(row["name"]) if row["name"] else label)
+            names.append(_name(row, label))
             kinds.append(kind)
             at.append(position[fused[row.bus]])
             factor = sign * 1000.0 * row.scaling
@@ -77,6 +78,10 @@ def _from_pandapower(net: pandapowerNet) -> ThreePhaseCase:
     )
 
 
+def _name(row: Any, otherwise: str) -> str:
+    return row["name"] if isinstance(row["name"], str) and row["name"] else otherwise
+
+
 def _by_phase(row: Any, what: str, unit: str) -> Array:
     """(3,) power of an element; a symmetric one gives a third to each phase."""
     if f"{what}_a_{unit}" in row.index:
@@ -87,18 +92,20 @@ def _by_phase(row: Any, what: str, unit: str) -> Array:
 def _buses(net: pandapowerNet) -> tuple[dict[int, str], dict[str, Bus]]:
     """The label that stands for each bus index, and the buses by label; closed switches join buses."""
     index = [int(i) for i, on in zip(net.bus.index, net.bus.in_service, strict=True) if on]
-    joined = DisjointSet(index)
-    for _, switch in net.switch.iterrows():
-        if switch.et == "b" and switch.closed and switch.bus in joined and switch.element in joined:
-            joined.merge(int(switch.bus), int(switch.element))
+    row = {bus: i for i, bus in enumerate(index)}
+    switches = net.switch[(net.switch.et == "b") & net.switch.closed.astype(bool)]
+    pairs = [(row[a], row[b]) for a, b in zip(switches.bus, switches.element, strict=True) if a in row and b in row]
+    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    graph = sp.coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(index), len(index)))
+    group = connected_components(graph, directed=False)[1]
     fused: dict[int, str] = {}
     buses: dict[str, Bus] = {}
-    for subset in joined.subsets():
-        first = min(subset)
-        label = str(first)
-        fused |= dict.fromkeys(subset, label)
-        name = net.bus.at[first, "name"]
-        buses[label] = Bus(str(name) if name else label, float(net.bus.at[first, "vn_kv"]), tuple(sorted(subset)))
+    for number in range(group.max(initial=-1) + 1):
+        members = sorted(bus for bus, own in zip(index, group, strict=True) if own == number)
+        label = str(members[0])
+        fused |= dict.fromkeys(members, label)
+        bus = net.bus.loc[members[0]]
+        buses[label] = Bus(_name(bus, label), float(bus.vn_kv), tuple(members))
     return fused, buses
 
 
@@ -108,7 +115,7 @@ def _lines(net: pandapowerNet, fused: dict[int, str], buses: dict[str, Bus]) -> 
     opened = {(int(bus), int(element)) for bus, element in zip(off.bus, off.element, strict=True)}
     omega = 2.0 * np.pi * net.f_hz
     for i, row in net.line[net.line.in_service.astype(bool)].iterrows():
-        name = str(row["name"]) if row["name"] else str(i)
+        name = _name(row, str(i))
         held = [None if (end, int(i)) in opened else fused.get(end) for end in (int(row.from_bus), int(row.to_bus))]
         if held == [None, None]:
             continue

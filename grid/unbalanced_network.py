@@ -15,6 +15,7 @@ from grid.network import S_BASE_KVA
 from grid.reduction import Reduction, SolvedForm, reduce, solved_form
 
 PHASES = "abc"
+_REDUCTIONS_KEPT = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +141,8 @@ class UnbalancedNetwork:
         """The feeder between the slack, the buses ``at`` and those where it forks; all others put away exactly."""
         key = at.tobytes()
         if key not in self._reductions:
+            if len(self._reductions) >= _REDUCTIONS_KEPT:
+                self._reductions.pop(next(iter(self._reductions)))
             self._reductions[key] = reduce(self.parent, self.form, at)
         return self._reductions[key]
 

@@ -52,8 +52,9 @@ def read_dss(path: Path) -> ThreePhaseCase:
     scale = _load_multiplier(script, faults)
     found = plan(table, script, hertz, [each.at for each in injections], faults)
     require(faults)
+    notes = [*_notes(script), *found.notes]
     name, v_slack = circuits[0].element.name, balanced(found.v_slack, found.w)
-    network, position = assemble(name, found.buses, found.branches, found.slack, v_slack, _notes(script))
+    network, position = assemble(name, found.buses, found.branches, found.slack, v_slack, notes)
     require(_misplaced(network, position, injections))
     return _case(network, position, injections, scale)
 

@@ -15,14 +15,15 @@ _TOKEN = re.compile(r"""\s*,?\s*(?:([%\w.\-]+)\s*=\s*)?("[^"]*"|'[^']*'|\[[^\]]*
 _COMMENT = re.compile(r"!.*|//.*")
 _CONTINUED = ("~", "more", "m")
 _NO_EFFECT = (
-    "clear", "clearall", "solve", "calcvoltagebases", "calcv", "buscoords", "latloncoords", "makebuslist", "show",
+    "solve", "calcvoltagebases", "calcv", "buscoords", "latloncoords", "makebuslist", "show",
     "export", "plot", "visualize", "setkvbase", "sample", "closedi", "cd", "reset", "summary",
 )  # fmt: skip
 NO_CURRENT = (
     "loadshape", "tshape", "priceshape", "xycurve", "growthshape", "spectrum", "monitor", "energymeter", "sensor",
     "tcc_curve", "wiredata", "linespacing", "linegeometry", "cndata", "tsdata",
 )  # fmt: skip
-_OPTIONS_READ = ("defaultbasefrequency", "defaultbasefreq", "voltagebases", "loadmult", "frequency")
+_FREQUENCY = "defaultbasefrequency"
+_OPTIONS_READ = (_FREQUENCY, "voltagebases", "loadmult")
 _OPTIONS_WITHOUT_EFFECT = (
     "mode", "number", "stepsize", "h", "hour", "sec", "time", "year", "tolerance", "maxiterations", "maxiter",
     "maxcontroliter", "maxcontroli", "controlmode", "algorithm", "casename", "datapath", "markertransformers",
@@ -71,7 +72,7 @@ def _read_file(path: Path, script: Script, inside: tuple[Path, ...], where: str)
         script.faults.append(Fault(where, f"{path.name} redirects to itself", "no circle", "remove the redirection"))
         return
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         found = f"{str(path)!r} is not readable: {error.strerror}"
         script.faults.append(Fault(where, found, "a readable OpenDSS file", "correct the path"))
@@ -105,7 +106,7 @@ def _command(
     line: str, where: str, path: Path, script: Script, inside: tuple[Path, ...], last: Element | None
 ) -> Element | None:
     """Carry out one line; returns the element that a following ``~`` continues."""
-    verb, _, rest = line.partition(" ")
+    verb, rest = (*line.split(maxsplit=1), "")[:2]
     verb = verb.lower()
     if verb.startswith("~") and verb != "~":
         verb, rest = "~", line[1:]
@@ -122,6 +123,8 @@ def _command(
         _read_file(path.parent / name, script, inside, where)
     elif verb == "set":
         _options(rest, where, script)
+    elif verb in ("clear", "clearall"):
+        script.elements.clear()
     elif verb in ("disable", "enable"):
         found = _find(next(_tokens(rest), ("", ""))[1].lower(), script)
         if found is None:
@@ -160,7 +163,12 @@ def _find(full_name: str, script: Script) -> Element | None:
 
 def _options(rest: str, where: str, script: Script) -> None:
     for key, value in _tokens(rest):
-        if key in _OPTIONS_READ:
+        if key and _FREQUENCY.startswith(key) and len(key) > 7:
+            if script.elements:
+                value_now = f"{key} = {value} after the first New"
+                script.faults.append(Fault(where, value_now, "before New Circuit", "move it to the top"))
+            script.options[_FREQUENCY] = (value, where)
+        elif key in _OPTIONS_READ:
             script.options[key] = (value, where)
         elif key not in _OPTIONS_WITHOUT_EFFECT:
             allowed = ", ".join(_OPTIONS_READ)

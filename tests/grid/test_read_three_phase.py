@@ -351,7 +351,11 @@ BASE = "New Circuit.c basekv=0.4 bus1=src\nNew Line.l bus1=src bus2=a\nNew Line.
         ("New Reactor.r phases=3 bus1=a", "one phase between"),
         ("New PVSystem.p bus1=a pmpp=10 kva=5", "above kva = 5"),
         ("New Load.x bus1=a like=y", "like = y"),
+        ("New Reactor.r phases=1 bus1=z.4 bus2=z.0 r=1", "bus 'z'"),
+        ("Edit Circuit.c r1=1", "give one of these, whole"),
+        ("Edit Vsource.Source mvasc3=1", "at most 3/2 of mvasc3"),
         ("Set loadmult=x", "loadmult = x"),
+        ("Set DefaultBaseFrequency=50", "after the first New"),
     ],
 )
 def test_faults_of_elements(line: str, said: str, tmp_path: Path) -> None:
