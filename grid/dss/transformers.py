@@ -25,6 +25,11 @@ class Winding:
     r_percent: float
     neutral_ohm: complex | None
 
+    @property
+    def star_ends(self) -> float:
+        """How many anti-floating reactances OpenDSS puts at the star point: one per phase, and one if rneut is open."""
+        return 4.0 if self.neutral_ohm is None else 3.0
+
 
 def read_windings(given: Properties) -> tuple[Winding, Winding] | None:
     """Both windings, from properties per winding in the order they were set."""
@@ -46,10 +51,10 @@ def read_windings(given: Properties) -> tuple[Winding, Winding] | None:
                 return None
             active = int(text) - 1
         elif name in ("bus", "conn", "kv", "kva", "tap", "%r", "rneut", "xneut"):
-            data[active][name] = text
+            data[active][name] = text.lower()
         elif name in ("buses", "conns", "kvs", "kvas", "taps", "%rs"):
             single = {"buses": "bus", "%rs": "%r"}.get(name, name[:-1])
-            for one, value in zip(data, text.replace(",", " ").split(), strict=False):
+            for one, value in zip(data, text.lower().replace(",", " ").split(), strict=False):
                 one[single] = value
         elif name == "%loadloss":
             for one in data:
@@ -111,7 +116,7 @@ def transformer_branch(
         neutral=neutral, s_max_kva=low.kva,
     )  # fmt: skip
     phases = np.arange(w) < 3
-    float_low = _antifloat(given, low, low_base) * np.where(phases, 1.0, 4.0 * found.wires)
+    float_low = _antifloat(given, low, low_base) * np.where(phases, 1.0, low.star_ends * found.wires)
     return replace(
         found,
         y_from=found.y_from + np.diag(_antifloat(given, up, up_base) * phases),
@@ -129,7 +134,7 @@ def _zero_sequence(
     """
     if up.delta or up.at.neutral is None or up.neutral_ohm == 0:
         return same, not up.delta
-    y = star.pop(up.at.bus, 0.0) + 4.0 * _antifloat(given, up, base)
+    y = star.pop(up.at.bus, 0.0) + up.star_ends * _antifloat(given, up, base)
     y += 0.0 if up.neutral_ohm is None else base**2 / _S_MVA / up.neutral_ohm
     if y != 0:
         return replace(same, z=same.z + 3.0 * ratio**2 / y), True
@@ -152,7 +157,7 @@ def _star_point(given: Properties, low: Winding, base: float, star: dict[str, co
 
 
 def _antifloat(given: Properties, winding: Winding, base: float) -> complex:
-    """Reactance that OpenDSS puts from each phase of a winding to earth [pu]; a star point has four of them."""
+    """Admittance to earth [pu] that OpenDSS puts at each phase of a winding."""
     rating = winding.kva / 1e3 / winding.kv**2 * base**2 / _S_MVA
     return -1j * given.number("ppm_antifloat", 1.0) * 1e-6 * rating / (3.0 if winding.delta else 2.0)
 

@@ -218,8 +218,8 @@ def test_a_yyn_transformer_lifts_the_star_point_by_its_magnetising_impedance() -
 FOUR_WIRE = """
 Clear
 Set DefaultBaseFrequency=50
-New Circuit.four basekv=11 pu=1.02 mvasc3=200 mvasc1=180 x1r1=3 x0r0=2 bus1=hv
-New Transformer.tr phases=3 windings=2 buses=[hv lv.1.2.3.4] conns=[delta wye] kvs=[11 0.416] leadlag=lead
+New Circuit.four basekv=11 pu=1.02 mvasc3=200 mvasc1=180 x1r1=3 x0r0=2 bus1=Hv
+New Transformer.tr phases=3 windings=2 buses=[HV LV.1.2.3.4] conns=[Delta Wye] kvs=[11 0.416] leadlag=lead
 ~ kvas=[500 500] xhl=4 %rs=[0.5 0.6] taps=[1.0 1.025] %imag=1 %noloadloss=.3
 New Reactor.earth phases=1 bus1=lv.4 bus2=lv.0 r=2 x=0.1   ! star point
 Redirect codes.txt
@@ -267,9 +267,11 @@ CalcVoltageBases
 """
 
 
-def test_four_wires_equal_opendss(tmp_path: Path) -> None:
+@pytest.mark.parametrize("earth", ["reactor", "winding"])
+def test_four_wires_equal_opendss(earth: str, tmp_path: Path) -> None:
     path = tmp_path / "master.dss"
-    path.write_text(FOUR_WIRE)
+    reactor = "New Reactor.earth phases=1 bus1=lv.4 bus2=lv.0 r=2 x=0.1"
+    path.write_text(FOUR_WIRE if earth == "reactor" else FOUR_WIRE.replace(reactor, "~ wdg=2 rneut=3 xneut=0.2"))
     (tmp_path / "codes.txt").write_text(CODES)
     case = grid.read_three_phase(path)
     assert case.network.w == 4
