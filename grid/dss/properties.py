@@ -55,7 +55,7 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
         "relweight puxharm xrharm %seriesrl kwhdays cfactor",
         "generator": f"{_AGEING} {_PROFILES} kv vminpu vmaxpu vpu maxkvar minkvar pvfactor kva mva xd xdp xdpp h d "
         "dutystart debugtrace balanced xrdp forceon",
-        "pvsystem": f"{_AGEING} {_PROFILES} kv vminpu vmaxpu temperature balanced %r %x kvarmax kvarmaxabs %cutout "
+        "pvsystem": f"{_AGEING} {_PROFILES} kv vminpu vmaxpu temperature balanced %r %x kvarmax kvarmaxabs %cutin "
         "varfollowinverter wattpriority pfpriority dutystart debugtrace kvdc kp pitol safevoltage",
         "circuit": "yearly daily duty spectrum scantype sequence basemva",
         "reactor": f"{_AGEING} kv",

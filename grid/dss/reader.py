@@ -102,7 +102,7 @@ def _injection(given: Properties, faults: list[Fault]) -> _Injection:
         given.fault(f"conn = {given.text('conn')}", "wye", "give the powers per phase", given.where("conn"))
     at = connection(given, "bus1", int(given.number("phases", 3, 1)), neutral=True)
     if kind == "pvsystem":
-        given.refuse_others(*common, "irradiance", "pmpp", "%pmpp", "pf", "kvar", "kva", "%cutin")
+        given.refuse_others(*common, "irradiance", "pmpp", "%pmpp", "pf", "kvar", "kva", "%cutout")
         p, q = _pv_powers(given)
     else:
         given.refuse_others(*common, "kw", "pf", "kvar", *(("kva", "rneut", "xneut") if kind == "load" else ()))
@@ -135,11 +135,11 @@ def _reactive(given: Properties, p: float, pf: float) -> float:
 
 
 def _pv_powers(given: Properties) -> tuple[float, float]:
-    """Power of the panels through an inverter without losses; off below the cut-in."""
+    """Power of the panels through an inverter without losses; it is on in a snapshot, until below the cut-out."""
     rating = given.number("kva", 500.0, 0.0, strict=True)
     peak = given.number("pmpp", 500.0, 0.0)
     panel = peak * given.number("irradiance", 1.0, 0.0)
-    if panel < given.number("%cutin", 20.0, 0.0) / 100.0 * rating:
+    if panel < given.number("%cutout", 20.0, 0.0) * rating / 100.0:
         return 0.0, 0.0
     p = min(panel, peak * given.number("%pmpp", 100.0, 0.0) / 100.0)
     q = given.number("kvar", 0.0) if given.last_of("kvar", "pf") == "kvar" else None
