@@ -1,4 +1,5 @@
-"""Electrical networks: frozen per-unit arrays, AC power flow of many steps, exact sensitivities, limits as rows.
+"""Electrical networks: frozen per-unit arrays, AC power flow of many steps, balanced or by phases, exact
+sensitivities, limits as rows.
 
 Knows nothing of prosumers. Powers are injections, positive into the grid; arrays are time-last ``(n, K)``.
 """
@@ -11,6 +12,11 @@ from grid.linear import Linearisation, linearise
 from grid.network import Network
 from grid.powerflow import PowerFlow, power_flow
 from grid.read import read
+from grid.read_unbalanced import read_three_phase
+from grid.three_phase_case import ThreePhaseCase
+from grid.unbalanced import UnbalancedFlow, unbalanced_flow
+from grid.unbalanced_linear import UnbalancedLinearisation, linearise_unbalanced
+from grid.unbalanced_network import UnbalancedNetwork
 
 __all__ = [
     "BRANCH",
@@ -26,8 +32,15 @@ __all__ = [
     "Network",
     "PowerFlow",
     "Profiles",
+    "ThreePhaseCase",
+    "UnbalancedFlow",
+    "UnbalancedLinearisation",
+    "UnbalancedNetwork",
     "linearise",
+    "linearise_unbalanced",
     "power_flow",
     "read",
     "read_case",
+    "read_three_phase",
+    "unbalanced_flow",
 ]

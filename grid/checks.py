@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ _BRANCH_ENDS = {
     "trafo3w": ("hv_bus", "mv_bus", "lv_bus"),
     "impedance": ("from_bus", "to_bus"),
 }
-_POINTS = ("ext_grid", "shunt", *_INJECTIONS)
+_BY_PHASE = ("asymmetric_load", "asymmetric_sgen")
+_POINTS = ("ext_grid", "shunt", *_INJECTIONS, *_BY_PHASE)
 _MODELLED = ("bus", "switch", *_BRANCH_ENDS, *_POINTS)
 _REPLACE = {
     "gen": "hold its voltage elsewhere or replace it by an sgen of constant power",
@@ -42,45 +43,45 @@ _DEVICES = (
 )
 
 # table -> column -> (accepts, what is accepted)
-_Rule = tuple[Callable[[Any], Any], str]
-_POSITIVE: _Rule = (lambda x: (x > 0) & np.isfinite(x), "> 0")
-_NOT_NEGATIVE: _Rule = (lambda x: (x >= 0) & np.isfinite(x), ">= 0")
-_FINITE: _Rule = (np.isfinite, "a number")
-_RATING: _Rule = (lambda x: (x > 0) | np.isnan(x), "> 0 (or empty: no limit)")
-_COLUMNS: dict[str, dict[str, _Rule]] = {
-    "bus": {"vn_kv": _POSITIVE},
+Rule = tuple[Callable[[Any], Any], str]
+POSITIVE: Rule = (lambda x: (x > 0) & np.isfinite(x), "> 0")
+NOT_NEGATIVE: Rule = (lambda x: (x >= 0) & np.isfinite(x), ">= 0")
+FINITE: Rule = (np.isfinite, "a number")
+_RATING: Rule = (lambda x: (x > 0) | np.isnan(x), "> 0 (or empty: no limit)")
+_COLUMNS: dict[str, dict[str, Rule]] = {
+    "bus": {"vn_kv": POSITIVE},
     "line": {
-        "length_km": _POSITIVE,
-        "r_ohm_per_km": _NOT_NEGATIVE,
-        "x_ohm_per_km": _NOT_NEGATIVE,
-        "c_nf_per_km": _NOT_NEGATIVE,
-        "parallel": _POSITIVE,
-        "df": _POSITIVE,
+        "length_km": POSITIVE,
+        "r_ohm_per_km": NOT_NEGATIVE,
+        "x_ohm_per_km": NOT_NEGATIVE,
+        "c_nf_per_km": NOT_NEGATIVE,
+        "parallel": POSITIVE,
+        "df": POSITIVE,
         "max_i_ka": _RATING,
     },
     "trafo": {
-        "sn_mva": _POSITIVE,
-        "vn_hv_kv": _POSITIVE,
-        "vn_lv_kv": _POSITIVE,
-        "vk_percent": _POSITIVE,
-        "vkr_percent": _NOT_NEGATIVE,
-        "pfe_kw": _NOT_NEGATIVE,
-        "i0_percent": _NOT_NEGATIVE,
-        "shift_degree": _FINITE,
-        "parallel": _POSITIVE,
-        "df": _POSITIVE,
+        "sn_mva": POSITIVE,
+        "vn_hv_kv": POSITIVE,
+        "vn_lv_kv": POSITIVE,
+        "vk_percent": POSITIVE,
+        "vkr_percent": NOT_NEGATIVE,
+        "pfe_kw": NOT_NEGATIVE,
+        "i0_percent": NOT_NEGATIVE,
+        "shift_degree": FINITE,
+        "parallel": POSITIVE,
+        "df": POSITIVE,
     },
     "trafo3w": {
-        f"{what}_{side}_{unit}": _POSITIVE
+        f"{what}_{side}_{unit}": POSITIVE
         for what, unit in (("vn", "kv"), ("sn", "mva"), ("vk", "percent"))
         for side in ("hv", "mv", "lv")
     },
-    "impedance": {name: _FINITE for name in ("rft_pu", "xft_pu", "rtf_pu", "xtf_pu")} | {"sn_mva": _POSITIVE},
-    "shunt": {"p_mw": _FINITE, "q_mvar": _FINITE, "step": _NOT_NEGATIVE},
-    "ext_grid": {"vm_pu": (lambda x: (x >= 0.5) & (x <= 1.5), "0.5 to 1.5"), "va_degree": _FINITE},
-    "load": {"p_mw": _FINITE, "q_mvar": _FINITE, "scaling": _FINITE},
-    "sgen": {"p_mw": _FINITE, "q_mvar": _FINITE, "scaling": _FINITE},
-    "storage": {"p_mw": _FINITE, "q_mvar": _FINITE, "scaling": _FINITE},
+    "impedance": {name: FINITE for name in ("rft_pu", "xft_pu", "rtf_pu", "xtf_pu")} | {"sn_mva": POSITIVE},
+    "shunt": {"p_mw": FINITE, "q_mvar": FINITE, "step": NOT_NEGATIVE},
+    "ext_grid": {"vm_pu": (lambda x: (x >= 0.5) & (x <= 1.5), "0.5 to 1.5"), "va_degree": FINITE},
+    "load": {"p_mw": FINITE, "q_mvar": FINITE, "scaling": FINITE},
+    "sgen": {"p_mw": FINITE, "q_mvar": FINITE, "scaling": FINITE},
+    "storage": {"p_mw": FINITE, "q_mvar": FINITE, "scaling": FINITE},
 }
 
 
@@ -90,7 +91,7 @@ def label(table: str, index: Any, row: Any) -> str:
     return f"{table} {index} {name!r}" if isinstance(name, str) and name else f"{table} {index}"
 
 
-def _rows(net: Any, table: str) -> Iterator[tuple[str, Any]]:
+def rows(net: Any, table: str) -> Iterator[tuple[str, Any]]:
     """Elements in service of a table, with their labels."""
     for index, row in net.get(table, _NO_TABLE).iterrows():
         if bool(row.get("in_service", True)):
@@ -127,7 +128,7 @@ def references(net: Any) -> list[Fault]:
     buses = set(net.bus.index)
     columns = _BRANCH_ENDS | dict.fromkeys(_POINTS, ("bus",)) | {"switch": ("bus",)}
     for table, ends in columns.items():
-        for element, row in _rows(net, table):
+        for element, row in rows(net, table):
             missing = [end for end in ends if row[end] not in buses]
             found += [
                 Fault(element, f"{end} = {row[end]}", "the index of a bus", "add the bus or correct the index")
@@ -136,11 +137,11 @@ def references(net: Any) -> list[Fault]:
     return found
 
 
-def values(net: Any) -> list[Fault]:
+def values(net: Any, rules: Mapping[str, Mapping[str, Rule]] | None = None) -> list[Fault]:
     """Every number is there and physically possible."""
     found = []
-    for table, columns in _COLUMNS.items():
-        for element, row in _rows(net, table):
+    for table, columns in (_COLUMNS if rules is None else rules).items():
+        for element, row in rows(net, table):
             for column, (accepts, allowed) in columns.items():
                 if column in row.index and not bool(accepts(np.float64(row[column]))):
                     found.append(
@@ -152,10 +153,10 @@ def values(net: Any) -> list[Fault]:
 def impedances(net: Any) -> list[Fault]:
     """No branch is a short circuit, and no transformer has more resistance than impedance."""
     found = []
-    for element, row in _rows(net, "line"):
+    for element, row in rows(net, "line"):
         if row.r_ohm_per_km == 0 and row.x_ohm_per_km == 0:
             found.append(Fault(element, "r = x = 0 ohm", "r or x > 0", "join the buses by a closed switch instead"))
-    for element, row in _rows(net, "trafo"):
+    for element, row in rows(net, "trafo"):
         if row.vkr_percent > row.vk_percent:
             value = f"vkr_percent = {row.vkr_percent} above vk_percent = {row.vk_percent}"
             found.append(Fault(element, value, "vkr_percent <= vk_percent", "correct the data of the transformer"))
@@ -166,7 +167,7 @@ def voltage_levels(net: Any) -> list[Fault]:
     """Lines and bus-bus switches join equal nominal voltages, transformers fit their buses."""
     found = []
     kv = net.bus.vn_kv.to_dict()
-    for element, row in _rows(net, "line"):
+    for element, row in rows(net, "line"):
         a, b = kv.get(row.from_bus), kv.get(row.to_bus)
         if a is not None and b is not None and a != b:
             found.append(Fault(element, f"joins {a:g} kV and {b:g} kV", "one nominal voltage", "use a transformer"))
@@ -176,7 +177,7 @@ def voltage_levels(net: Any) -> list[Fault]:
             found.append(
                 Fault(f"switch {index}", f"joins {a:g} kV and {b:g} kV", "one nominal voltage", "open the switch")
             )
-    for element, row in _rows(net, "trafo"):
+    for element, row in rows(net, "trafo"):
         for side in ("hv", "lv"):
             rated, nominal = row[f"vn_{side}_kv"], kv.get(row[f"{side}_bus"])
             if nominal is not None and rated > 0 and not 0.6 < rated / nominal < 1.6:
@@ -189,7 +190,7 @@ def voltage_levels(net: Any) -> list[Fault]:
 
 def sources(net: Any) -> list[Fault]:
     """Exactly one slack."""
-    slacks = list(_rows(net, "ext_grid"))
+    slacks = list(rows(net, "ext_grid"))
     if not slacks:
         return [
             Fault(f"grid {net.name!r}", "no external grid in service", "exactly one", "add the external grid (slack)")
@@ -214,9 +215,15 @@ def models(net: Any) -> list[Fault]:
         remedy = _REPLACE.get(table, "take it out of service")
         found += [
             Fault(element, f"a {table} is not modelled", "balanced AC elements", remedy)
-            for element, _ in _rows(net, table)
+            for element, _ in rows(net, table)
         ]
-    for element, row in _rows(net, "load"):
+    return found + constant_power(net)
+
+
+def constant_power(net: Any) -> list[Fault]:
+    """Loads have no share of constant impedance or current."""
+    found = []
+    for element, row in rows(net, "load"):
         share = {c: row[c] for c in row.index if c.startswith(("const_z", "const_i")) and row[c] > 0}
         found += [Fault(element, f"{c} = {v:g}", "constant power (0)", "set it to 0") for c, v in share.items()]
     return found

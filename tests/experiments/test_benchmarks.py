@@ -91,3 +91,13 @@ def test_explicit_solutions_agree_with_the_peer() -> None:
     row = mpo.against_ppopt("two steps", double_integrator(2), 60.0)
     assert row.agreement < 1e-9
     assert "9 regions; PPOPT has 9" in row.note
+
+
+def test_three_phase_power_flow_agrees_with_the_peers() -> None:
+    pytest.importorskip("dss")
+    pytest.importorskip("power_grid_model")
+    from experiments.benchmarks import unbalanced
+
+    rows = unbalanced.compare(2, 8, {"power-grid-model": 8, "OpenDSS": 4}, repeats=1)
+    assert len(rows) == 4
+    assert all(row.agreement < 1e-8 for row in rows), "pu"
