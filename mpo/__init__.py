@@ -2,6 +2,7 @@
 
 from mpo.budget import Budget
 from mpo.errors import Fault, InputError, SolveError
+from mpo.plane import Planes, Tiles
 from mpo.problem import ParametricLP, ParametricQP
 from mpo.solution import Evaluation, Multipliers, Solution
 from mpo.solve import solve
@@ -18,8 +19,10 @@ __all__ = [
     "ParametricLP",
     "ParametricQP",
     "PiecewiseLinear",
+    "Planes",
     "Solution",
     "SolveError",
+    "Tiles",
     "load",
     "solve",
     "storage_value",

@@ -35,14 +35,14 @@ def solve(problem: Program, *, tie_break: Sequence[int] | None = None, budget: B
             other for some parameters.
     """
     start = time.perf_counter()
-    preference = _preference(problem.variables, tie_break)
+    toll = preference(problem.variables, tie_break)
     counts, clock = Counts(), Clock(budget or Budget())
     form = presolve(problem)
     counts.dropped_rows = form.dropped_rows
     status: Status = form.verdict or "complete"
     parts: list[Part] = []
     for block in form.blocks:
-        part, reached = explore(block, preference, clock, counts)
+        part, reached = explore(block, toll, clock, counts)
         status = status if reached == "complete" else reached
         if part is None:
             parts = []
@@ -53,7 +53,7 @@ def solve(problem: Program, *, tie_break: Sequence[int] | None = None, budget: B
     return Solution(problem, status, counts, x0, X, theta_A, theta_b, tuple(parts))
 
 
-def _preference(variables: int, order: Sequence[int] | None) -> Array:
+def preference(variables: int, order: Sequence[int] | None) -> Array:
     """A cost for each variable: the earlier, the cheaper."""
     listed = list(order or ())
     wrong = [v for v in listed if not 0 <= v < variables or listed.count(v) > 1]
@@ -61,6 +61,6 @@ def _preference(variables: int, order: Sequence[int] | None) -> Array:
         allowed = f"different numbers from 0 to {variables - 1}"
         raise InputError([Fault("tie_break", f"{wrong}", allowed, "list every variable at most once")])
     rank = [*listed, *(v for v in range(variables) if v not in set(listed))]
-    preference = np.empty(variables)
-    preference[rank] = np.linspace(0.5, 1.0, variables)
-    return preference
+    toll = np.empty(variables)
+    toll[rank] = np.linspace(0.5, 1.0, variables)
+    return toll
