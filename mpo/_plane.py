@@ -385,3 +385,24 @@ def explore_all(
         count[at, 1] = points + ends
         count[at, 2] = walls + edges
     return at
+
+
+@nb.njit(cache=True, error_model="numpy")
+def locate(points: Array, first: IntArray, begin: IntArray, corners: Array, tile: IntArray, beyond: Array) -> None:
+    """For each plane the tile that its point is in, or that it is least far beyond; -1 where a plane has none.
+
+    ``beyond``: how far the point is outside that tile, negative inside.
+    """
+    for i in range(len(points)):
+        x, y = points[i]
+        tile[i], beyond[i] = -1, np.inf
+        for t in range(first[i], first[i + 1]):
+            worst = -np.inf
+            for q in range(begin[t], begin[t + 1]):
+                e = q + 1 if q + 1 < begin[t + 1] else begin[t]
+                a, b = corners[e, 0] - corners[q, 0], corners[e, 1] - corners[q, 1]
+                length = np.hypot(a, b)
+                if length > 1e-12:
+                    worst = max(worst, (b * (x - corners[q, 0]) - a * (y - corners[q, 1])) / length)
+            if worst < beyond[i]:
+                tile[i], beyond[i] = t, worst

@@ -43,6 +43,22 @@ class Tiles:
     first_side: IntArray
     sides: Array
 
+    def locate(self, points: Array) -> tuple[IntArray, Array]:
+        """The tile in which the point (m, 2) of each plane lies, or that is nearest, -1 where there is none; and how
+        far beyond that tile the point is, negative inside.
+        """
+        tile, beyond = np.empty(len(points), np.int64), np.empty(len(points))
+        _plane.locate(np.asarray(points, np.float64), self.first, self.begin, self.corners, tile, beyond)
+        return tile, beyond
+
+    def minimisers(self, points: Array) -> tuple[Array, Array]:
+        """The variables (m, n) at one point (m, 2) of each plane, by the law of the tile it is in or next to; and how
+        far beyond that tile it is. NaN where there is no tile.
+        """
+        tile, beyond = self.locate(points)
+        law = np.where((tile >= 0)[:, None, None], self.law[tile], np.nan)
+        return law[:, :, 0] * points[:, :1] + law[:, :, 1] * points[:, 1:] + law[:, :, 2], beyond
+
 
 class Planes:
     """Planes of one linear program.

@@ -4,16 +4,15 @@ A control step of length dt at power, then the rest of the period in energy; w i
 
     min  dt sum (give_cost g1 + take_cost t1 + q_cost |u|) + sum (give_cost g2 + take_cost t2) + imp buy - exp sell
          + sum_n slope_n d_n
-    s.t. p = sum (g1 - t1),   q = sum (give_q g1 + u),   |u| <= size,  |u| <= c size + s (g1 - t1),   0 <= g1 <= avail
-         sell - buy = rest + sum (g2 - t2),   0 <= g2 <= give_max tau,   0 <= t2 <= take_max tau
+    s.t. p = sum (g1 - t1),   q = sum (give_q g1 + u),   |u| <= size,  |u| <= c size + s (g1 - t1)
+         0 <= g1 <= give,   0 <= t1 <= take,   0 <= g2 <= later_give,   0 <= t2 <= later_take
+         sell - buy = rest + sum (g2 - t2)
          0 <= energy + w1 <= capacity,   energy + w1 + w2 = sum_n d_n,   0 <= d_n <= end_n - end_{n-1}
 
-Parameters are p and q of all that is flexible [kW, kvar], avail and size of sources, the energy in each store above the
-lower end of its band, rest: fixed energy of the rest of the period, tau: its length, tariff, and the value of energy at
-its end: a convex function with ends end_n and slopes slope_n. What the control step costs at the meter depends on the
-power there only and is added to the chart afterwards. Powers and energies are in units of the home's own ``unit_kw``,
-so that homes which differ in size only have the same program. Curtailment in the rest of the period is free: where
-selling costs money nothing is sold.
+Parameters are p and q of all that is flexible [kW, kvar]; limits and size of every flow; the energy in each store above
+the lower end of its band, and the width of that band; rest: fixed energy of the rest of the period; the tariff; and
+the value of energy at the end of the period, a convex function with ends end_n and slopes slope_n. What the control
+step costs at the meter depends on the power there only and is added to the chart afterwards.
 
 Source: section 3.2 of the formulation, [M] (3)-(27).
 """
@@ -22,262 +21,244 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from admmflex.horizon import Array
 from mpo import ParametricLP
 
+Edges = tuple[tuple[float, float], ...]
+Terms = Mapping[str, float]
+CONSTANT = ""
+
 
 @dataclass(frozen=True)
-class Source:
-    """A flow without a state: a plant, or load that may be shed. Its parameters are ``avail`` and ``size``.
+class Reactive:
+    """Reactive power u of a flow: |u| <= size if ``bounded``, |u| <= c size + s (g1 - t1) for each (c, s)."""
 
-    Args:
-        give_cost, q_cost: [EUR/kWh, EUR/kvarh].
-        reactive: whether it has any.
-        bounded: whether |u| <= size.
-        edges: (c, s) of |u| <= c size + s g1.
-        give_q: reactive power that comes with the active power [kvar/kW].
-        later: whether it gives in the rest of the period at its cost; otherwise that is in ``rest``.
-    """
-
-    give_cost: float
-    q_cost: float
-    reactive: bool
+    cost: float
     bounded: bool
-    edges: tuple[tuple[float, float], ...]
-    give_q: float = 0.0
+    edges: Edges
 
     @property
     def sized(self) -> bool:
         """Whether ``size`` appears."""
-        return self.reactive and (self.bounded or any(c != 0.0 for c, _ in self.edges))
+        return self.bounded or any(c != 0.0 for c, _ in self.edges)
 
 
 @dataclass(frozen=True)
-class StoreShape:
-    """A flow with a state, in units of the home; edges (c, s) of |u| <= c + s (g1 - t1). Parameter ``energy``."""
+class Source:
+    """A flow without a state, such as a plant; ``give_q``: reactive power that comes with the active power."""
 
-    give_max: float
-    take_max: float
+    give_cost: float
+    reactive: Reactive | None
+    give_q: float = 0.0
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A flow with a state that gives, takes, or both."""
+
+    gives: bool
+    takes: bool
     give_cost: float
     take_cost: float
     eta_give: float
     eta_take: float
-    capacity: float
-    q_max: float
-    q_cost: float
-    edges: tuple[tuple[float, float], ...]
+    reactive: Reactive | None
 
 
 @dataclass(frozen=True)
-class PeriodShape:
-    """All that homes of one type have in common.
+class Shape:
+    """All that homes with the same program have in common; sources and storages in the order of preference.
 
     Args:
-        sources, stores: in the order in which they are preferred where costs are equal.
-        segments: of the value of energy, for each store.
+        segments: N, of the value of energy in each store.
         dt_h: length of the control step [h].
     """
 
     sources: tuple[Source, ...]
-    stores: tuple[StoreShape, ...]
+    storages: tuple[Storage, ...]
     segments: int
     dt_h: float
 
-    @property
-    def reactive(self) -> bool:
-        """Whether reactive power is free to move."""
-        return any(one.reactive for one in self.sources) or any(one.q_max > 0.0 for one in self.stores)
-
     def parameters(self) -> tuple[str, ...]:
-        """Names in the order of theta; p first, then q where it is free to move."""
-        names = ["p", "q"] if self.reactive else ["p"]
+        """Names in the order of theta, p and q first; flows are numbered in each kind: give_s0 ..., give_c0 ..."""
+        names = ["p", "q"]
         for k, source in enumerate(self.sources):
-            names += [f"avail{k}", *([f"size{k}"] if source.sized else [])]
-        names += [f"energy{c}" for c in range(len(self.stores))] + ["rest", "tau"]
-        for c in range(len(self.stores)):
-            names += [f"end{c}_{n}" for n in range(1, self.segments)]
-        names += ["imp", "exp"]
-        for c in range(len(self.stores)):
-            names += [f"slope{c}_{n}" for n in range(self.segments)]
-        return tuple(names)
+            names += [f"give_s{k}"] + ([f"size_s{k}"] if source.reactive and source.reactive.sized else [])
+        for c, storage in enumerate(self.storages):
+            names += [f"energy_c{c}", f"capacity_c{c}"]
+            names += [f"give_c{c}", f"later_give_c{c}"] if storage.gives else []
+            names += [f"take_c{c}", f"later_take_c{c}"] if storage.takes else []
+            names += [f"size_c{c}"] if storage.reactive and storage.reactive.sized else []
+        names += ["rest", *(name for c in range(len(self.storages)) for name in self.ends(c)), "imp", "exp"]
+        return (*names, *(name for c in range(len(self.storages)) for name in self.slopes(c)))
 
+    def ends(self, c: int) -> list[str]:
+        """Parameters of the inner ends of the segments of store c."""
+        return [f"end_c{c}_{n}" for n in range(1, self.segments)]
 
-@dataclass(frozen=True)
-class Ranges:
-    """Where the parameters of a type are explored: [low, high] of each name, in units of the home and EUR/kWh."""
+    def slopes(self, c: int) -> list[str]:
+        """Parameters of the slopes of the segments of store c."""
+        return [f"slope_c{c}_{n}" for n in range(self.segments)]
 
-    of: Mapping[str, tuple[float, float]]
-
-
-Terms = Mapping[str, float]
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables, in order: g1, up, down of the sources; g1, t1, up, down, g2, t2, d of storages."""
+        return tuple(_rows(self).cost)
 
 
 @dataclass
 class _Rows:
-    """Rows by the names of variables and parameters."""
+    """Rows, equations and costs by the names of variables and parameters."""
 
-    variables: dict[str, float] = field(default_factory=dict)  # cost
-    priced: dict[str, str] = field(default_factory=dict)  # parameter that is the cost, with a sign
-    upper: dict[str, float] = field(default_factory=dict)
-    equal: list[tuple[Terms, Terms, float]] = field(default_factory=list)
-    below: list[tuple[Terms, Terms, float]] = field(default_factory=list)
+    cost: dict[str, float] = field(default_factory=dict)
+    price: dict[str, tuple[str, float]] = field(default_factory=dict)
+    equal: list[tuple[Terms, Terms]] = field(default_factory=list)
+    below: list[tuple[Terms, Terms]] = field(default_factory=list)
 
-    def add(self, name: str, cost: float = 0.0, *, upper: float = np.inf, price: str = "") -> str:
-        """A variable from zero up."""
-        self.variables[name], self.upper[name] = cost, upper
-        if price:
-            self.priced[name] = price
+    def variable(self, name: str, cost: float = 0.0, price: tuple[str, float] | None = None) -> str:
+        """A variable from zero up, and a parameter that its cost is a multiple of."""
+        self.cost[name] = cost
+        if price is not None:
+            self.price[name] = price
         return name
 
-    def equation(self, terms: Terms, right: Terms, constant: float = 0.0) -> None:
-        self.equal.append((terms, right, constant))
+    def limited(self, name: str, cost: float, limit: str) -> str:
+        """A variable from zero up to a parameter."""
+        self.below.append(({self.variable(name, cost): 1.0}, {limit: 1.0}))
+        return name
 
-    def limit(self, terms: Terms, right: Terms, constant: float = 0.0) -> None:
-        self.below.append((terms, right, constant))
-
-
-def period_program(shape: PeriodShape, ranges: Ranges) -> ParametricLP:
-    """The program over all parameters of the shape.
-
-    Variables are named ``g1_k, up_k, down_k`` of source k, ``G1_c, T1_c, Up_c, Down_c, G2_c, T2_c, d_c_n`` of store c,
-    then ``buy`` and ``sell``; ``variables`` gives their order.
-    """
-    rows = _rows(shape)
-    names, place = list(rows.variables), {name: i for i, name in enumerate(rows.variables)}
-    parameters = {name: i for i, name in enumerate(shape.parameters())}
-    n, k = len(names), len(parameters)
-    C = np.zeros((n, k))
-    for name, price in rows.priced.items():
-        C[place[name], parameters[price.lstrip("-")]] = -1.0 if price.startswith("-") else 1.0
-    A_eq, b_eq, F_eq = _matrices(rows.equal, place, parameters)
-    A, b, F = _matrices(rows.below, place, parameters)
-    theta_A, theta_b = _parameter_set(shape, ranges, parameters)
-    return ParametricLP(
-        c=np.array(list(rows.variables.values())), C=C, A=A, b=b, F=F, theta_A=theta_A, theta_b=theta_b, A_eq=A_eq,
-        b_eq=b_eq, F_eq=F_eq, x_min=np.zeros(n), x_max=np.array(list(rows.upper.values())),
-    )  # fmt: skip
+    def reactive(self, tail: str, one: Reactive, dt: float, power: Terms) -> Terms:
+        """u = up - down of a flow with the active power ``power``."""
+        up, down = self.variable(f"up_{tail}", dt * one.cost), self.variable(f"down_{tail}", dt * one.cost)
+        size = f"size_{tail}"
+        limits = [({}, {size: 1.0})] if one.bounded else []
+        limits += [({name: -s * sign for name, sign in power.items()}, {size: c} if c else {}) for c, s in one.edges]
+        for sloped, right in limits:
+            self.below.append(({up: 1.0, down: -1.0} | sloped, right))
+            self.below.append(({up: -1.0, down: 1.0} | sloped, right))
+        return {up: 1.0, down: -1.0}
 
 
-def variables(shape: PeriodShape) -> tuple[str, ...]:
-    """Names of the variables of ``period_program``, in order."""
-    return tuple(_rows(shape).variables)
-
-
-def _rows(shape: PeriodShape) -> _Rows:
+def _rows(shape: Shape) -> _Rows:
     rows, dt = _Rows(), shape.dt_h
     power: dict[str, float] = {}
     reactive: dict[str, float] = {}
     later: dict[str, float] = {}
     for k, source in enumerate(shape.sources):
-        give = rows.add(f"g1_{k}", dt * source.give_cost)
-        rows.limit({give: 1.0}, {f"avail{k}": 1.0})
+        give = rows.limited(f"g1_s{k}", dt * source.give_cost, f"give_s{k}")
         power[give] = 1.0
         if source.give_q:
             reactive[give] = source.give_q
         if source.reactive:
-            size = {f"size{k}": 1.0} if source.sized else {}
-            edges = [(dict.fromkeys(size, c), 0.0, s) for c, s in source.edges]
-            edges += [(size, 0.0, 0.0)] if source.bounded else []
-            _add_reactive(rows, f"_{k}", dt * source.q_cost, edges, {give: 1.0}, reactive)
-    for c, store in enumerate(shape.stores):
-        _add_store(rows, c, store, shape, power, reactive, later)
-    buy, sell = rows.add("buy", price="imp"), rows.add("sell", price="-exp")
-    rows.equation(power, {"p": 1.0})
-    if shape.reactive:
-        rows.equation(reactive, {"q": 1.0})
-    rows.equation({sell: 1.0, buy: -1.0} | {name: -sign for name, sign in later.items()}, {"rest": 1.0})
+            reactive |= rows.reactive(f"s{k}", source.reactive, dt, {give: 1.0})
+    for c, storage in enumerate(shape.storages):
+        flows: dict[str, float] = {}
+        now: dict[str, float] = {}
+        then: dict[str, float] = {}
+        if storage.gives:
+            give = rows.limited(f"g1_c{c}", dt * storage.give_cost, f"give_c{c}")
+            flows[give], now[give] = 1.0, -dt / storage.eta_give
+        if storage.takes:
+            take = rows.limited(f"t1_c{c}", dt * storage.take_cost, f"take_c{c}")
+            flows[take], now[take] = -1.0, dt * storage.eta_take
+        if storage.reactive:
+            reactive |= rows.reactive(f"c{c}", storage.reactive, dt, flows)
+        if storage.gives:
+            give = rows.limited(f"g2_c{c}", storage.give_cost, f"later_give_c{c}")
+            later[give], then[give] = 1.0, -1.0 / storage.eta_give
+        if storage.takes:
+            take = rows.limited(f"t2_c{c}", storage.take_cost, f"later_take_c{c}")
+            later[take], then[take] = -1.0, storage.eta_take
+        power |= flows
+        _add_energy(rows, shape, c, now, then)
+    buy, sell = rows.variable("buy", price=("imp", 1.0)), rows.variable("sell", price=("exp", -1.0))
+    rows.equal.append((power, {"p": 1.0}))
+    if reactive:
+        rows.equal.append((reactive, {"q": 1.0}))
+    rows.equal.append(({sell: 1.0, buy: -1.0} | {name: -sign for name, sign in later.items()}, {"rest": 1.0}))
     return rows
 
 
-def _add_reactive(
-    rows: _Rows,
-    tail: str,
-    cost: float,
-    edges: Sequence[tuple[Terms, float, float]],
-    power: Terms,
-    reactive: dict[str, float],
-) -> None:
-    """u = up - down within  |u| <= (parameters) + constant + slope * power  for every edge."""
-    up, down = rows.add(f"up{tail}", cost), rows.add(f"down{tail}", cost)
-    reactive[up], reactive[down] = 1.0, -1.0
-    for right, constant, slope in edges:
-        sloped = {name: -slope * sign for name, sign in power.items()} if slope else {}
-        rows.limit({up: 1.0, down: -1.0} | sloped, right, constant)
-        rows.limit({up: -1.0, down: 1.0} | sloped, right, constant)
+def _add_energy(rows: _Rows, shape: Shape, c: int, now: Terms, then: Terms) -> None:
+    """Band after the control step, and the segment of its value in which the energy ends."""
+    energy, capacity = f"energy_c{c}", f"capacity_c{c}"
+    rows.below.append((now, {capacity: 1.0, energy: -1.0}))
+    rows.below.append(({name: -gain for name, gain in now.items()}, {energy: 1.0}))
+    parts = [rows.variable(f"d_c{c}_{n}", price=(slope, 1.0)) for n, slope in enumerate(shape.slopes(c))]
+    rows.equal.append(({**now, **then, **dict.fromkeys(parts, -1.0)}, {energy: -1.0}))
+    ends = [None, *shape.ends(c), capacity]
+    for part, (low, high) in zip(parts, pairwise(ends), strict=True):
+        rows.below.append(({part: 1.0}, {str(high): 1.0} | ({} if low is None else {low: -1.0})))
 
 
-def _add_store(
-    rows: _Rows,
-    c: int,
-    store: StoreShape,
-    shape: PeriodShape,
-    power: dict[str, float],
-    reactive: dict[str, float],
-    later: dict[str, float],
-) -> None:
-    dt = shape.dt_h
-    now, then, flows = {}, {}, {}
-    if store.give_max > 0.0:
-        give, give_later = (
-            rows.add(f"G1_{c}", dt * store.give_cost, upper=store.give_max),
-            rows.add(f"G2_{c}", store.give_cost),
-        )
-        flows[give], later[give_later] = 1.0, 1.0
-        now[give], then[give_later] = -dt / store.eta_give, -1.0 / store.eta_give
-        rows.limit({give_later: 1.0}, {"tau": store.give_max})
-    if store.take_max > 0.0:
-        take, take_later = (
-            rows.add(f"T1_{c}", dt * store.take_cost, upper=store.take_max),
-            rows.add(f"T2_{c}", store.take_cost),
-        )
-        flows[take], later[take_later] = -1.0, -1.0
-        now[take], then[take_later] = dt * store.eta_take, store.eta_take
-        rows.limit({take_later: 1.0}, {"tau": store.take_max})
-    power.update(flows)
-    if store.q_max > 0.0:
-        edges: list[tuple[Terms, float, float]] = [({}, constant, slope) for constant, slope in store.edges]
-        _add_reactive(rows, f"_store{c}", dt * store.q_cost, [*edges, ({}, store.q_max, 0.0)], flows, reactive)
-    energy = f"energy{c}"
-    rows.limit(now, {energy: -1.0}, store.capacity)
-    rows.limit({name: -gain for name, gain in now.items()}, {energy: 1.0})
-    parts = {rows.add(f"d{c}_{n}", price=f"slope{c}_{n}"): -1.0 for n in range(shape.segments)}
-    rows.equation(now | then | parts, {energy: -1.0})
-    for n, part in enumerate(parts):
-        ends: dict[str, float] = {}
-        if n > 0:
-            ends[f"end{c}_{n}"] = -1.0
-        if n < shape.segments - 1:
-            ends[f"end{c}_{n + 1}"] = 1.0
-        rows.limit({part: 1.0}, ends, store.capacity if n == shape.segments - 1 else 0.0)
+def period_program(
+    shape: Shape, ranges: Mapping[str, tuple[float, float]], tied: Mapping[str, Terms] | None = None
+) -> ParametricLP:
+    """The program over the parameters of a shape.
+
+    Args:
+        ranges: [low, high] of each parameter that is left.
+        tied: parameters that are affine functions of others, constants under the name "".
+    """
+    rows, names = _rows(shape), list(ranges)
+    full = _spread(shape, names, tied or {})
+    place = {name: i for i, name in enumerate(rows.cost)}
+    number = {name: i for i, name in enumerate(shape.parameters())}
+    C = np.zeros((len(place), len(number)))
+    for name, (price, factor) in rows.price.items():
+        C[place[name], number[price]] = factor
+    A_eq, F_eq = _matrices(rows.equal, place, number)
+    A, F = _matrices(rows.below, place, number)
+    order = _ascending(shape, number)
+    low, high = np.array([ranges[name] for name in names]).T
+    eye, n = np.eye(len(names)), len(place)
+    return ParametricLP(
+        c=np.array(list(rows.cost.values())) + C @ full[:, -1],
+        C=C @ full[:, :-1],
+        A=A,
+        b=F @ full[:, -1],
+        F=F @ full[:, :-1],
+        theta_A=np.vstack([eye, -eye, order @ full[:, :-1]]),
+        theta_b=np.concatenate([high, -low, -order @ full[:, -1]]),
+        A_eq=A_eq,
+        b_eq=F_eq @ full[:, -1],
+        F_eq=F_eq @ full[:, :-1],
+        x_min=np.zeros(n),
+    )
+
+
+def _spread(shape: Shape, names: Sequence[str], tied: Mapping[str, Terms]) -> Array:
+    """All parameters of the shape over (those that are left, 1)."""
+    column = {name: i for i, name in enumerate(names)} | {CONSTANT: len(names)}
+    full = np.zeros((len(shape.parameters()), len(names) + 1))
+    for row, name in enumerate(shape.parameters()):
+        for part, factor in tied.get(name, {name: 1.0}).items():
+            full[row, column[part]] = factor
+    return full
 
 
 def _matrices(
-    rows: Sequence[tuple[Terms, Terms, float]], place: Mapping[str, int], parameters: Mapping[str, int]
-) -> tuple[Array, Array, Array]:
-    left, right = np.zeros((len(rows), len(place))), np.zeros((len(rows), len(parameters)))
-    constant = np.array([row[2] for row in rows])
-    for i, (terms, parts, _) in enumerate(rows):
+    rows: Sequence[tuple[Terms, Terms]], place: Mapping[str, int], number: Mapping[str, int]
+) -> tuple[Array, Array]:
+    left, right = np.zeros((len(rows), len(place))), np.zeros((len(rows), len(number)))
+    for i, (terms, parts) in enumerate(rows):
         for name, value in terms.items():
-            left[i, place[name]] += value
+            left[i, place[name]] = value
         for name, value in parts.items():
-            right[i, parameters[name]] += value
-    return left, constant, right
+            right[i, number[name]] = value
+    return left, right
 
 
-def _parameter_set(shape: PeriodShape, ranges: Ranges, parameters: Mapping[str, int]) -> tuple[Array, Array]:
-    """The box of the ranges; imp >= exp; ends and slopes ascend."""
-    k = len(parameters)
-    bounds = np.array([ranges.of[name] for name in parameters])
+def _ascending(shape: Shape, number: Mapping[str, int]) -> Array:
+    """Rows <= 0 of the parameter set: exp <= imp, ends and slopes ascend, energy within its band."""
     chains = [["exp", "imp"]]
-    for c in range(len(shape.stores)):
-        chains.append([f"end{c}_{n}" for n in range(1, shape.segments)])
-        chains.append([f"slope{c}_{n}" for n in range(shape.segments)])
-    order = [(a, b) for chain in chains for a, b in zip(chain[:-1], chain[1:], strict=True)]
-    ascending = np.zeros((len(order), k))
-    for row, (a, b) in enumerate(order):
-        ascending[row, parameters[a]], ascending[row, parameters[b]] = 1.0, -1.0
-    A = np.vstack([np.eye(k), -np.eye(k), ascending])
-    return A, np.concatenate([bounds[:, 1], -bounds[:, 0], np.zeros(len(order))])
+    for c in range(len(shape.storages)):
+        chains += [[*shape.ends(c), f"capacity_c{c}"], shape.slopes(c), [f"energy_c{c}", f"capacity_c{c}"]]
+    pairs = [pair for chain in chains for pair in pairwise(chain)]
+    out = np.zeros((len(pairs), len(number)))
+    for row, (a, b) in enumerate(pairs):
+        out[row, number[a]], out[row, number[b]] = 1.0, -1.0
+    return out
