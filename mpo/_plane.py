@@ -36,6 +36,7 @@ class Room(NamedTuple):
     other: Array
     label: IntArray
     other_label: IntArray
+    walls: Array
 
 
 class Plane(NamedTuple):
@@ -51,14 +52,14 @@ class Plane(NamedTuple):
     counts: IntArray  # tiles, sides, bases
 
 
-def room(m: int, n: int) -> Room:
-    """Memory for planes of problems with m pairs and n variables."""
+def room(m: int, n: int, rows: int) -> Room:
+    """Memory for planes of problems with m pairs, n variables and so many rows of the parameter set."""
     words = max(1, (m + 63) // 64)
     return Room(
         np.empty((m + n, m + 4)), np.empty((m + n, m + 4)), np.empty((m + n, m + 4)), np.empty((m, m)),
         np.empty(m, np.int64), np.zeros(words, np.uint64), np.zeros((MOST, words), np.uint64),
         np.empty(4 * 512, np.int64), np.empty((CORNERS, 2)), np.empty((CORNERS, 2)), np.empty(CORNERS, np.int64),
-        np.empty(CORNERS, np.int64),
+        np.empty(CORNERS, np.int64), np.empty((4 + rows, 3)),
     )  # fmt: skip
 
 
@@ -114,12 +115,19 @@ def _area(polygon: Array, count: int, middle: Array) -> float:
     return area
 
 
+class Outline(NamedTuple):
+    """Corners of the parameter set over s, and the label of the edge behind each: -1 - the number of its wall."""
+
+    corners: Array
+    label: IntArray
+
+
 @nb.njit(cache=True, error_model="numpy")
-def _whole(outline: Array, r: Room) -> int:
-    """The polygon to cut from; its edges have the label -1."""
-    count = len(outline)
-    r.polygon[:count] = outline
-    r.label[:count] = -1
+def _whole(outline: Outline, r: Room) -> int:
+    """The polygon to cut from."""
+    count = len(outline.corners)
+    r.polygon[:count] = outline.corners
+    r.label[:count] = outline.label
     return count
 
 
@@ -154,7 +162,7 @@ def _optimal(m: int, x: float, y: float, key: KeyArray, r: Room) -> int:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _begin(m: int, outline: Array, key: KeyArray, r: Room) -> int:
+def _begin(m: int, outline: Outline, key: KeyArray, r: Room) -> int:
     """A basis that is optimal somewhere in the outline, to ``key``: cut off what proves infeasible until one is."""
     count, middle = _whole(outline, r), np.empty(2)
     for _ in range(SIDES):
@@ -187,9 +195,8 @@ def _partner(m: int, i: int, x: float, y: float, T: Array) -> int:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _side(m: int, i: int, T: Array, out: Plane) -> None:
-    """Row i of the true problem as a side of the domain, unless it is known."""
-    a, b, h = -T[i, m], -T[i, m + 1], T[i, m + 3]
+def _side(a: float, b: float, h: float, out: Plane) -> None:
+    """A side of the domain, unless it is known."""
     length = np.sqrt(a * a + b * b)
     a, b, h = a / length, b / length, h / length
     for q in range(out.counts[1]):
@@ -219,7 +226,7 @@ def _emit(m: int, n: int, count: int, r: Room, out: Plane) -> bool:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _polygon(m: int, outline: Array, r: Room) -> int:
+def _polygon(m: int, outline: Outline, r: Room) -> int:
     """Polygon of the basis in ``r.T``; 0 when it is empty."""
     count = _whole(outline, r)
     for i in range(m):
@@ -235,7 +242,7 @@ def _polygon(m: int, outline: Array, r: Room) -> int:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def explore(m: int, n: int, outline: Array, sliver: float, key: KeyArray, r: Room, out: Plane) -> int:
+def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: Room, out: Plane) -> int:
     """All polygons of the plane ``r.base`` inside ``outline``, from the basis ``key`` on; that of a region to ``key``.
 
     Bases are searched across the edges of polygons; those with an area up to ``sliver`` connect others and are left
@@ -268,12 +275,13 @@ def explore(m: int, n: int, outline: Array, sliver: float, key: KeyArray, r: Roo
         for q in range(count):
             i = r.label[q]
             if i < 0:
+                _side(r.walls[-1 - i, 0], r.walls[-1 - i, 1], r.walls[-1 - i, 2], out)
                 continue
             e = q + 1 if q + 1 < count else 0
             x, y = 0.5 * (r.polygon[q, 0] + r.polygon[e, 0]), 0.5 * (r.polygon[q, 1] + r.polygon[e, 1])
             j = _partner(m, i, x, y, r.T)
             if j == -2:
-                _side(m, i, r.T, out)
+                _side(-r.T[i, m], -r.T[i, m + 1], r.T[i, m + 3], out)
                 continue
             flip(r.key, i)
             if j >= 0:
@@ -310,8 +318,10 @@ class Program(NamedTuple):
 @nb.njit(cache=True, error_model="numpy")
 def _outline(program: Program, values: Array, r: Room) -> int:
     """The parameter set over s, to ``r.polygon``."""
-    square = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    count, free = _whole(square, r), program.free
+    count, free = 4, program.free
+    r.polygon[:4] = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    r.walls[:4] = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [-1.0, 0.0, 1.0]])
+    r.label[:4] = np.array([-1, -2, -3, -4])
     for i in range(len(program.theta_b)):
         h, A = program.theta_b[i], program.theta_A[i]
         for c in range(len(values)):
@@ -323,7 +333,8 @@ def _outline(program: Program, values: Array, r: Room) -> int:
                 return 0
             continue
         if h < abs(a) + abs(b):
-            count = _clip(r, count, a, b, h, -1)
+            r.walls[4 + i, 0], r.walls[4 + i, 1], r.walls[4 + i, 2] = a, b, h
+            count = _clip(r, count, a, b, h, -5 - i)
         if count < 3:
             return 0
     return count
@@ -369,7 +380,7 @@ def explore_all(
         one.counts[:] = 0
         state[at] = EMPTY
         if outline >= 3:
-            polygon = r.polygon[:outline].copy()
+            polygon = Outline(r.polygon[:outline].copy(), r.label[:outline].copy())
             _over_plane(m, program, values[at], r)
             state[at] = explore(m, n, polygon, sliver, key, r, one)
         found, edges = one.counts[0], one.counts[1]

@@ -92,7 +92,7 @@ class Planes:
             base, reduced.L, reduced.shift, form.theta_A, form.theta_b, self.free, self.held, self._middle, self._half
         )
         self._m = len(self._block.w)
-        self._room, self._one = _plane.room(self._m, len(base) - self._m), _plane.plane(len(base) - self._m)
+        self._room, self._one = _plane.room(self._m, len(base) - self._m, len(form.theta_b)), _plane.plane(len(base) - self._m)
         self._key: KeyArray = np.zeros(self._room.keys.shape[1], np.uint64)
 
     def tiles(self, held: Array) -> Tiles:
