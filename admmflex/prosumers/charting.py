@@ -18,7 +18,6 @@ from functools import cached_property
 import numpy as np
 
 from admmflex.horizon import Array, BoolArray, IntArray
-from admmflex.prosumers.chart import Charts
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.period import Shape, period_program
 from mpo import Planes, Tiles
@@ -93,13 +92,15 @@ class HomeCharts:
     """Charts of all homes, and what is needed to share out set-points.
 
     Args:
-        charts: at the position of each home's bus in the network.
-        measured: with what cannot be right cut to its range.
+        pieces: (n, R, 3) a, b, d of a P + b Q + d [EUR]; the first of a home fills up.
+        sides: (n, M, 3) a, b, h of a P + b Q <= h, likewise.
+        measured: what they were drawn from.
         groups, tiles: explored planes.
         still: (n,) homes with nothing but reactive power to move.
     """
 
-    charts: Charts
+    pieces: Array
+    sides: Array
     measured: Measured
     groups: tuple[_Group, ...]
     tiles: tuple[Tiles, ...]
@@ -111,7 +112,6 @@ class Charting:
 
     Args:
         devices: of the homes, over the whole horizon.
-        bus: (n,) positions in the network.
         import_price, export_price: (n, K) [EUR/kWh].
         import_limit, export_limit: (n,) [kW] of the connections.
         steep: [EUR/kWh] largest slope of the value of energy.
@@ -123,7 +123,6 @@ class Charting:
     def __init__(
         self,
         devices: Devices,
-        bus: IntArray,
         import_price: Array,
         export_price: Array,
         import_limit: Array,
@@ -133,7 +132,7 @@ class Charting:
         dt_h: float = 10 / 3600,
         period_h: float = 0.25,
     ) -> None:
-        self.devices, self.bus, self.segments, self.dt_h, self.period_h = devices, bus, segments, dt_h, period_h
+        self.devices, self.segments, self.dt_h, self.period_h = devices, segments, dt_h, period_h
         self.import_limit, self.export_limit = import_limit, export_limit
         self.tariff = import_price, export_price
         self._planes: dict[tuple[Shape, tuple[tuple[str, tuple[float, float]], ...]], Planes] = {}
@@ -233,8 +232,8 @@ class Charting:
         for group, found in zip(groups, tiles, strict=True):
             _add_tiles(rows, group, found)
         self._add_still(rows, np.flatnonzero(still))
-        charts = self._stacked(rows, measured, rest)
-        return HomeCharts(charts, measured, tuple(groups), tuple(tiles), still)
+        pieces, sides = self._stacked(rows, measured, rest)
+        return HomeCharts(pieces, sides, measured, tuple(groups), tuple(tiles), still)
 
     def _still(self, measured: Measured) -> BoolArray:
         """Homes without a storage that is there, and whose sources give next to nothing."""
@@ -309,8 +308,8 @@ class Charting:
         total, paid = np.cumsum(reach) - reach, np.cumsum(cost * reach) - cost * reach
         return chosen, reach, cost, total - total[first], paid - paid[first]
 
-    def _stacked(self, rows: _Rows, measured: Measured, rest: Rest) -> Charts:
-        """Charts over P and Q with what the control step costs at the meter, all of the same shape."""
+    def _stacked(self, rows: _Rows, measured: Measured, rest: Rest) -> tuple[Array, Array]:
+        """Pieces and sides over P and Q, with what the control step costs at the meter; as many for every home."""
         home, a, b, d, low, high = rows.pieces()
         d = d - a * measured.fixed_p[home] - b * measured.fixed_q[home]
         low, high = low + measured.fixed_p[home], high + measured.fixed_p[home]
@@ -330,18 +329,7 @@ class Charting:
         )
         self._pieces = max(self._pieces, -(-pieces.shape[1] // PIECES) * PIECES)
         self._sides = max(self._sides, -(-sides.shape[1] // SIDES) * SIDES)
-        pieces, sides = _widened(pieces, self._pieces), _widened(sides, self._sides)
-        every = np.arange(self.devices.homes)
-        return Charts(
-            bus=self.bus,
-            of_piece=np.repeat(every, self._pieces),
-            a=pieces[:, :, 0].ravel(),
-            b=pieces[:, :, 1].ravel(),
-            d=pieces[:, :, 2].ravel(),
-            of_side=np.repeat(every, self._sides),
-            H=sides[:, :, :2].reshape(-1, 2),
-            h=sides[:, :, 2].ravel(),
-        )
+        return _widened(pieces, self._pieces), _widened(sides, self._sides)
 
     def _connections(self, home: IntArray, low: Array, high: Array) -> tuple[IntArray, Array, Array]:
         """Limits of the connections, as far as the home can keep them."""
