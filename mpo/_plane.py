@@ -42,7 +42,7 @@ class Room(NamedTuple):
 class Plane(NamedTuple):
     """What was found: polygons with more than a sliver of area, their laws, and the sides of the domain.
 
-    begin (T + 1,), corners (., 2); law (T, n, 3): variables over (s0, s1, 1); sides (., 3): (a, b, h) of a s0 + b s1 <= h.
+    begin (T + 1,), corners (., 2); law (T, n, 3): variables over (s0, s1, 1); sides (., 3): a s0 + b s1 <= h.
     """
 
     begin: IntArray
@@ -250,7 +250,7 @@ def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: R
     does not cover the domain.
     """
     out.counts[:] = 0
-    state = _begin(m, outline, key, r)
+    state: int = _begin(m, outline, key, r)
     if state != FOUND:
         return state
     k = members(key, m, r.flips)

@@ -1,4 +1,4 @@
-"""Slices of two parameters of a program that is not explored as a whole: each plane is explored when it is asked for."""
+"""Slices of two parameters of a program that is not explored as a whole: each is explored when it is asked for."""
 
 from __future__ import annotations
 
@@ -92,7 +92,10 @@ class Planes:
             base, reduced.L, reduced.shift, form.theta_A, form.theta_b, self.free, self.held, self._middle, self._half
         )
         self._m = len(self._block.w)
-        self._room, self._one = _plane.room(self._m, len(base) - self._m, len(form.theta_b)), _plane.plane(len(base) - self._m)
+        self._room, self._one = (
+            _plane.room(self._m, len(base) - self._m, len(form.theta_b)),
+            _plane.plane(len(base) - self._m),
+        )
         self._key: KeyArray = np.zeros(self._room.keys.shape[1], np.uint64)
 
     def tiles(self, held: Array) -> Tiles:

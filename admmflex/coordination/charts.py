@@ -10,7 +10,7 @@ Source: sections 3.1-3.6 of the formulation, [M].
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from admmflex.prosumers.chart import Charts
 from admmflex.prosumers.charting import Actions, Charting, HomeCharts, Measured, Rest
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.stored_value import Meter, Outlook, Values, outlook
+from admmflex.prosumers.stored_value import Meter, Outlook, Values, outlook, stored_values
 from mpo import PiecewiseLinear
 
 Future = Literal["forecast", "none"]
@@ -37,16 +37,16 @@ class ChartSettings:
     Args:
         control_h: [h] length of a control step.
         segments: N, of the value of stored energy.
-        future: where the value comes from; "none" is the future-agnostic chart, to which stored energy is worth nothing.
+        future: where the value comes from; "none" is the future-agnostic chart: stored energy is worth nothing.
         persistence: weight of the measurement against the forecast for the rest of the period, in [0, 1].
         step: of the central step.
     """
 
     control_h: float = 10 / 3600
-    segments: int = 3
+    segments: int = 8
     future: Future = "forecast"
     persistence: float = 0.5
-    step: StepSettings = StepSettings()
+    step: StepSettings = field(default_factory=StepSettings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,9 @@ class ChartControl:
     def __init__(self, study: Study, comm: Comm, settings: ChartSettings | None = None) -> None:
         self.settings = settings or ChartSettings()
         self.study, self.comm, self.ordered = study, comm, Sorted.of(study, comm)
-        self.homes: list[Prosumer] = [one for one in self.ordered.prosumers[self.ordered.own] if isinstance(one, Prosumer)]
+        self.homes: list[Prosumer] = [
+            one for one in self.ordered.prosumers[self.ordered.own] if isinstance(one, Prosumer)
+        ]
         self.devices = Devices.of(self.homes, study.horizon)
         self.import_price = np.stack([one.import_price for one in self.homes])
         self.export_price = np.stack([one.export_price for one in self.homes])
@@ -92,7 +94,9 @@ class ChartControl:
         )
         dear = float(np.mean([one.import_price.mean() for one in study.prosumers]))
         price_loss = dear * self.settings.control_h
-        self.central = CentralStep(study.network, study.limits, price_loss, self.settings.step) if comm.rank == 0 else None
+        self.central = (
+            CentralStep(study.network, study.limits, price_loss, self.settings.step) if comm.rank == 0 else None
+        )
         self.outlook = self._outlook()
         self.period = -1
         self._values = np.zeros((len(self.devices.stores), self.settings.segments + 1)), np.zeros((0, 0))
@@ -114,7 +118,7 @@ class ChartControl:
         self.period = period
         self.charting.begin(period)
         if self.settings.future == "forecast":
-            self._values = fitted(self.outlook.values(period + 1), self.settings.segments)
+            self._values = fitted(stored_values(self.outlook, period + 1), self.settings.segments)
         else:
             self._values = worthless(self.devices, self.settings.segments)
 

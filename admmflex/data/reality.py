@@ -58,7 +58,9 @@ def realise(devices: Devices, per_step: int, seed: int, deviations: Deviations |
     n, plants, steps = devices.homes, len(devices.sources), len(devices.dt) * per_step
     dt = float(devices.dt[0]) / per_step
     slow, fast, sky, clouds, own = (np.random.default_rng([seed, k]) for k in range(5))
-    demand = np.exp(_wander(slow, (n, steps), d.load, d.load_h / dt) + _wander(fast, (n, steps), d.flicker, d.flicker_h / dt))
+    demand = np.exp(
+        _wander(slow, (n, steps), d.load, d.load_h / dt) + _wander(fast, (n, steps), d.flicker, d.flicker_h / dt)
+    )
     light = _wander(sky, (1, steps), d.sun, d.sun_h / dt)
     common = (1.0 - d.plant) * _wander(clouds, (1, steps), d.clouds, d.clouds_h / dt)
     sun = np.exp(light + common + d.plant * _wander(own, (plants, steps), d.clouds, d.clouds_h / dt))

@@ -5,6 +5,8 @@ A convex function is its left end, its value there, and segments (slope, length)
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba as nb
 import numpy as np
 
@@ -34,8 +36,8 @@ def _append(slope: float, length: float, slopes: Array, lengths: Array, count: i
 
 @nb.njit(cache=True, error_model="numpy")
 def _stage(
-    dt: float, left: float, base: float, rest_slope: Array, rest_length: Array, fixed: float, data: Array, slopes: Array,
-    lengths: Array,
+    dt: float, left: float, base: float, rest_slope: Array, rest_length: Array, fixed: float, data: Array,
+    slopes: Array, lengths: Array,
 ) -> tuple[float, float, int]:  # fmt: skip
     """Cost of a step by the energy x that the store loses: left end, cost there, number of segments.
 
@@ -83,54 +85,88 @@ def _clip(
     return value, number
 
 
-@nb.njit(cache=True, error_model="numpy")
-def backward(
-    dt: Array, left: Array, base: Array, rest_slope: Array, rest_length: Array, fixed: Array, flow: Array, keep: Array, gain: Array,
-    e_min: Array, e_max: Array, steep: Array, end_slopes: Array, ends: Array, slopes: Array, value: Array,
-    count: IntArray,
-) -> None:  # fmt: skip
-    """V(e) = least cost of steps k, ..., K - 1 from energy e on, for n stores; written to the last four arrays.
+class Outlook(NamedTuple):
+    """n stores and the homes they are in, over K steps of lengths dt.
 
     Args:
-        dt (K,), left and base (n, K), rest_slope and rest_length (n, K, J): the home without its store, see stored_value.
-        fixed (n, K); flow (n, K, 6): give_max, take_max, give_cost, take_cost, eta_give, eta_take; keep, gain (n, K).
-        e_min, e_max (n, K + 1): band before the first step and after each; steep (n,): slope of what is outside.
-        end_slopes (n,): of the value of energy after the last step.
-        ends (n,), slopes (n, S), value (n,): left end, slopes, value at the left end; lengths are in ``ends[:, 1:]``.
-        count (n,): number of segments.
+        dt: (K,) [h].
+        left, base, rest_slope, rest_length: the home without the store: psi(y), least cost per hour [EUR/h] when its
+            fixed power and the store together inject y [kW]; it is base at left (n, K), then segments (n, K, J).
+        fixed: (n, K) [kW].
+        flow: (n, K, 6) give_max, take_max [kW], give_cost, take_cost [EUR/kWh], eta_give, eta_take.
+        keep, gain: (n, K).
+        e_min, e_max: (n, K) [kWh] after each step.
+        low, high: (n,) [kWh] ends of the band over the whole horizon.
+        steep, end_slope: (n,) [EUR/kWh] slope of what is outside a band; of the cost by the energy after the last step.
     """
-    n, steps = fixed.shape
+
+    dt: Array
+    left: Array
+    base: Array
+    rest_slope: Array
+    rest_length: Array
+    fixed: Array
+    flow: Array
+    keep: Array
+    gain: Array
+    e_min: Array
+    e_max: Array
+    low: Array
+    high: Array
+    steep: Array
+    end_slope: Array
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _merge(
+    a_slopes: Array, a_lengths: Array, a_count: int, b_slopes: Array, b_lengths: Array, b_count: int, slopes: Array,
+    lengths: Array,
+) -> int:  # fmt: skip
+    """Segments of both in the order of their slopes."""
+    count, a, b = 0, 0, 0
+    while a < a_count or b < b_count:
+        if b == b_count or (a < a_count and a_slopes[a] <= b_slopes[b]):
+            count = _append(a_slopes[a], a_lengths[a], slopes, lengths, count)
+            a += 1
+        else:
+            count = _append(b_slopes[b], b_lengths[b], slopes, lengths, count)
+            b += 1
+    return count
+
+
+@nb.njit(cache=True, error_model="numpy")
+def backward(o: Outlook, first: int, ends: Array, slopes: Array, value: Array, count: IntArray) -> None:
+    """V(e) = least cost of steps first, ..., K - 1 from energy e on.
+
+    Writes ends (n, S + 1), slopes (n, S), the value at the left end (n,), and the number of segments (n,).
+    """
+    n, steps = o.fixed.shape
     own_slopes, own_lengths = np.empty(MOST), np.empty(MOST)
     sum_slopes, sum_lengths = np.empty(2 * MOST), np.empty(2 * MOST)
     stage_slopes, stage_lengths = np.empty(MOST), np.empty(MOST)
     for i in range(n):
-        low, high = e_min[i, steps], e_max[i, steps]
-        own = _append(end_slopes[i], high - low, own_slopes, own_lengths, 0)
-        worth = end_slopes[i] * low
-        for t in range(steps - 1, -1, -1):
+        low, high = (o.e_min[i, -1], o.e_max[i, -1]) if first < steps else (o.low[i], o.high[i])
+        sum_slopes[0], sum_lengths[0] = o.end_slope[i], o.e_max[i, -1] - o.e_min[i, -1]
+        worth, own = _clip(
+            low, high, o.steep[i], o.e_min[i, -1], o.end_slope[i] * o.e_min[i, -1], sum_slopes, sum_lengths, 1,
+            own_slopes, own_lengths,
+        )  # fmt: skip
+        for t in range(steps - 1, first - 1, -1):
             start, cost, number = _stage(
-                dt[t], left[i, t], base[i, t], rest_slope[i, t], rest_length[i, t], fixed[i, t], flow[i, t], stage_slopes,
-                stage_lengths,
+                o.dt[t], o.left[i, t], o.base[i, t], o.rest_slope[i, t], o.rest_length[i, t], o.fixed[i, t],
+                o.flow[i, t], stage_slopes, stage_lengths,
             )  # fmt: skip
-            total, a, b = 0, 0, 0
-            while a < own or b < number:
-                if b == number or (a < own and own_slopes[a] <= stage_slopes[b]):
-                    total = _append(own_slopes[a], own_lengths[a], sum_slopes, sum_lengths, total)
-                    a += 1
-                else:
-                    total = _append(stage_slopes[b], stage_lengths[b], sum_slopes, sum_lengths, total)
-                    b += 1
-            left_end = (low + start - gain[i, t]) / keep[i, t]
+            total = _merge(own_slopes, own_lengths, own, stage_slopes, stage_lengths, number, sum_slopes, sum_lengths)
+            left = (low + start - o.gain[i, t]) / o.keep[i, t]
             for j in range(total):
-                sum_slopes[j] *= keep[i, t]
-                sum_lengths[j] /= keep[i, t]
-            low, high = e_min[i, t], e_max[i, t]
+                sum_slopes[j] *= o.keep[i, t]
+                sum_lengths[j] /= o.keep[i, t]
+            low, high = (o.low[i], o.high[i]) if t == first else (o.e_min[i, t - 1], o.e_max[i, t - 1])
             worth, own = _clip(
-                low, high, steep[i], left_end, worth + cost, sum_slopes, sum_lengths, total, own_slopes, own_lengths
+                low, high, o.steep[i], left, worth + cost, sum_slopes, sum_lengths, total, own_slopes, own_lengths
             )
         count[i], value[i], ends[i, 0] = own, worth, low
         slopes[i, :own] = own_slopes[:own]
-        at = low
         for j in range(own):
-            at += own_lengths[j]
-            ends[i, j + 1] = at
+            low += own_lengths[j]
+            ends[i, j + 1] = low

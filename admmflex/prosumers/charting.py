@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from admmflex.horizon import Array, BoolArray, IntArray
+from admmflex.prosumers.chart_rows import ChartRows, padded, widened
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.period import Shape, period_program
 from mpo import Planes, Tiles
@@ -228,7 +229,7 @@ class Charting:
         asked = [_without(group, still) for group in self._groups]
         groups = [group for group in asked if len(group.homes)]
         tiles = [self._program(group).tiles(self._parameters(group, measured, rest)) for group in groups]
-        rows = _Rows()
+        rows = ChartRows()
         for group, found in zip(groups, tiles, strict=True):
             _add_tiles(rows, group, found)
         self._add_still(rows, np.flatnonzero(still))
@@ -274,7 +275,7 @@ class Charting:
             found |= dict(zip(shape.slopes(c), rest.slopes[own].T, strict=True))
         return np.stack([found[name] for name in shape.parameters()[2:]], axis=1)
 
-    def _add_still(self, rows: _Rows, homes: IntArray) -> None:
+    def _add_still(self, rows: ChartRows, homes: IntArray) -> None:
         """Reactive power of the cheapest source first:  f = max_k (c_k |Q| - sum_{j<k} (c_k - c_j) r_j)."""
         nothing = np.zeros(len(homes))
         rows.add_pieces(homes, nothing, nothing, nothing, nothing, nothing)
@@ -308,7 +309,7 @@ class Charting:
         total, paid = np.cumsum(reach) - reach, np.cumsum(cost * reach) - cost * reach
         return chosen, reach, cost, total - total[first], paid - paid[first]
 
-    def _stacked(self, rows: _Rows, measured: Measured, rest: Rest) -> tuple[Array, Array]:
+    def _stacked(self, rows: ChartRows, measured: Measured, rest: Rest) -> tuple[Array, Array]:
         """Pieces and sides over P and Q, with what the control step costs at the meter; as many for every home."""
         home, a, b, d, low, high = rows.pieces()
         d = d - a * measured.fixed_p[home] - b * measured.fixed_q[home]
@@ -319,17 +320,15 @@ class Charting:
             a[sells] - self.dt_h * rest.export_price[home[sells]],
         ]
         kept = np.concatenate([np.flatnonzero(buys), np.flatnonzero(sells)])
-        pieces = _padded(home[kept], self.devices.homes, np.stack([np.concatenate(charged), b[kept], d[kept]], axis=1))
+        pieces = padded(home[kept], self.devices.homes, np.stack([np.concatenate(charged), b[kept], d[kept]], axis=1))
         owner, H, h = rows.sides()
         h = h + H[:, 0] * measured.fixed_p[owner] + H[:, 1] * measured.fixed_q[owner]
         limits = self._connections(home, low, high)
         owner = np.concatenate([owner, limits[0]])
-        sides = _padded(
-            owner, self.devices.homes, np.column_stack([np.vstack([H, limits[1]]), np.append(h, limits[2])])
-        )
+        sides = padded(owner, self.devices.homes, np.column_stack([np.vstack([H, limits[1]]), np.append(h, limits[2])]))
         self._pieces = max(self._pieces, -(-pieces.shape[1] // PIECES) * PIECES)
         self._sides = max(self._sides, -(-sides.shape[1] // SIDES) * SIDES)
-        return _widened(pieces, self._pieces), _widened(sides, self._sides)
+        return widened(pieces, self._pieces), widened(sides, self._sides)
 
     def _connections(self, home: IntArray, low: Array, high: Array) -> tuple[IntArray, Array, Array]:
         """Limits of the connections, as far as the home can keep them."""
@@ -344,7 +343,7 @@ class Charting:
         return owner, H, np.concatenate(h)
 
     def actions(self, drawn: HomeCharts, p: Array, q: Array) -> Actions:
-        """What the devices do at set-points (n,) at the connections [kW, kvar]; tariffs and fixed powers as measured."""
+        """What the devices do at set-points (n,) [kW, kvar] of the connections, with fixed powers as measured."""
         devices, measured = self.devices, drawn.measured
         source_p, source_q = np.zeros(len(devices.sources)), np.zeros(len(devices.sources))
         storage_p, storage_q = np.zeros(len(devices.stores)), np.zeros(len(devices.stores))
@@ -376,37 +375,7 @@ def _reactive_power(at: Mapping[str, Array], tail: str) -> Array | float:
     return at[f"up_{tail}"] - at[f"down_{tail}"] if f"up_{tail}" in at else 0.0
 
 
-class _Rows:
-    """Pieces and sides of charts as they are collected, over the power of what can move."""
-
-    def __init__(self) -> None:
-        self._piece_home: list[IntArray] = []
-        self._piece: list[Array] = []
-        self._side_home: list[IntArray] = []
-        self._side: list[Array] = []
-
-    def add_pieces(self, home: IntArray, a: Array, b: Array, d: Array, low: Array, high: Array) -> None:
-        """a p + b q + d where p is between low and high, (T,) each."""
-        self._piece_home.append(home)
-        self._piece.append(np.stack([a, b, d, low, high]))
-
-    def add_sides(self, home: IntArray, a: Array, b: Array, h: Array) -> None:
-        """a p + b q <= h, (M,) each."""
-        self._side_home.append(home)
-        self._side.append(np.stack([a, b, h]))
-
-    def pieces(self) -> tuple[IntArray, Array, Array, Array, Array, Array]:
-        """home, a, b, d, low, high."""
-        a, b, d, low, high = np.concatenate(self._piece, axis=1)
-        return np.concatenate(self._piece_home), a, b, d, low, high
-
-    def sides(self) -> tuple[IntArray, Array, Array]:
-        """home, H, h."""
-        found = np.concatenate(self._side, axis=1)
-        return np.concatenate(self._side_home), found[:2].T, found[2]
-
-
-def _add_tiles(rows: _Rows, group: _Group, tiles: Tiles) -> None:
+def _add_tiles(rows: ChartRows, group: _Group, tiles: Tiles) -> None:
     """Pieces and sides of explored planes, in kW, kvar and EUR."""
     owner = np.repeat(np.arange(len(group.homes)), np.diff(tiles.first))
     a, b, d = tiles.value.T
@@ -415,23 +384,6 @@ def _add_tiles(rows: _Rows, group: _Group, tiles: Tiles) -> None:
     rows.add_pieces(group.homes[owner], a, b, d * group.unit[owner], low, high)
     owner = np.repeat(np.arange(len(group.homes)), np.diff(tiles.first_side))
     rows.add_sides(group.homes[owner], tiles.sides[:, 0], tiles.sides[:, 1], tiles.sides[:, 2] * group.unit[owner])
-
-
-def _padded(owner: IntArray, homes: int, rows: Array) -> Array:
-    """(homes, most, columns): the rows of each home, its first one filling up."""
-    order = np.argsort(owner, kind="stable")
-    owner, rows = owner[order], rows[order]
-    first = np.searchsorted(owner, np.arange(homes))
-    place = np.arange(len(owner)) - first[owner]
-    out = np.repeat(rows[first][:, None], int(place.max()) + 1, axis=1)
-    out[owner, place] = rows
-    return out
-
-
-def _widened(rows: Array, width: int) -> Array:
-    """The first row of each home fills up."""
-    spare = np.repeat(rows[:, :1], width - rows.shape[1], axis=1)
-    return np.concatenate([rows, spare], axis=1)
 
 
 def _without(group: _Group, left_out: BoolArray) -> _Group:

@@ -123,7 +123,10 @@ def _storages(flow: Flow) -> tuple[Storage, ...]:
     reactive, gives, takes = _reactive(flow), bool(flow.give_max.any()), bool(flow.take_max.any())
     give_cost, take_cost = float(flow.give_cost.mean()), float(flow.take_cost.mean())
     etas = zip(_steady(flow.store.eta_give), _steady(flow.store.eta_take), strict=True)
-    return tuple(Storage(gives, takes, give_cost, take_cost, *(float(x) for x in pair), reactive) for pair in etas)
+    return tuple(
+        Storage(gives, takes, give_cost, take_cost, float(eta_give), float(eta_take), reactive)
+        for eta_give, eta_take in etas
+    )
 
 
 def _steady(eta: Array) -> Array:

@@ -134,11 +134,11 @@ class _Rows:
         """u = up - down of a flow with the active power ``power``."""
         up, down = self.variable(f"up_{tail}", dt * one.cost), self.variable(f"down_{tail}", dt * one.cost)
         size = f"size_{tail}"
-        limits = [({}, {size: 1.0})] if one.bounded else []
+        limits: list[tuple[Terms, Terms]] = [({}, {size: 1.0})] if one.bounded else []
         limits += [({name: -s * sign for name, sign in power.items()}, {size: c} if c else {}) for c, s in one.edges]
         for sloped, right in limits:
-            self.below.append(({up: 1.0, down: -1.0} | sloped, right))
-            self.below.append(({up: -1.0, down: 1.0} | sloped, right))
+            self.below.append(({up: 1.0, down: -1.0, **sloped}, right))
+            self.below.append(({up: -1.0, down: 1.0, **sloped}, right))
         return {up: 1.0, down: -1.0}
 
 
@@ -153,7 +153,7 @@ def _rows(shape: Shape) -> _Rows:
         if source.give_q:
             reactive[give] = source.give_q
         if source.reactive:
-            reactive |= rows.reactive(f"s{k}", source.reactive, dt, {give: 1.0})
+            reactive.update(rows.reactive(f"s{k}", source.reactive, dt, {give: 1.0}))
     for c, storage in enumerate(shape.storages):
         flows: dict[str, float] = {}
         now: dict[str, float] = {}
@@ -165,7 +165,7 @@ def _rows(shape: Shape) -> _Rows:
             take = rows.limited(f"t1_c{c}", dt * storage.take_cost, f"take_c{c}")
             flows[take], now[take] = -1.0, dt * storage.eta_take
         if storage.reactive:
-            reactive |= rows.reactive(f"c{c}", storage.reactive, dt, flows)
+            reactive.update(rows.reactive(f"c{c}", storage.reactive, dt, flows))
         if storage.gives:
             give = rows.limited(f"g2_c{c}", storage.give_cost, f"later_give_c{c}")
             later[give], then[give] = 1.0, -1.0 / storage.eta_give

@@ -22,6 +22,9 @@ import numpy as np
 from admmflex.assets.flow import Flow, Store
 from admmflex.horizon import Array, IntArray
 from admmflex.prosumers import _stored_value
+from admmflex.prosumers._stored_value import Outlook
+
+__all__ = ["Meter", "Outlook", "Values", "outlook", "stored_values"]
 
 STEEP = 3.0  # times the dearest import price of the horizon: slope outside the band
 
@@ -49,53 +52,18 @@ class Values:
         return np.asarray(at_end + self.slopes[row, segment] * (energy - self.ends[row, segment]))
 
 
-@dataclass(frozen=True, eq=False)
-class Outlook:
-    """n stores and the homes they are in, over K steps of lengths dt.
-
-    Args:
-        dt: (K,) [h].
-        left, base, rest_slope, rest_length: the home without the store: psi(y), least cost per hour [EUR/h] when its
-            fixed power and the store together inject y [kW]; it is base at left (n, K), then segments (n, K, J).
-        fixed: (n, K) [kW].
-        flow: (n, K, 6) give_max, take_max [kW], give_cost, take_cost [EUR/kWh], eta_give, eta_take.
-        keep, gain: (n, K).
-        e_min, e_max: (n, K + 1) [kWh] before the first step and after each.
-        steep, end_slope: (n,) [EUR/kWh].
-    """
-
-    dt: Array
-    left: Array
-    base: Array
-    rest_slope: Array
-    rest_length: Array
-    fixed: Array
-    flow: Array
-    keep: Array
-    gain: Array
-    e_min: Array
-    e_max: Array
-    steep: Array
-    end_slope: Array
-
-    def values(self, first: int = 0) -> Values:
-        """V before step ``first``."""
-        n = len(self.fixed)
-        span = slice(first, None)
-        ends, slopes = np.zeros((n, _stored_value.MOST + 1)), np.zeros((n, _stored_value.MOST))
-        value, count = np.zeros(n), np.zeros(n, np.int64)
-        _stored_value.backward(
-            self.dt[span], self.left[:, span], self.base[:, span], self.rest_slope[:, span], self.rest_length[:, span],
-            self.fixed[:, span], self.flow[:, span], self.keep[:, span], self.gain[:, span], self.e_min[:, span],
-            self.e_max[:, span], self.steep, self.end_slope, ends, slopes, value, count,
-        )  # fmt: skip
-        most = int(count.max(initial=1))
-        ends, slopes = ends[:, : most + 1], slopes[:, :most]
-        spare = np.arange(most) >= count[:, None]
-        row = np.arange(n)
-        slopes[spare] = np.broadcast_to(slopes[row, count - 1][:, None], slopes.shape)[spare]
-        ends[:, 1:][spare] = np.broadcast_to(ends[row, count][:, None], slopes.shape)[spare]
-        return Values(ends, slopes, count, value)
+def stored_values(outlook: Outlook, first: int) -> Values:
+    """V before step ``first``, over the whole band of each store."""
+    n = len(outlook.fixed)
+    ends, slopes = np.zeros((n, _stored_value.MOST + 1)), np.zeros((n, _stored_value.MOST))
+    value, count = np.zeros(n), np.zeros(n, np.int64)
+    _stored_value.backward(outlook, first, ends, slopes, value, count)
+    most = int(count.max(initial=1))
+    ends, slopes = ends[:, : most + 1], slopes[:, :most]
+    spare, row = np.arange(most) >= count[:, None], np.arange(n)
+    slopes[spare] = np.broadcast_to(slopes[row, count - 1][:, None], slopes.shape)[spare]
+    ends[:, 1:][spare] = np.broadcast_to(ends[row, count][:, None], slopes.shape)[spare]
+    return Values(ends, slopes, count, value)
 
 
 @dataclass(frozen=True)
@@ -127,10 +95,9 @@ def _row(meter: Meter, flows: Sequence[Flow], which: int, others_p: Array) -> tu
     rest = [one for one in flows if one.store is None]
     steep = STEEP * max(float(np.abs(meter.import_price).max()), 1e-3)
     data = [flow.give_max, flow.take_max, flow.give_cost, flow.take_cost, store.eta_give, store.eta_take]
-    e_min = np.concatenate([[store.e_min.min()], store.e_min])
-    e_max = np.concatenate([[store.e_max.max()], store.e_max])
+    band = store.e_min, store.e_max, np.array(store.e_min.min()), np.array(store.e_max.max())
     return (
-        *_merit(meter, fixed, rest, flow, steep), fixed, np.stack(data, axis=1), store.keep, store.gain, e_min, e_max,
+        *_merit(meter, fixed, rest, flow, steep), fixed, np.stack(data, axis=1), store.keep, store.gain, *band,
         np.array(steep), np.array(-store.end_value),
     )  # fmt: skip
 
@@ -145,8 +112,8 @@ def _merit(
 ) -> tuple[Array, Array, Array, Array]:
     """psi: where it begins and its value there (K,), slopes and lengths (K, J) of its segments.
 
-    psi(y) = min over give and take of  phi(y + sum (give - take)) + cost:  buying, selling and every flow are a segment;
-    beyond the limits of the connection a kWh costs ``steep``.
+    psi(y) = min over give and take of  phi(y + sum (give - take)) + cost:  buying, selling and every flow are a segment
+    each; beyond the limits of the connection a kWh costs ``steep``.
     """
     give, take = [one.give_max for one in rest], [one.take_max for one in rest]
     own = np.sum([np.zeros_like(fixed), *give], axis=0)

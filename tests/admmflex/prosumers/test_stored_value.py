@@ -16,7 +16,7 @@ from admmflex.assets.flow import Asset, Flow
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.stored_value import Meter, outlook
+from admmflex.prosumers.stored_value import Meter, outlook, stored_values
 
 STEPS = 40
 KINDS = ("battery", "car", "boiler")
@@ -98,14 +98,14 @@ def of(span: Horizon, one: Prosumer, others: Array | None = None):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("first", [0, 13])
+@pytest.mark.parametrize("first", [0, 13, STEPS - 1])
 def test_values_are_those_of_the_linear_program(kind, seed, first):
     span, one = home(kind, seed)
-    found = of(span, one).values(first)
+    found = stored_values(of(span, one), first)
     energies = np.linspace(found.ends[0, 0], found.ends[0, -1], 9)
     direct = np.array([least_cost(span, one, e, first) for e in energies])
     solved = np.isfinite(direct)
-    assert solved.sum() >= 3
+    assert solved.sum() >= 2
     values = np.array([found(np.array([e]))[0] for e in energies])
     assert_allclose(values[solved], direct[solved], rtol=1e-9, atol=1e-9)
 
@@ -113,7 +113,7 @@ def test_values_are_those_of_the_linear_program(kind, seed, first):
 @pytest.mark.parametrize("kind", KINDS)
 def test_slopes_ascend_and_the_band_is_covered(kind):
     span, one = home(kind, 1)
-    found, flow = of(span, one).values(), one.assets[-1].flow(span)
+    found, flow = stored_values(of(span, one), 0), one.assets[-1].flow(span)
     assert (np.diff(found.slopes[0]) >= 0.0).all()
     assert_allclose(found.ends[0, [0, -1]], [flow.store.e_min.min(), flow.store.e_max.max()])
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_kept_costs_the_steep_slope():
     span, one = home("car", 0)
     outlook_ = of(span, one)
     late = int(np.searchsorted(np.cumsum(span.dt_h), 9.0)) - 1
-    found = outlook_.values(late)
+    found = stored_values(outlook_, late)
     assert found.slopes[0, 0] == pytest.approx(-outlook_.steep[0])
 
 
@@ -134,7 +134,7 @@ def test_homes_do_not_touch_each_other():
     for prosumer in (one, other, one):
         flows = [asset.flow(span) for asset in prosumer.assets]
         rows.append((Meter(prosumer.import_price, prosumer.export_price), flows, 2, np.zeros(STEPS)))
-    together, alone = outlook(span.dt_h, rows).values(), outlook(span.dt_h, rows[:1]).values()
+    together, alone = (stored_values(outlook(span.dt_h, some), 0) for some in (rows, rows[:1]))
     for row in (0, 2):
         count = together.count[row]
         assert count == alone.count[0]
