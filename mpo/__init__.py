@@ -1,6 +1,6 @@
 """Explicit solutions of multiparametric linear and quadratic programs; knows nothing of power systems."""
 
-from mpo.budget import Budget
+from mpo.budget import Budget, Progress
 from mpo.errors import Fault, InputError, SolveError
 from mpo.plane import Planes, Tiles
 from mpo.problem import ParametricLP, ParametricQP
@@ -20,6 +20,7 @@ __all__ = [
     "ParametricQP",
     "PiecewiseLinear",
     "Planes",
+    "Progress",
     "Solution",
     "SolveError",
     "Tiles",

@@ -228,7 +228,7 @@ def _emit(m: int, n: int, count: int, r: Room, out: Plane) -> bool:
 @nb.njit(cache=True, error_model="numpy")
 def _polygon(m: int, outline: Outline, r: Room) -> int:
     """Polygon of the basis in ``r.T``; 0 when it is empty."""
-    count = _whole(outline, r)
+    count: int = _whole(outline, r)
     for i in range(m):
         a, b, h = -r.T[i, m], -r.T[i, m + 1], r.T[i, m + 2]
         if abs(a) + abs(b) < _FLAT:

@@ -11,6 +11,8 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 KeyArray = NDArray[np.uint64]
+NumberArray = NDArray[np.int32]
+StateArray = NDArray[np.int8]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpo import _slice
+from mpo import _polygon
 from mpo.arrays import Array
 from mpo.errors import Fault, InputError
 from mpo.part import Part
@@ -28,7 +28,7 @@ def polygons(solution: Solution) -> dict[int, Array]:
     if solution.problem.parameters != 2:
         value, remedy = f"{solution.problem.parameters} parameters", "fix the others by slice"
         raise InputError([Fault("solution", value, "2 parameters", remedy)])
-    outline = _slice.outline(solution.theta_A, solution.theta_b)
+    outline = _polygon.outline(solution.theta_A, solution.theta_b)
     pieces = {0: outline} if len(outline) and len(solution) else {}
     for part in solution.parts:
         pieces = {
@@ -49,15 +49,15 @@ def _rows(part: Part) -> list[tuple[Array, Array]]:
 
 def _cut(polygon: Array, G: Array, h: Array) -> Array:
     """The part of a polygon where ``G theta <= h``; no corners when it has no area."""
-    room, other = np.zeros((_slice.VERTICES, 2)), np.zeros((_slice.VERTICES, 2))
-    room[: len(polygon)], count = polygon, len(polygon)
+    count, piece = len(polygon), _polygon.room(len(polygon) + len(G))
+    piece[:count], other = polygon, np.empty_like(piece)
     for row, limit in zip(G, h, strict=True):
         if row.any():
-            count = _slice.clip(room, count, row[0], row[1], limit, other)
+            count = _polygon.clip(piece, count, row[0], row[1], limit, other)
         if count < 3:
             return np.zeros((0, 2))
-    corners = room[:count].copy()
-    return corners if _slice.centroid(corners, count, np.empty(2)) > 1e-12 * np.ptp(corners) ** 2 else corners[:0]
+    corners: Array = piece[:count].copy()
+    return corners if _polygon.centroid(corners, count, np.empty(2)) > 1e-12 * np.ptp(corners) ** 2 else corners[:0]
 
 
 def figure(solution: Solution, *, names: Sequence[str] = ("theta 0", "theta 1"), title: str = "") -> go.Figure:

@@ -10,10 +10,12 @@ import numpy as np
 from mpo import _explore, _locate, _regions
 from mpo._explore import Space, Work
 from mpo._locate import Map
+from mpo._slice import Table
 from mpo._tableau import rehash
 from mpo.arrays import Array, BoolArray, IntArray, KeyArray, freeze
 from mpo.budget import Counts
 from mpo.presolve import Block
+from mpo.same import different, laws, shared_rows
 
 _LINKS = 64
 _LIMITS = 2000
@@ -63,6 +65,11 @@ class Part:
         return Map(self.rows, inverse, self.start, self.links, self.gain, self.limits)
 
     @cached_property
+    def table(self) -> Table:
+        """Rows of all regions, those that several regions share once; see ``_slice.Table``."""
+        return shared_rows(self.rows, self.map.inverse, self.point.mean(axis=0))
+
+    @cached_property
     def cursor(self) -> IntArray:
         """Region where the last evaluation ended, and how often all regions had to be looked at."""
         return np.zeros(2, np.int64)
@@ -71,6 +78,11 @@ class Part:
     def regions(self) -> int:
         """How many regions there are."""
         return len(self.rows)
+
+    @property
+    def laws(self) -> int:
+        """How many different minimisers there are: regions that differ in multipliers only count as one."""
+        return len(np.unique(laws(self.law)))
 
     @property
     def searched(self) -> int:
@@ -112,7 +124,7 @@ def make_part(block: Block, space: Space, keys: KeyArray, points: Array, counts:
     rows, law = np.zeros((len(keys), m, width)), np.zeros((len(keys), n, width))
     kind = np.zeros((len(keys), m), np.bool_)
     _regions.collect(space, keys, w, rows, law, kind)
-    kept = _different(rows, law, kind)
+    kept = different(rows, law, kind)
     counts.merged += len(keys) - len(kept)
     if len(kept) < len(keys):
         keys, points, rows, law, kind = keys[kept], points[kept], rows[kept], law[kept], kind[kept]
@@ -136,23 +148,3 @@ def _neighbours(space: Space, w: Work, keys: KeyArray) -> tuple[IntArray, IntArr
         links, gain = np.zeros((found, 3), np.int64), np.zeros(found)
         _regions.neighbours(space, keys, table, w, start, links, gain)
     return start, links[:found], gain[:found]
-
-
-def _different(rows: Array, law: Array, kind: BoolArray) -> IntArray:
-    """First of each set of regions with the same variables and multipliers as functions of the parameters.
-
-    Then their slacks agree as well, and the regions are one and the same.
-    """
-    if len(rows) < 2:
-        return np.arange(len(rows))
-    generic = np.random.default_rng(0)
-    mark = law.reshape(len(law), -1) @ generic.standard_normal(law[0].size)
-    mark += np.einsum("rmp,rm,mp->r", rows, kind, generic.standard_normal(rows.shape[1:]))
-    order = np.argsort(mark, kind="stable")
-    kept = np.ones(len(rows), np.bool_)
-    near = np.flatnonzero(np.diff(mark[order]) <= 1e-9 * (1.0 + np.abs(mark[order[1:]])))
-    for a, b in zip(order[near], order[near + 1], strict=True):
-        equal = np.allclose(law[a], law[b], rtol=1e-9, atol=1e-11)
-        if equal and np.allclose(rows[a] * kind[a][:, None], rows[b] * kind[b][:, None], rtol=1e-9, atol=1e-11):
-            kept[b] = False
-    return np.flatnonzero(kept)

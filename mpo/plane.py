@@ -12,11 +12,10 @@ from mpo._plane import STUCK
 from mpo.arrays import Array, IntArray, KeyArray
 from mpo.errors import Fault, InputError, SolveError, require
 from mpo.explore import PERTURBATION
-from mpo.lcp import tableau
+from mpo.lcp import tableau, tolls
 from mpo.linear import Polyhedron
 from mpo.presolve import Block, presolve
 from mpo.problem import Program
-from mpo.solve import preference
 from mpo.spaces import perturbed_space
 
 SLIVER = 1e-9  # of the area of the parameter set: what is smaller is there because of the perturbation only
@@ -87,7 +86,7 @@ class Planes:
         ends = np.array([[-box.maximise(-e).value, box.maximise(e).value] for e in np.eye(problem.parameters)])
         self._middle, self._half = ends[self.free].mean(axis=1), 0.5 * np.diff(ends[self.free], axis=1)[:, 0]
         reduced = self._block.parameters
-        base = _base(self._block, preference(problem.variables, tie_break))
+        base = _base(self._block, tolls(problem.variables, tie_break))
         self._program = _plane.Program(
             base, reduced.L, reduced.shift, form.theta_A, form.theta_b, self.free, self.held, self._middle, self._half
         )

@@ -15,8 +15,9 @@ from mpo.linear import Polyhedron, centre
 MAX_VARIABLES, MAX_ROWS, MAX_PARAMETERS = 1000, 2000, 64
 
 
+@dataclass(frozen=True, eq=False)
 class Program:
-    """What linear and quadratic programs share; see ParametricQP for the letters."""
+    """What linear and quadratic programs share: all but Q; see ParametricQP for the letters."""
 
     c: Array
     C: Array
@@ -25,16 +26,16 @@ class Program:
     F: Array
     theta_A: Array
     theta_b: Array
-    A_eq: Array
-    b_eq: Array
-    F_eq: Array
-    x_min: Array
-    x_max: Array
+    A_eq: Array = None  # type: ignore[assignment]
+    b_eq: Array = None  # type: ignore[assignment]
+    F_eq: Array = None  # type: ignore[assignment]
+    x_min: Array = None  # type: ignore[assignment]
+    x_max: Array = None  # type: ignore[assignment]
 
     @property
     def hessian(self) -> Array:
-        """Q, zero for linear programs."""
-        raise NotImplementedError
+        """Q; zero where there is none."""
+        return np.zeros((self.variables, self.variables))
 
     @property
     def variables(self) -> int:
@@ -68,12 +69,24 @@ class Program:
         require(faults)
         faults += _convex(self) + _parameter_set(self)
         require(faults)
-        for field in fields(self):  # type: ignore[arg-type]
+        for field in fields(self):
             object.__setattr__(self, field.name, freeze(getattr(self, field.name)))
 
 
 @dataclass(frozen=True, eq=False)
-class ParametricQP(Program):
+class ParametricLP(Program):
+    """min (c + C theta)'x over the same sets as ParametricQP; the same errors."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Quadratic:
+    """Named last among the bases of ParametricQP, so that Q is the first of its fields."""
+
+    Q: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ParametricQP(Program, _Quadratic):
     """min 1/2 x'Qx + (c + C theta)'x over A x <= b + F theta, A_eq x = b_eq + F_eq theta, x_min <= x <= x_max.
 
     Args:
@@ -89,52 +102,15 @@ class ParametricQP(Program):
             empty, flat or unbounded, more than 1000 variables, 2000 rows or 64 parameters.
     """
 
-    Q: Array
-    c: Array
-    C: Array
-    A: Array
-    b: Array
-    F: Array
-    theta_A: Array
-    theta_b: Array
-    A_eq: Array = None  # type: ignore[assignment]
-    b_eq: Array = None  # type: ignore[assignment]
-    F_eq: Array = None  # type: ignore[assignment]
-    x_min: Array = None  # type: ignore[assignment]
-    x_max: Array = None  # type: ignore[assignment]
-
     @property
     def hessian(self) -> Array:
         """Q."""
         return self.Q
 
 
-@dataclass(frozen=True, eq=False)
-class ParametricLP(Program):
-    """min (c + C theta)'x over the same sets as ParametricQP; the same errors."""
-
-    c: Array
-    C: Array
-    A: Array
-    b: Array
-    F: Array
-    theta_A: Array
-    theta_b: Array
-    A_eq: Array = None  # type: ignore[assignment]
-    b_eq: Array = None  # type: ignore[assignment]
-    F_eq: Array = None  # type: ignore[assignment]
-    x_min: Array = None  # type: ignore[assignment]
-    x_max: Array = None  # type: ignore[assignment]
-
-    @property
-    def hessian(self) -> Array:
-        """Zero."""
-        return np.zeros((self.variables, self.variables))
-
-
 def _as_arrays(problem: Program, faults: list[Fault]) -> None:
     """Every field as an array of floats; left out: no equalities, no bounds."""
-    given = {field.name: getattr(problem, field.name) for field in fields(problem)}  # type: ignore[arg-type]
+    given = {field.name: getattr(problem, field.name) for field in fields(problem)}
     n, k = np.size(given["c"]), np.shape(given["C"])[-1] if np.ndim(given["C"]) else 0
     missing = {"A_eq": np.zeros((0, n)), "b_eq": np.zeros(0), "F_eq": np.zeros((0, k))}
     missing |= {"x_min": np.full(n, -np.inf), "x_max": np.full(n, np.inf)}
@@ -173,7 +149,7 @@ def _shapes(problem: Program) -> list[Fault]:
 
 def _finite(problem: Program) -> list[Fault]:
     faults = []
-    for field in fields(problem):  # type: ignore[arg-type]
+    for field in fields(problem):
         array = getattr(problem, field.name)
         bad = np.isnan(array) if field.name in ("x_min", "x_max") else ~np.isfinite(array)
         if bad.any():
@@ -187,14 +163,14 @@ def _finite(problem: Program) -> list[Fault]:
 def _sizes(problem: Program) -> list[Fault]:
     faults = []
     rows = len(problem.b) + int(np.isfinite(problem.x_min).sum() + np.isfinite(problem.x_max).sum())
-    for name, size, most in (
-        ("variables", problem.variables, MAX_VARIABLES),
-        ("rows and bounds", rows, MAX_ROWS),
-        ("parameters", problem.parameters, MAX_PARAMETERS),
+    for name, size, least, most in (
+        ("variables", problem.variables, 1, MAX_VARIABLES),
+        ("rows and bounds", rows, 0, MAX_ROWS),
+        ("parameters", problem.parameters, 1, MAX_PARAMETERS),
     ):
-        if not (0 if name.startswith("rows") else 1) <= size <= most:
+        if not least <= size <= most:
             remedy = "explicit solutions are for small problems: fix parameters, or split the problem"
-            faults.append(Fault(name, f"{size}", f"1 to {most}", remedy))
+            faults.append(Fault(name, f"{size}", f"{least} to {most}", remedy))
     return faults
 
 

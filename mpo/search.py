@@ -43,9 +43,10 @@ def search(space: Space, found: Found, clock: Clock, counts: Counts, held: int =
             break
         if code == FULL:
             found = _larger(found)
-        regions = held + int(found.counts[_explore.REGIONS])
-        if clock.spent(regions, _megabytes(space, found, regions)):
-            status = "budget"
+        regions, tested = held + int(found.counts[_explore.REGIONS]), int(found.counts[_explore.NODES]) - known
+        stopped = clock.spent(regions, counts.tested + tested, _megabytes(space, found, regions))
+        if stopped:
+            counts.stopped, status = stopped, "budget"
             break
     counts.tested += int(found.counts[_explore.NODES]) - known
     return found, status
@@ -81,16 +82,23 @@ def add_start(space: Space, found: Found, w: Work, t: Array) -> bool:
 
 
 def _settle(space: Space, found: Found, w: Work, settled: int, counts: Counts) -> int:
-    """Decide by a linear program about the bases that the search could not decide; returns how many are settled."""
+    """Refer the bases that the search could not decide to a linear program; returns how many were referred so far."""
     last = int(found.counts[_explore.UNKNOWN])
     for number in found.unknown[settled:last]:
-        counts.undecided += 1
-        inside, point = region_centre(space, found.keys[number], w)
+        inside, point = _refer(space, found.keys[number], w, counts)
         if inside > space.margin:
             region = found.counts[_explore.REGIONS]
             found.region[region], found.point[region] = number, point
             found.counts[_explore.REGIONS] += 1
     return last
+
+
+def _refer(space: Space, key: KeyArray, w: Work, counts: Counts) -> tuple[float, Array]:
+    """Radius and centre of a ball in a region, by HiGHS; counted as undecided, and no region, if it cannot tell."""
+    inside, point = region_centre(space, key, w)
+    counts.referred += 1
+    counts.undecided += bool(np.isnan(inside))
+    return inside, point
 
 
 def with_interior(space: Space, found: Found, counts: Counts) -> tuple[KeyArray, Array]:
@@ -99,8 +107,7 @@ def with_interior(space: Space, found: Found, counts: Counts) -> tuple[KeyArray,
     state, w = np.zeros(regions, np.int64), _explore.work(space)
     _regions.check(space, found, w, 0, state)
     for region in np.flatnonzero((state != FEASIBLE) & (state != EMPTY)):
-        counts.undecided += 1
-        inside, point = region_centre(space, found.keys[found.region[region]], w)
+        inside, point = _refer(space, found.keys[found.region[region]], w, counts)
         if inside > space.margin:
             state[region], found.point[region] = FEASIBLE, point
     kept = np.flatnonzero(state == FEASIBLE)

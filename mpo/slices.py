@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mpo import _nearest, _slice
+from mpo import _nearest, _polygon, _slice, _tiles
 from mpo._nearest import EMPTY, FEASIBLE
+from mpo._slice import Plane
 from mpo.arrays import Array, IntArray
-from mpo.errors import Fault, InputError
+from mpo.errors import Fault, InputError, require
 from mpo.linear import Polyhedron, centre
 from mpo.part import Part
 from mpo.problem import Program
@@ -18,10 +21,40 @@ from mpo.solution import Solution
 _MARGIN = 1e-9
 
 
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Many slices of two parameters s, cut into polygons (pieces) on which the minimiser is affine.
+
+    In piece k, x = x[k, :, :2] s + x[k, :, 2] and the value is 1/2 s' hessian[k] s + slope[k] s + constant[k]. A slice
+    has no pieces where its fixed parameters lie outside the parameter set, or where nothing has a solution.
+
+    Args:
+        start: (m + 1,) pieces of slice j are start[j] ... start[j + 1] - 1.
+        begin: (K + 1,) corners of piece k are begin[k] ... begin[k + 1] - 1.
+        corners: (., 2), counterclockwise.
+        region: (K,) number of the region in the solution that was sliced.
+        x: (K, n, 3).
+        hessian, slope, constant: (K, 2, 2), (K, 2), (K,).
+    """
+
+    start: IntArray
+    begin: IntArray
+    corners: Array
+    region: IntArray
+    x: Array
+    hessian: Array
+    slope: Array
+    constant: Array
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+
 def slice_solution(solution: Solution, fixed: Mapping[int, float]) -> Solution:
     """The solution over the parameters that are not fixed, in their order.
 
-    Regions are those of the whole solution that the slice meets; two remaining parameters are cut as polygons.
+    Regions are those of the whole solution that the slice meets; two remaining parameters are cut as polygons. Where
+    the slice lies in the boundary of regions, those count that it would meet if it moved inwards a little.
 
     Args:
         fixed: value of each parameter to be fixed, by number.
@@ -29,15 +62,14 @@ def slice_solution(solution: Solution, fixed: Mapping[int, float]) -> Solution:
     Raises:
         InputError: a parameter that does not exist, none left, or values outside the parameter set.
     """
-    problem, held = solution.problem, np.array(sorted(fixed), np.int64)
-    _check(problem, held, fixed)
-    values = np.array([fixed[number] for number in held], np.float64)
-    free = np.array([number for number in range(problem.parameters) if number not in fixed], np.int64)
+    free, held = _split(solution.problem, fixed)
+    values = np.array([fixed[number] for number in held.tolist()], np.float64)
+    _require_finite(values)
     theta_A, theta_b = _cut(solution.theta_A, solution.theta_b, free, held, values)
     outline, middle, half = _outline(theta_A, theta_b)
     parts = tuple(_part(part, free, held, values, outline, middle, half) for part in solution.parts)
     return Solution(
-        _program(problem, free, held, values),
+        _program(solution.problem, free, held, values),
         solution.status,
         solution.report,
         solution.x0 + solution.X[:, held] @ values,
@@ -48,24 +80,70 @@ def slice_solution(solution: Solution, fixed: Mapping[int, float]) -> Solution:
     )
 
 
-def _check(problem: Program, held: IntArray, fixed: Mapping[int, float]) -> None:
+def slice_many(solution: Solution, fixed: Mapping[int, ArrayLike]) -> Slices:
+    """Many slices at once, of the two parameters that are not fixed.
+
+    Args:
+        fixed: values (m,) of each parameter to be fixed, by number.
+
+    Raises:
+        InputError: a parameter that does not exist, not two of them left, NaN, or arrays of different lengths.
+    """
+    problem = solution.problem
+    free, held = _split(problem, fixed)
+    columns = [np.atleast_1d(np.asarray(fixed[number], np.float64)) for number in held.tolist()]
+    shapes = sorted({column.shape for column in columns})
+    faults = []
+    if len(free) != 2:
+        remedy = "use slice for other numbers"
+        faults.append(Fault("fixed parameters", f"{len(free)} of {problem.parameters} left", "two left", remedy))
+    if len(shapes) > 1 or len(shapes[0]) != 1:
+        faults.append(Fault("fixed parameters", f"shapes {shapes}", "(m,) for all", "give one value for each slice"))
+    require(faults)
+    values = np.column_stack(columns)
+    _require_finite(values)
+    rest = solution.theta_b - values @ solution.theta_A[:, held].T
+    x = np.empty((len(values), problem.variables, 3))
+    x[:, :, :2], x[:, :, 2] = solution.X[:, free], solution.x0 + values @ solution.X[:, held].T
+    pieces = _tiles.outlines(np.ascontiguousarray(solution.theta_A[:, free]), rest if len(solution) else rest[:0], x)
+    stride = np.cumprod([1, *(part.regions for part in solution.parts[:0:-1])])[::-1]
+    for number in np.argsort([-part.regions for part in solution.parts]):
+        part = solution.parts[number]
+        T, t = np.ascontiguousarray(part.L[:, free]), values @ part.L[:, held].T + part.shift
+        pieces = _tiles.refined(part.map, part.table, part.law, part.V, T, t, int(stride[number]), pieces)
+    cost = np.empty_like(x)
+    cost[:, :, :2], cost[:, :, 2] = problem.C[:, free], problem.c + values @ problem.C[:, held].T
+    x, cost = pieces.x, np.repeat(cost, np.diff(pieces.start), axis=0)
+    value = x.transpose(0, 2, 1) @ (0.5 * problem.hessian @ x + cost)
+    value = value + value.transpose(0, 2, 1)
+    parts = value[:, :2, :2], value[:, :2, 2], 0.5 * value[:, 2, 2]
+    return Slices(pieces.start, pieces.begin, pieces.corners, pieces.region, x, *parts)
+
+
+def _split(problem: Program, fixed: Mapping[int, object]) -> tuple[IntArray, IntArray]:
+    """Numbers of the parameters that are left free, and of those held."""
     k = problem.parameters
-    wrong = [int(number) for number in held if not 0 <= number < k]
-    if wrong or len(held) >= k:
+    if len(fixed) >= k or not all(0 <= number < k for number in fixed):
         allowed = f"numbers from 0 to {k - 1}, at least one of them left free"
         raise InputError([Fault("fixed parameters", f"{sorted(fixed)}", allowed, "fix fewer, or evaluate at a point")])
-    if not np.isfinite(list(fixed.values())).all():
-        raise InputError([Fault("fixed parameters", f"{dict(fixed)}", "finite values", "give numbers")])
+    free = [number for number in range(k) if number not in fixed]
+    return np.array(free, np.int64), np.array(sorted(fixed), np.int64)
+
+
+def _require_finite(values: Array) -> None:
+    if not np.isfinite(values).all():
+        raise InputError([Fault("fixed parameters", "NaN or infinite", "finite values", "give numbers")])
 
 
 def _cut(A: Array, b: Array, free: IntArray, held: IntArray, values: Array) -> tuple[Array, Array]:
     """Rows of the parameter set over the free parameters, of unit length."""
     b, A = b - A[:, held] @ values, A[:, free]
     length = np.sqrt(np.einsum("ij,ij->i", A, A))
-    idle = length < 1e-12
-    if (b[idle] < -1e-9).any():
+    turning = length >= 1e-12
+    if (b[~turning] < -1e-9).any():
         raise _outside()
-    return A[~idle] / length[~idle, None], b[~idle] / length[~idle]
+    length = length[turning]
+    return A[turning] / length[:, None], b[turning] / length
 
 
 def _outside() -> InputError:
@@ -74,10 +152,10 @@ def _outside() -> InputError:
 
 
 def _outline(A: Array, b: Array) -> tuple[Array, Array, Array]:
-    """Rows (or, of two parameters, vertices) of the set in [-1, 1]^k, and the box it was scaled from."""
+    """Rows (or, of two parameters, corners) of the set in [-1, 1]^k, and the box it was scaled from."""
     k = A.shape[1]
     if k == 2:
-        corners = _slice.outline(A, b)
+        corners = _polygon.outline(A, b)
         low, high = (corners.min(axis=0), corners.max(axis=0)) if len(corners) else (np.zeros(2), np.zeros(2))
     else:
         polyhedron = Polyhedron(A, b)
@@ -112,30 +190,25 @@ def _part(
     part: Part, free: IntArray, held: IntArray, values: Array, outline: Array, middle: Array, half: Array
 ) -> Part:
     """Regions of one part that the slice meets, over s = (theta_free - middle) / half."""
-    fixed = part.L[:, held] @ values + part.shift + part.L[:, free] @ middle
-    D = part.L[:, free] * half
-    moving = np.flatnonzero(D.any(axis=1))
-    met, point = _met(part, fixed, moving, D, outline)
-    new = np.full(part.regions, -1, np.int64)
-    new[met] = np.arange(len(met))
-    most = int((part.start[met + 1] - part.start[met]).sum())
-    start, links, gain = np.zeros(len(met) + 1, np.int64), np.zeros((most, 3), np.int64), np.zeros(most)
-    count = _slice.sub_links(part.map, met, new, start, links, gain)
-    m, one, plane = len(part.multiplier), np.zeros(1, np.int64), (fixed, moving, D)
-    tail = _slice.move(np.ascontiguousarray(part.base[None, :, m:]), one, *plane, False)[0]
+    left = part.L[:, free]
+    D = left * half
+    plane = Plane(part.L[:, held] @ values + part.shift + left @ middle, np.flatnonzero(D.any(axis=1)), D)
+    met, point = _met(part, plane, outline)
+    m = len(part.multiplier)
+    rows, law, limits, tail, start, links, gain = _slice.restricted(part.map, part.law, part.base[:, m:], plane, met)
     return Part(
         L=np.diag(1.0 / half),
         shift=-middle / half,
         V=part.V,
         origin=part.origin,
         weight=part.weight,
-        rows=_slice.move(part.rows, met, *plane, False),
-        law=_slice.move(part.law, met, *plane, False),
+        rows=rows,
+        law=law,
         kind=part.kind[met],
         start=start,
-        links=links[:count],
-        gain=gain[:count],
-        limits=_slice.move(part.limits[None], one, *plane, True)[0],
+        links=links,
+        gain=gain,
+        limits=limits,
         point=point,
         keys=part.keys[met],
         base=np.concatenate([part.base[:, :m], tail], axis=1),
@@ -143,22 +216,22 @@ def _part(
     )
 
 
-def _met(part: Part, fixed: Array, moving: IntArray, D: Array, outline: Array) -> tuple[IntArray, Array]:
+def _met(part: Part, plane: Plane, outline: Array) -> tuple[IntArray, Array]:
     """Numbers of the regions that are met in a set with an interior, and a point of each."""
-    k, R = D.shape[1], part.regions
-    point = np.empty((R + 1, k))
+    k, R = plane.D.shape[1], part.regions
     if k == 2:
-        numbers = np.empty(R, np.int64)
-        count = _slice.met_plane(part.map, part.kind, fixed, moving, D, outline, part.cursor[0], numbers, point)
-        numbers, point = numbers[:count], point[:count]
-        order = np.argsort(numbers)
-        return numbers[order], point[order]
-    state, search = np.zeros(R, np.int64), _nearest.scratch(len(part.multiplier) + len(outline), k)
+        met, point = _tiles.met_plane(part.map, part.table, plane, outline, int(part.cursor[0]))
+        return met, point
+    state, search, point = (
+        np.zeros(R, np.int64),
+        _nearest.scratch(len(part.multiplier) + len(outline), k),
+        np.empty((R, k)),
+    )
     A, b = np.ascontiguousarray(outline[:, :k]), outline[:, k].copy()
-    _slice.met_space(part.map, part.kind, fixed, moving, D, A, b, _MARGIN, search, state, point)
+    _slice.met_space(part.table, plane, A, b, _MARGIN, search, state, point)
     for r in np.flatnonzero((state != FEASIBLE) & (state != EMPTY)):
         rows = part.rows[r] * part.map.inverse[r][:, None]
-        G, h = -rows[:, :-1] @ D, rows[:, :-1] @ fixed + rows[:, -1]
+        G, h = -rows[:, :-1] @ plane.D, rows[:, :-1] @ plane.fixed + rows[:, -1]
         depth, point[r] = centre(np.vstack([G, A]), np.concatenate([h, b]))
         state[r] = FEASIBLE if depth > _MARGIN else EMPTY
     numbers = np.flatnonzero(state == FEASIBLE)

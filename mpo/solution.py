@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mpo.arrays import Array, BoolArray, IntArray
 from mpo.budget import Counts, Status
@@ -18,6 +19,7 @@ from mpo.problem import Program
 
 if TYPE_CHECKING:
     from mpo.certify import Certificate
+    from mpo.slices import Slices
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,15 @@ class Solution:
             return 0
         return int(np.prod([part.regions for part in self.parts], dtype=np.int64))
 
+    @cached_property
+    def laws(self) -> int:
+        """How many different minimisers x(theta) there are, at most ``len``.
+
+        Where constraints are degenerate, several regions have the same minimiser and other multipliers. The union of
+        all such regions is convex: it is where one affine function is optimal.
+        """
+        return int(np.prod([part.laws for part in self.parts], dtype=np.int64)) if len(self) else 0
+
     def require(self) -> Solution:
         """This solution if it is complete.
 
@@ -89,7 +100,8 @@ class Solution:
             SolveError: it is not.
         """
         if self.status != "complete":
-            raise SolveError(f"the explicit solution is {self.status!r} with {len(self)} regions")
+            why = f" ({self.report.stopped})" if self.report.stopped else ""
+            raise SolveError(f"the explicit solution is {self.status!r}{why} with {len(self)} regions")
         return self
 
     def evaluate(self, theta: Array) -> Evaluation:
@@ -128,6 +140,12 @@ class Solution:
         from mpo.slices import slice_solution
 
         return slice_solution(self, fixed)
+
+    def slices(self, fixed: Mapping[int, ArrayLike]) -> Slices:
+        """Polygons and values of many slices of two parameters at once, see ``slices.slice_many``."""
+        from mpo.slices import slice_many
+
+        return slice_many(self, fixed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one npz file; ``mpo.load`` reads it."""

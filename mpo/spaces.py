@@ -70,13 +70,16 @@ def starts(block: Block) -> tuple[Verdict, Array]:
 
 
 def region_centre(space: Space, key: KeyArray, w: Work) -> tuple[float, Array]:
-    """Radius and centre of a ball in the region of a basis, by HiGHS."""
+    """Radius and centre of a ball in the region of a basis, by HiGHS; NaN when the basis is singular or HiGHS fails."""
     m, p = len(space.multiplier), space.theta_G.shape[1]
     if not _explore.tableau(space, key, m, w):
-        return -np.inf, np.zeros(p)
+        return np.nan, np.zeros(p)
     rows = w.T[:m, m:]
     length = np.linalg.norm(rows[:, :p], axis=1)
     if (rows[length < 1e-9, p] < -1e-10).any():
         return -np.inf, np.zeros(p)
     rows = rows[length >= 1e-9] / length[length >= 1e-9, None]
-    return centre(np.vstack([-rows[:, :p], space.theta_G]), np.concatenate([rows[:, p], space.theta_h]))
+    try:
+        return centre(np.vstack([-rows[:, :p], space.theta_G]), np.concatenate([rows[:, p], space.theta_h]))
+    except RuntimeError:
+        return np.nan, np.zeros(p)

@@ -17,7 +17,7 @@ from mpo.part import Part
 from mpo.problem import ParametricLP, ParametricQP, Program
 from mpo.solution import Solution
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save(solution: Solution, path: str | os.PathLike[str]) -> None:
@@ -26,7 +26,7 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> None:
     about = {"format": _FORMAT, "program": type(problem).__name__, "status": solution.status}
     about |= {"report": asdict(solution.report), "parts": len(solution.parts)}
     arrays = {"about": np.array(json.dumps(about))}
-    arrays |= {f"problem.{f.name}": getattr(problem, f.name) for f in fields(problem)}  # type: ignore[arg-type]
+    arrays |= {f"problem.{f.name}": getattr(problem, f.name) for f in fields(problem)}
     arrays |= {name: getattr(solution, name) for name in ("x0", "X", "theta_A", "theta_b")}
     for number, part in enumerate(solution.parts):
         arrays |= {f"part{number}.{f.name}": getattr(part, f.name) for f in fields(part)}
@@ -65,7 +65,7 @@ def _fault(path: str | os.PathLike[str], value: str) -> Fault:
 def _solution(arrays: dict[str, np.ndarray], about: dict[str, object]) -> Solution:
     kind: type[Program] = {"ParametricLP": ParametricLP, "ParametricQP": ParametricQP}[str(about["program"])]
     problem = object.__new__(kind)
-    data = {f.name: arrays[f"problem.{f.name}"] for f in fields(kind)}  # type: ignore[arg-type]
+    data = {f.name: arrays[f"problem.{f.name}"] for f in fields(kind)}
     problem.__dict__.update(data)
     parts = tuple(
         Part(**{f.name: arrays[f"part{number}.{f.name}"] for f in fields(Part)})

@@ -61,7 +61,8 @@ def _explored(name: str, solution: mpo.Solution, seconds: float, samples: int) -
     direct = median_time(lambda: [direct_value(solution.problem, one) for one in theta], 3) / len(theta)
     peer = "HiGHS" if not solution.problem.hessian.any() else "Clarabel"
     worst = max(certificate.infeasibility, certificate.stationarity, certificate.gap)
-    note = f"{solution.status}, {len(solution)} regions, {counts.tested} bases, {counts.undecided} undecided; "
+    note = f"{solution.status}, {len(solution)} regions, {counts.tested} bases, {counts.referred} referred, "
+    note += f"{counts.undecided} undecided; "
     note += f"{certificate.samples} samples: {certificate.holes} holes, conditions to {worst:.0e}"
     label = f"{peer}, one solve for each region"
     return Row(name, seconds, label, direct * len(solution), certificate.error, versions("highspy", "clarabel"), note)

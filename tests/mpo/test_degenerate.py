@@ -38,6 +38,36 @@ def test_primal_degenerate_vertex():
     solution = check(problem)
     theta = np.array([0.3, 0.8])
     assert_allclose(solution.evaluate(theta).x, theta, atol=1e-12)
+    assert solution.laws == 1
+
+
+def pyramid(seed):
+    """The top of a pyramid of five sides, somewhere for every theta; costs c + theta decide which sides bind there."""
+    generic = np.random.default_rng(seed)
+    angle = 2.0 * np.pi * (np.arange(5) + generic.uniform(-0.3, 0.3, 5)) / 5.0
+    A = np.column_stack([np.cos(angle), np.sin(angle), np.ones(5)])
+    C, F = np.hstack([np.eye(3, 2), np.zeros((3, 2))]), np.hstack([np.zeros((5, 2)), A[:, :2]])
+    limits = {"x_min": np.full(3, -3.0), "x_max": np.full(3, 3.0)}
+    return lp([0, 0, -1], C, A, np.zeros(5), F, [-0.9, -0.9, 0, 0], [0.9, 0.9, 1, 1], **limits)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_regions_with_the_same_minimiser_have_a_convex_union(seed):
+    """Other multipliers make other regions of the cone of costs for which the top is optimal."""
+    solution = check(pyramid(seed))
+    assert 1 <= solution.laws < len(solution)
+    (part,) = solution.parts
+    law = part.law.reshape(part.regions, -1)
+    alike = np.abs(law[:, None] - law).max(axis=2) < 1e-9
+    assert solution.laws == len(np.unique(alike, axis=0))
+    generic, looked_at = np.random.default_rng(seed), 0
+    for a, b in np.argwhere(np.triu(alike, 1)):
+        t = part.point[a] + generic.uniform(0.0, 1.0, (20, 1)) * (part.point[b] - part.point[a])
+        region, u, _ = part.evaluate(t)
+        assert (region >= 0).all()
+        assert_allclose(u, t @ part.law[a, :, :-1].T + part.law[a, :, -1], atol=1e-9)
+        looked_at += len(set(region.tolist())) > 1
+    assert looked_at > 0
 
 
 def test_dual_degenerate_face_follows_the_order_of_variables():

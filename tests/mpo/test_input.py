@@ -47,6 +47,20 @@ def test_all_faults_at_once():
     assert {fault.element for fault in caught.value.faults} == {"b", "c", "variable 0"}
 
 
+NAMES = ["Q", "c", "C", "A", "b", "F", "theta_A", "theta_b", "A_eq", "b_eq", "F_eq", "x_min", "x_max"]
+
+
+@pytest.mark.parametrize(("kind", "names"), [(mpo.ParametricQP, NAMES), (mpo.ParametricLP, NAMES[1:])])
+def test_data_are_given_by_position_or_by_name(kind, names):
+    more = {"A_eq": [[1.0, -1.0]], "b_eq": [0.5], "F_eq": [[0.25]], "x_min": [-3.0, -4.0], "x_max": [5.0, 6.0]}
+    given = data(c=[7.0, 8.0], **more)
+    by_place, by_name = kind(*(given[name] for name in names)), kind(**{name: given[name] for name in names})
+    for name in names:
+        assert np.array_equal(getattr(by_place, name), given[name]), name
+        assert np.array_equal(getattr(by_name, name), given[name]), name
+    assert np.array_equal(by_name.hessian, given["Q"] if "Q" in names else np.zeros((2, 2)))
+
+
 def test_too_many_parameters():
     k = 65
     with pytest.raises(mpo.InputError, match="parameters: 65; allowed: 1 to 64"):

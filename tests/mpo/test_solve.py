@@ -87,7 +87,7 @@ def test_double_integrator_has_the_known_number_of_regions(steps, regions):
     problem = double_integrator(steps)
     solution = mpo.solve(problem)
     assert solution.status == "complete"
-    assert len(solution) == regions
+    assert len(solution) == solution.laws == regions
     assert_agrees(problem, solution, 40)
 
 
