@@ -21,7 +21,7 @@ from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.prosumers.chart_rows import ChartRows, padded, widened
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.period import Shape, period_program
-from mpo import Planes, Tiles
+from mpo import Planes, Slices
 
 IDLE = 1e-3  # kW: less than that is not worth moving
 ROOM = 1.05  # beyond the largest data of a group
@@ -96,7 +96,7 @@ class HomeCharts:
         pieces: (n, R, 3) a, b, d of a P + b Q + d [EUR]; the first of a home fills up.
         sides: (n, M, 3) a, b, h of a P + b Q <= h, likewise.
         measured: what they were drawn from.
-        groups, tiles: explored planes.
+        groups, slices: explored planes.
         still: (n,) homes with nothing but reactive power to move.
     """
 
@@ -104,7 +104,7 @@ class HomeCharts:
     sides: Array
     measured: Measured
     groups: tuple[_Group, ...]
-    tiles: tuple[Tiles, ...]
+    slices: tuple[Slices, ...]
     still: BoolArray
 
 
@@ -228,13 +228,13 @@ class Charting:
         still = self._still(measured)
         asked = [_without(group, still) for group in self._groups]
         groups = [group for group in asked if len(group.homes)]
-        tiles = [self._program(group).tiles(self._parameters(group, measured, rest)) for group in groups]
+        slices = [self._program(group).slices(self._parameters(group, measured, rest)) for group in groups]
         rows = ChartRows()
-        for group, found in zip(groups, tiles, strict=True):
-            _add_tiles(rows, group, found)
+        for group, found in zip(groups, slices, strict=True):
+            _add_slices(rows, group, found)
         self._add_still(rows, np.flatnonzero(still))
         pieces, sides = self._stacked(rows, measured, rest)
-        return HomeCharts(pieces, sides, measured, tuple(groups), tuple(tiles), still)
+        return HomeCharts(pieces, sides, measured, tuple(groups), tuple(slices), still)
 
     def _still(self, measured: Measured) -> BoolArray:
         """Homes without a storage that is there, and whose sources give next to nothing."""
@@ -250,8 +250,8 @@ class Charting:
             self._planes[key] = Planes(period_program(group.shape, group.ranges))
         return self._planes[key]
 
-    def _parameters(self, group: _Group, measured: Measured, rest: Rest) -> Array:
-        """(g, k - 2) parameters but p and q, in units."""
+    def _parameters(self, group: _Group, measured: Measured, rest: Rest) -> dict[int, Array]:
+        """Parameters but p and q by number, (g,) each, in units."""
         devices, shape, unit, homes = self.devices, group.shape, group.unit, group.homes
         found: dict[str, Array] = {
             "rest": rest.energy[homes] / unit,
@@ -273,7 +273,7 @@ class Charting:
             found[f"size_c{c}"] = devices.size[own, self.step] / unit
             found |= dict(zip(shape.ends(c), ends[:, 1:-1].T, strict=True))
             found |= dict(zip(shape.slopes(c), rest.slopes[own].T, strict=True))
-        return np.stack([found[name] for name in shape.parameters()[2:]], axis=1)
+        return {number: found[name] for number, name in enumerate(shape.parameters()) if number > 1}
 
     def _add_still(self, rows: ChartRows, homes: IntArray) -> None:
         """Reactive power of the cheapest source first:  f = max_k (c_k |Q| - sum_{j<k} (c_k - c_j) r_j)."""
@@ -349,8 +349,8 @@ class Charting:
         storage_p, storage_q = np.zeros(len(devices.stores)), np.zeros(len(devices.stores))
         wish = np.stack([p - measured.fixed_p, q - measured.fixed_q], axis=1)
         beyond = np.zeros(devices.homes)
-        for group, tiles in zip(drawn.groups, drawn.tiles, strict=True):
-            x, outside = tiles.minimisers(wish[group.homes] / group.unit[:, None])
+        for group, slices in zip(drawn.groups, drawn.slices, strict=True):
+            x, outside = slices.minimisers(wish[group.homes] / group.unit[:, None])
             beyond[group.homes] = np.maximum(outside, 0.0) * group.unit
             at = {name: x[:, number] * group.unit for number, name in enumerate(group.shape.variables())}
             for k, source in enumerate(group.shape.sources):
@@ -375,15 +375,16 @@ def _reactive_power(at: Mapping[str, Array], tail: str) -> Array | float:
     return at[f"up_{tail}"] - at[f"down_{tail}"] if f"up_{tail}" in at else 0.0
 
 
-def _add_tiles(rows: ChartRows, group: _Group, tiles: Tiles) -> None:
+def _add_slices(rows: ChartRows, group: _Group, slices: Slices) -> None:
     """Pieces and sides of explored planes, in kW, kvar and EUR."""
-    owner = np.repeat(np.arange(len(group.homes)), np.diff(tiles.first))
-    a, b, d = tiles.value.T
-    power = tiles.corners[:, 0]
-    low, high = (least.reduceat(power, tiles.begin[:-1]) * group.unit[owner] for least in (np.minimum, np.maximum))
-    rows.add_pieces(group.homes[owner], a, b, d * group.unit[owner], low, high)
-    owner = np.repeat(np.arange(len(group.homes)), np.diff(tiles.first_side))
-    rows.add_sides(group.homes[owner], tiles.sides[:, 0], tiles.sides[:, 1], tiles.sides[:, 2] * group.unit[owner])
+    owner = np.repeat(np.arange(len(group.homes)), np.diff(slices.start))
+    power = slices.corners[:, 0]
+    low, high = (least.reduceat(power, slices.begin[:-1]) * group.unit[owner] for least in (np.minimum, np.maximum))
+    a, b = slices.slope.T
+    rows.add_pieces(group.homes[owner], a, b, slices.constant * group.unit[owner], low, high)
+    owner = np.repeat(np.arange(len(group.homes)), np.diff(slices.start_side))
+    a, b, h = slices.sides.T
+    rows.add_sides(group.homes[owner], a, b, h * group.unit[owner])
 
 
 def _without(group: _Group, left_out: BoolArray) -> _Group:
