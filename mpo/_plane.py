@@ -321,7 +321,7 @@ class Program(NamedTuple):
 
 @nb.njit(cache=True, error_model="numpy")
 def _outline(program: Program, values: Array, r: Room) -> int:
-    """The parameter set over s, to ``r.polygon``; like the rows of the program a little relaxed, so that none is flat."""
+    """The parameter set over s, to ``r.polygon``; a little relaxed like the program's rows, so as not to be flat."""
     count, free = 4, program.free
     r.polygon[:4] = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     r.walls[:4] = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [-1.0, 0.0, 1.0]])

@@ -83,6 +83,12 @@ class Shape:
     segments: int
     dt_h: float
 
+    @property
+    def reactive(self) -> bool:
+        """Whether there is reactive power to move."""
+        of_sources = any(one.give_q or one.reactive for one in self.sources)
+        return of_sources or any(one.reactive for one in self.storages)
+
     def parameters(self) -> tuple[str, ...]:
         """Names in the order of theta, p and q first; flows are numbered in each kind: give_s0 ..., give_c0 ..."""
         names = ["p", "q"]
