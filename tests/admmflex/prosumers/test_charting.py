@@ -165,8 +165,8 @@ class Direct:
             if c is not None:
                 store, low, high = flow.store, devices.low[c], devices.high[c]
                 now = {t1: DT * store.eta_take[k], g1: -DT / store.eta_give[k]}
-                self.row(now, high - measured.energy[c])
-                self.row({name: -gain for name, gain in now.items()}, measured.energy[c] - low)
+                self.row({t1: now[t1]}, high - measured.energy[c])
+                self.row({g1: -now[g1]}, measured.energy[c] - low)
                 self.A_eq.append(np.zeros(self.n))
                 self.b_eq.append(low - measured.energy[c])
                 for name, gain in (now | {t2: store.eta_take[k], g2: -1.0 / store.eta_give[k]}).items():
