@@ -2,7 +2,8 @@
 
 from mpo.budget import Budget, Progress
 from mpo.errors import Fault, InputError, SolveError
-from mpo.plane import Planes, Tiles
+from mpo.pieces import Slices
+from mpo.plane import Planes
 from mpo.problem import ParametricLP, ParametricQP
 from mpo.solution import Evaluation, Multipliers, Solution
 from mpo.solve import solve
@@ -21,9 +22,9 @@ __all__ = [
     "PiecewiseLinear",
     "Planes",
     "Progress",
+    "Slices",
     "Solution",
     "SolveError",
-    "Tiles",
     "load",
     "solve",
     "storage_value",

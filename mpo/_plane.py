@@ -19,6 +19,8 @@ CORNERS = 96  # of one polygon
 SIDES = 96  # of the domain
 FOUND, EMPTY, STUCK = 0, 1, 2
 _FLAT, _NOISE, _PIVOT, _TINY = 1e-10, 1e-12, 1e-9, 1e-18
+_RELAXED = 1e-6
+_THIN = 1e-3  # a sliver is at most so much of the whole domain
 
 
 class Room(NamedTuple):
@@ -50,6 +52,7 @@ class Plane(NamedTuple):
     law: Array
     sides: Array
     counts: IntArray  # tiles, sides, bases
+    area: Array  # (1,) of all polygons
 
 
 def room(m: int, n: int, rows: int) -> Room:
@@ -67,7 +70,7 @@ def plane(n: int) -> Plane:
     """Memory for one answer."""
     return Plane(
         np.zeros(MOST + 1, np.int64), np.empty((MOST * 8, 2)), np.empty((MOST, n, 3)), np.empty((SIDES, 3)),
-        np.zeros(3, np.int64),
+        np.zeros(3, np.int64), np.zeros(1),
     )  # fmt: skip
 
 
@@ -246,10 +249,10 @@ def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: R
     """All polygons of the plane ``r.base`` inside ``outline``, from the basis ``key`` on; that of a region to ``key``.
 
     Bases are searched across the edges of polygons; those with an area up to ``sliver`` connect others and are left
-    out. EMPTY: no solution anywhere; STUCK: more bases, corners or sides than there is room for, or what was found
-    does not cover the domain.
+    out. EMPTY: no solution anywhere; STUCK: more bases or corners than there is room for.
     """
     out.counts[:] = 0
+    out.area[0] = 0.0
     state: int = _begin(m, outline, key, r)
     if state != FOUND:
         return state
@@ -270,6 +273,7 @@ def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: R
         area = _area(r.polygon, count, middle) if count >= 3 else 0.0
         if area <= _TINY:
             continue
+        out.area[0] += area
         if area > sliver and not _emit(m, n, count, r, out):
             return STUCK
         for q in range(count):
@@ -317,7 +321,7 @@ class Program(NamedTuple):
 
 @nb.njit(cache=True, error_model="numpy")
 def _outline(program: Program, values: Array, r: Room) -> int:
-    """The parameter set over s, to ``r.polygon``."""
+    """The parameter set over s, to ``r.polygon``; a little relaxed like the program's rows, so as not to be flat."""
     count, free = 4, program.free
     r.polygon[:4] = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     r.walls[:4] = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [-1.0, 0.0, 1.0]])
@@ -332,9 +336,10 @@ def _outline(program: Program, values: Array, r: Room) -> int:
             if h < -1e-9 * (1.0 + abs(program.theta_b[i])):
                 return 0
             continue
-        if h < abs(a) + abs(b):
+        far = h + _RELAXED * (1.0 + 0.2 * (i % 5)) * (abs(a) + abs(b))
+        if far < abs(a) + abs(b):
             r.walls[4 + i, 0], r.walls[4 + i, 1], r.walls[4 + i, 2] = a, b, h
-            count = _clip(r, count, a, b, h, -5 - i)
+            count = _clip(r, count, a, b, far, -5 - i)
         if count < 3:
             return 0
     return count
@@ -383,6 +388,8 @@ def explore_all(
             polygon = Outline(r.polygon[:outline].copy(), r.label[:outline].copy())
             _over_plane(m, program, values[at], r)
             state[at] = explore(m, n, polygon, sliver, key, r, one)
+            if state[at] == FOUND and sliver > _THIN * one.area[0]:
+                state[at] = explore(m, n, polygon, sliver * one.area[0], key, r, one)
         found, edges = one.counts[0], one.counts[1]
         ends = one.begin[found]
         if tiles + found > len(law) or points + ends > len(corners) or walls + edges > len(sides):
@@ -396,24 +403,3 @@ def explore_all(
         count[at, 1] = points + ends
         count[at, 2] = walls + edges
     return at
-
-
-@nb.njit(cache=True, error_model="numpy")
-def locate(points: Array, first: IntArray, begin: IntArray, corners: Array, tile: IntArray, beyond: Array) -> None:
-    """For each plane the tile that its point is in, or that it is least far beyond; -1 where a plane has none.
-
-    ``beyond``: how far the point is outside that tile, negative inside.
-    """
-    for i in range(len(points)):
-        x, y = points[i]
-        tile[i], beyond[i] = -1, np.inf
-        for t in range(first[i], first[i + 1]):
-            worst = -np.inf
-            for q in range(begin[t], begin[t + 1]):
-                e = q + 1 if q + 1 < begin[t + 1] else begin[t]
-                a, b = corners[e, 0] - corners[q, 0], corners[e, 1] - corners[q, 1]
-                length = np.hypot(a, b)
-                if length > 1e-12:
-                    worst = max(worst, (b * (x - corners[q, 0]) - a * (y - corners[q, 1])) / length)
-            if worst < beyond[i]:
-                tile[i], beyond[i] = t, worst

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mpo import _plane
 from mpo._plane import STUCK
 from mpo.arrays import Array, IntArray, KeyArray
 from mpo.errors import Fault, InputError, SolveError, require
 from mpo.explore import PERTURBATION
-from mpo.lcp import tableau, tolls
+from mpo.lcp import perturbed, tableau, tolls
 from mpo.linear import Polyhedron
+from mpo.pieces import Slices
 from mpo.presolve import Block, presolve
 from mpo.problem import Program
-from mpo.spaces import perturbed_space
+from mpo.slices import columns
+from mpo.spaces import starts
 
 SLIVER = 1e-9  # of the area of the parameter set: what is smaller is there because of the perturbation only
-
-
-@dataclass(frozen=True, eq=False)
-class Tiles:
-    """Polygons of m planes, one behind another; on each value and minimiser are affine in the two free parameters.
-
-    Args:
-        first: (m + 1,) polygons ``first[i]`` ... ``first[i + 1] - 1`` belong to plane i; none where it has no solution.
-        begin: (T + 1,) likewise for the corners of a polygon.
-        corners: (., 2) counter-clockwise; exact to 1e-5 of the range.
-        value: (T, 3) a, b, d of a theta_0 + b theta_1 + d. For linear programs the value on a plane is their maximum.
-        law: (T, n, 3) the same for each variable.
-        first_side, sides: (m + 1,), (., 3): a theta_0 + b theta_1 <= h, exactly where a plane has a solution.
-    """
-
-    first: IntArray
-    begin: IntArray
-    corners: Array
-    value: Array
-    law: Array
-    first_side: IntArray
-    sides: Array
-
-    def locate(self, points: Array) -> tuple[IntArray, Array]:
-        """The tile in which the point (m, 2) of each plane lies, or that is nearest, -1 where there is none; and how
-        far beyond that tile the point is, negative inside.
-        """
-        tile, beyond = np.empty(len(points), np.int64), np.empty(len(points))
-        _plane.locate(np.asarray(points, np.float64), self.first, self.begin, self.corners, tile, beyond)
-        return tile, beyond
-
-    def minimisers(self, points: Array) -> tuple[Array, Array]:
-        """The variables (m, n) at one point (m, 2) of each plane, by the law of the tile it is in or next to; and how
-        far beyond that tile it is. NaN where there is no tile.
-        """
-        tile, beyond = self.locate(points)
-        law = np.where((tile >= 0)[:, None, None], self.law[tile], np.nan)
-        return law[:, :, 0] * points[:, :1] + law[:, :, 1] * points[:, 1:] + law[:, :, 2], beyond
 
 
 class Planes:
@@ -77,8 +41,9 @@ class Planes:
     ) -> None:
         require(_faults(problem, free))
         form = presolve(problem, apart=False)
-        if form.verdict:
-            raise InputError([Fault("problem", form.verdict, "a solution for some parameters", "check its rows")])
+        verdict = form.verdict or starts(form.blocks[0])[0]
+        if verdict:
+            raise InputError([Fault("problem", verdict, "a solution for some parameters", "check its rows")])
         self.problem = problem
         self.free, self.held = np.array(free), np.setdiff1d(np.arange(problem.parameters), free)
         self._form, self._block = form, form.blocks[0]
@@ -97,20 +62,22 @@ class Planes:
         )
         self._key: KeyArray = np.zeros(self._room.keys.shape[1], np.uint64)
 
-    def tiles(self, held: Array) -> Tiles:
-        """Explore planes.
+    def slices(self, fixed: Mapping[int, ArrayLike]) -> Slices:
+        """Explore planes; flat ones have pieces, too.
+
+        Corners are exact to 1e-5 of the range. Values and sides are exact; only where pieces are narrower than that,
+        a value may be off by what its slope makes of such a distance.
 
         Args:
-            held: (m, k - 2) the other parameters of each plane, in their order.
+            fixed: values (m,) of each parameter that is not free, by number.
 
         Raises:
-            InputError: wrong shape or NaN.
+            InputError: a parameter that does not exist or is free, one that is missing, NaN, or arrays of different
+                lengths.
             SolveError: a plane that could not be explored; use ``solve``.
         """
-        values = np.ascontiguousarray(np.atleast_2d(held), np.float64)
-        if values.ndim != 2 or values.shape[1] != len(self.held) or not np.isfinite(values).all():
-            found = f"shape {np.shape(held)}" if values.shape[-1:] != self.held.shape else "NaN or infinite values"
-            raise InputError([Fault("held", found, f"finite (m, {len(self.held)})", "one column per held parameter")])
+        require(_free_faults(self.free, fixed))
+        values = columns(self.problem, fixed)[2]
         planes, n = len(values), len(self._program.base) - self._m
         state, count = np.zeros(planes, np.int64), np.zeros((planes + 1, 3), np.int64)
         size, at = np.array([32, 200, 16]) * max(planes, 16), 0
@@ -132,19 +99,22 @@ class Planes:
             raise SolveError(f"plane {stuck[0]} of {planes} could not be explored; {len(stuck)} in all")
         tiles, points, walls = count[-1]
         begin[tiles] = points
-        value, laws = self._laws(values, law[:tiles], np.diff(count[:, 0]))
-        return Tiles(
-            count[:, 0],
-            begin[: tiles + 1],
-            self._middle + corners[:points] * self._half,
-            value,
-            laws,
-            count[:, 2],
-            _sides(sides[:walls], self._middle, self._half),
+        x, value = self._laws(values, law[:tiles], np.diff(count[:, 0]))
+        return Slices(
+            start=count[:, 0],
+            begin=begin[: tiles + 1],
+            corners=self._middle + corners[:points] * self._half,
+            region=np.full(tiles, -1),
+            x=x,
+            hessian=np.zeros((tiles, 2, 2)),
+            slope=value[:, :2],
+            constant=value[:, 2],
+            start_side=count[:, 2],
+            sides=_sides(sides[:walls], self._middle, self._half),
         )
 
     def _laws(self, values: Array, law: Array, tiles: IntArray) -> tuple[Array, Array]:
-        """Value and variables of the program over the free parameters."""
+        """Variables and value of the program over the free parameters."""
         form, problem = self._form, self.problem
         over = law.copy()
         over[:, :, :2] /= self._half
@@ -154,7 +124,7 @@ class Planes:
         plane = np.repeat(np.arange(len(values)), tiles)
         x[:, :, 2] += (form.x0 + values @ form.X[:, self.held].T)[plane]
         cost = problem.c + values @ problem.C[:, self.held].T
-        return np.einsum("tn,tnc->tc", cost[plane], x), x
+        return x, np.einsum("tn,tnc->tc", cost[plane], x)
 
 
 def _faults(problem: Program, free: tuple[int, int]) -> list[Fault]:
@@ -167,10 +137,30 @@ def _faults(problem: Program, free: tuple[int, int]) -> list[Fault]:
     return []
 
 
+def _free_faults(free: IntArray, fixed: Mapping[int, ArrayLike]) -> list[Fault]:
+    both = [number for number in free.tolist() if number in fixed]
+    remedy = "fix the others, or make other planes"
+    return [Fault("fixed parameters", f"{both}", f"none of {free.tolist()}", remedy)] if both else []
+
+
 def _base(block: Block, toll: Array) -> Array:
     """Tableau of the block with the constants of the perturbed and of the true problem."""
-    perturbed = perturbed_space(block, PERTURBATION, toll).base
-    return np.column_stack([perturbed, tableau(block, block.w, block.c).rows[:, -1]])
+    w, _ = perturbed(block, PERTURBATION, toll)
+    moved = tableau(block, w, block.c + _tolls(block, toll)).rows
+    return np.column_stack([moved, tableau(block, block.w, block.c).rows[:, -1]])
+
+
+def _tolls(block: Block, preference: Array) -> Array:
+    """What costs grow by, so that no basis is degenerate: as in ``lcp.perturbed``, but -G' lam with generic lam > 0 for
+    generic numbers. No direction in which a minimiser could go for ever becomes a gain by that, and a plane on which
+    such directions cost nothing, as with equal prices to buy and to sell, keeps its solution.
+    """
+    worth = np.abs(block.c) + np.abs(block.C).sum(axis=1)
+    least = max(float(worth[worth > 1e-9].min(initial=1.0)), 1e-6)
+    preferred = block.V.T @ preference
+    generic = -block.G.T @ np.random.default_rng(0).uniform(0.5, 1.0, len(block.w))
+    parts = (part / max(np.abs(part).max(initial=0.0), 1e-300) for part in (preferred, generic))
+    return np.asarray(10.0 * PERTURBATION * least * (next(parts) + 0.05 * next(parts)))
 
 
 def _room_for(size: IntArray, n: int) -> tuple[IntArray, Array, Array, Array]:

@@ -7,7 +7,10 @@ A control step of length dt at power, then the rest of the period in energy; w i
     s.t. p = sum (g1 - t1),   q = sum (give_q g1 + u),   |u| <= size,  |u| <= c size + s (g1 - t1)
          0 <= g1 <= give,   0 <= t1 <= take,   0 <= g2 <= later_give,   0 <= t2 <= later_take
          sell - buy = rest + sum (g2 - t2)
-         0 <= energy + w1 <= capacity,   energy + w1 + w2 = sum_n d_n,   0 <= d_n <= end_n - end_{n-1}
+         dt g1 / eta_give <= energy,   dt eta_take t1 <= capacity - energy
+         energy + w1 + w2 = sum_n d_n,   0 <= d_n <= end_n - end_{n-1}
+
+Giving and taking are held within the band one by one: a full store cannot burn what it takes by giving at once.
 
 Parameters are p and q of all that is flexible [kW, kvar]; limits and size of every flow; the energy in each store above
 the lower end of its band, and the width of that band; rest: fixed energy of the rest of the period; the tariff; and
@@ -82,6 +85,12 @@ class Shape:
     storages: tuple[Storage, ...]
     segments: int
     dt_h: float
+
+    @property
+    def reactive(self) -> bool:
+        """Whether there is reactive power to move."""
+        of_sources = any(one.give_q or one.reactive for one in self.sources)
+        return of_sources or any(one.reactive for one in self.storages)
 
     def parameters(self) -> tuple[str, ...]:
         """Names in the order of theta, p and q first; flows are numbered in each kind: give_s0 ..., give_c0 ..."""
@@ -185,8 +194,9 @@ def _rows(shape: Shape) -> _Rows:
 def _add_energy(rows: _Rows, shape: Shape, c: int, now: Terms, then: Terms) -> None:
     """Band after the control step, and the segment of its value in which the energy ends."""
     energy, capacity = f"energy_c{c}", f"capacity_c{c}"
-    rows.below.append((now, {capacity: 1.0, energy: -1.0}))
-    rows.below.append(({name: -gain for name, gain in now.items()}, {energy: 1.0}))
+    for name, gain in now.items():
+        room = {capacity: 1.0, energy: -1.0} if gain > 0.0 else {energy: 1.0}
+        rows.below.append(({name: abs(gain)}, room))
     parts = [rows.variable(f"d_c{c}_{n}", price=(slope, 1.0)) for n, slope in enumerate(shape.slopes(c))]
     rows.equal.append(({**now, **then, **dict.fromkeys(parts, -1.0)}, {energy: -1.0}))
     ends = [None, *shape.ends(c), capacity]
