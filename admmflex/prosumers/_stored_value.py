@@ -58,12 +58,12 @@ class Outlook(NamedTuple):
 
 
 class Function(NamedTuple):
-    """Convex functions of n stores: value (n,) at the left end, ends (n, S + 1), slopes (n, S), count (n,)."""
+    """Convex functions of n stores: value (n,) at the left end, ends (n, S + 1), slopes (n, S), segments (n,)."""
 
     ends: Array
     slopes: Array
     value: Array
-    count: IntArray
+    segments: IntArray
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -203,7 +203,7 @@ def backward(o: Outlook, first: int, last: int, pieces: int, end: Function, out:
     rest = 2 * (pieces + 1 + o.give.shape[1])
     rest_slopes, rest_lengths = np.empty(rest), np.empty(rest)
     for i in range(len(o.fixed)):
-        own, low, value, steep = end.count[i], end.ends[i, 0], end.value[i], o.steep[i]
+        own, low, value, steep = end.segments[i], end.ends[i, 0], end.value[i], o.steep[i]
         for j in range(own):
             own_slopes[j], own_lengths[j] = end.slopes[i, j], end.ends[i, j + 1] - end.ends[i, j]
         for t in range(last - 1, first - 1, -1):
@@ -221,7 +221,7 @@ def backward(o: Outlook, first: int, last: int, pieces: int, end: Function, out:
             o.low[i], o.high[i], steep, low, value, own_slopes, own_lengths, own, sum_slopes, sum_lengths
         )
         count = min(count, out.slopes.shape[1])
-        out.count[i], out.value[i], at = count, value, o.low[i]
+        out.segments[i], out.value[i], at = count, value, o.low[i]
         out.ends[i, 0] = at
         for j in range(count):
             at += sum_lengths[j]

@@ -244,8 +244,8 @@ class Charting:
         near, far = np.stack([-end[0], start[1]]), np.stack([-start[0], end[1]])
         near, far, slope, level = (x.transpose(1, 0, 2).reshape(n, -1) for x in (near, far, slope, level))
         meets = (low[:, None] < far[home] - TOUCH) & (high[:, None] > near[home] + TOUCH)
-        none: BoolArray = ~meets.any(axis=1)
-        meets |= none[:, None] & (low[:, None] <= far[home]) & (high[:, None] >= near[home])
+        nowhere = np.logical_not(meets.any(axis=1, keepdims=True))
+        meets |= nowhere & (low[:, None] <= far[home]) & (high[:, None] >= near[home])
         kept, part = np.nonzero(meets)
         return kept, slope[home[kept], part], level[home[kept], part]
 

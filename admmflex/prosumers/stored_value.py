@@ -116,8 +116,8 @@ def before(outlook: Outlook, first: int, last: int, end: Function) -> Function:
     n = len(outlook.fixed)
     found = Function(np.zeros((n, MOST + 1)), np.zeros((n, MOST)), np.zeros(n), np.zeros(n, np.int64))
     _stored_value.backward(outlook, first, last, PIECES, end, found)
-    most = int(found.count.max(initial=1))
-    return Function(found.ends[:, : most + 1].copy(), found.slopes[:, :most].copy(), found.value, found.count)
+    most = int(found.segments.max(initial=1))
+    return Function(found.ends[:, : most + 1].copy(), found.slopes[:, :most].copy(), found.value, found.segments)
 
 
 def value(function: Function, energy: Array) -> Array:
@@ -125,7 +125,7 @@ def value(function: Function, energy: Array) -> Array:
     row = np.arange(len(energy))
     segment = segment_of(function, energy)
     lengths = np.diff(function.ends, axis=1)
-    lengths[np.arange(lengths.shape[1]) >= function.count[:, None]] = 0.0
+    lengths[np.arange(lengths.shape[1]) >= function.segments[:, None]] = 0.0
     reached = np.cumsum(function.slopes * lengths, axis=1) - function.slopes * lengths
     beyond = energy - function.ends[row, segment]
     return np.asarray(function.value + reached[row, segment] + function.slopes[row, segment] * beyond)
@@ -133,7 +133,7 @@ def value(function: Function, energy: Array) -> Array:
 
 def segment_of(function: Function, energy: Array) -> IntArray:
     """(n,) the segment that an energy is in; the outer ones beyond the ends."""
-    inner = np.arange(function.slopes.shape[1]) < function.count[:, None] - 1
+    inner = np.arange(function.slopes.shape[1]) < function.segments[:, None] - 1
     passed = (energy[:, None] >= function.ends[:, 1:]) & inner
     return np.asarray(passed.sum(axis=1))
 
@@ -145,7 +145,7 @@ def near(function: Function, energy: Array, segments: int) -> tuple[Array, Array
     """
     row = np.arange(len(energy))[:, None]
     first = np.clip(segment_of(function, energy) - segments // 2, 0, None)
-    at = np.minimum(first[:, None] + np.arange(segments), function.count[:, None] - 1)
-    inner = np.minimum(function.ends[row, at[:, :-1] + 1], function.ends[row, function.count[:, None]])
-    low, high = function.ends[:, :1], function.ends[row, function.count[:, None]]
+    at = np.minimum(first[:, None] + np.arange(segments), function.segments[:, None] - 1)
+    inner = np.minimum(function.ends[row, at[:, :-1] + 1], function.ends[row, function.segments[:, None]])
+    low, high = function.ends[:, :1], function.ends[row, function.segments[:, None]]
     return np.concatenate([low, inner, high], axis=1), function.slopes[row, at]

@@ -63,8 +63,9 @@ def hindsight(study: Study, reality: Reality, *, merge: int = 1) -> Study:
             flows[j] = replace(flow, **{"fixed_p": nothing, "fixed_q": nothing, **share, **known})
         first += len(flows)
         assets = tuple(Known(asset.name, flow) for asset, flow in zip(home.assets, flows, strict=True))
-        tariff = (np.repeat(price, per_step) for price in (home.import_price, home.export_price))
-        found.append(Prosumer(home.name, home.bus, assets, *tariff, home.import_limit_kw, home.export_limit_kw))
+        bought, sold = np.repeat(home.import_price, per_step), np.repeat(home.export_price, per_step)
+        limits = home.import_limit_kw, home.export_limit_kw
+        found.append(Prosumer(home.name, home.bus, assets, bought, sold, *limits))
     return replace(study, horizon=horizon, prosumers=tuple(found))
 
 
@@ -74,34 +75,20 @@ def _finer(flow: Flow, n: int) -> Flow:
     def each(x: Array) -> Array:
         return np.repeat(x, n)
 
-    arrays = {
-        name: each(x)
-        for name, x in vars(flow).items()
-        if isinstance(x, np.ndarray) and len(x) == len(flow.fixed_p) and name not in ("edge_c", "edge_s")
-    }
-    return replace(flow, **arrays, store=flow.store and _finer_store(flow.store, n))
+    return Flow(
+        each(flow.fixed_p), each(flow.fixed_q), each(flow.give_max), each(flow.take_max), each(flow.give_cost),
+        each(flow.take_cost), each(flow.q_max), flow.q_cost, flow.edge_c, flow.edge_s,
+        None if flow.store is None else _finer_store(flow.store, n),
+        None if flow.give_q is None else each(flow.give_q),
+    )  # fmt: skip
 
 
 def _finer_store(store: Store, n: int) -> Store:
-    steps = len(store.e_min)
-    low, high = np.full(n * steps, store.e_min.min()), np.full(n * steps, store.e_max.max())
+    """keep and gain of a piece are such that n of them leave what the whole step leaves."""
+    low, high = np.full(n * len(store.e_min), store.e_min.min()), np.full(n * len(store.e_max), store.e_max.max())
     low[n - 1 :: n], high[n - 1 :: n] = store.e_min, store.e_max
-    keep = np.repeat(store.keep ** (1.0 / n), n)
-    gain = np.repeat(
-        np.where(
-            store.keep == 1.0,
-            store.gain / n,
-            store.gain * (1 - store.keep ** (1.0 / n)) / np.where(store.keep == 1.0, 1.0, 1 - store.keep),
-        ),
-        n,
-    )
-    return Store(
-        store.e_start,
-        low,
-        high,
-        np.repeat(store.eta_take, n),
-        np.repeat(store.eta_give, n),
-        keep,
-        gain,
-        store.end_value,
-    )
+    keep = store.keep ** (1.0 / n)
+    steady = store.keep == 1.0
+    share = np.where(steady, 1.0 / n, (1.0 - keep) / np.where(steady, 1.0, 1.0 - store.keep))
+    gain, eta = np.repeat(store.gain * share, n), (np.repeat(store.eta_take, n), np.repeat(store.eta_give, n))
+    return Store(store.e_start, low, high, *eta, np.repeat(keep, n), gain, store.end_value)

@@ -121,8 +121,8 @@ def test_values_are_those_of_the_linear_program(kind, seed, first):
 def test_slopes_ascend_and_the_band_is_covered(kind):
     span, one = home(kind, 1)
     found, flow = all_from(of(span, one), 0), one.assets[-1].flow(span)
-    assert (np.diff(found.slopes[0, : found.count[0]]) >= 0.0).all()
-    assert_allclose(found.ends[0, [0, found.count[0]]], [flow.store.e_min.min(), flow.store.e_max.max()])
+    assert (np.diff(found.slopes[0, : found.segments[0]]) >= 0.0).all()
+    assert_allclose(found.ends[0, [0, found.segments[0]]], [flow.store.e_min.min(), flow.store.e_max.max()])
 
 
 def test_what_cannot_be_kept_costs_the_steep_slope():
@@ -143,6 +143,6 @@ def test_homes_do_not_touch_each_other():
         rows.append((Meter(prosumer.import_price, prosumer.export_price), flows, 2, np.zeros(STEPS)))
     together, alone = (all_from(outlook(span.dt_h, some), 0) for some in (rows, rows[:1]))
     for row in (0, 2):
-        count = together.count[row]
-        assert count == alone.count[0]
+        count = together.segments[row]
+        assert count == alone.segments[0]
         assert_allclose(together.slopes[row, :count], alone.slopes[0, :count], rtol=1e-12)
