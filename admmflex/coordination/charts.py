@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 
 from admmflex.comm import Comm
+from admmflex.coordination.foresight import Foresight
 from admmflex.coordination.schemes import Sorted
 from admmflex.coordination.set_points import CentralStep, SetPoints, StepSettings
 from admmflex.data.study import Study
@@ -29,7 +30,6 @@ from admmflex.prosumers.chart import Charts
 from admmflex.prosumers.charting import Actions, Charting, HomeCharts, Measured, Rest
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.stored_value import Function, Meter, Outlook, at_end, before, near, outlook
 
 Future = Literal["forecast", "none"]
 
@@ -45,7 +45,7 @@ class ChartSettings:
         even: [EUR/kWh per kW] how much less a kWh earns, or more it costs, with the power at the connection: it decides
             between times that are nearly equal, so that homes do not all choose the same one.
         loss_price: [EUR/kWh] of the losses in the grid. Homes do not foresee it, so that with it they wait.
-        persistence: weight of the measurement against the forecast for the rest of the period, in [0, 1].
+        memory_h: [h] how far ahead a deviation from the forecast is expected to last; 0 trusts the forecast.
         step: of the central step.
     """
 
@@ -54,7 +54,7 @@ class ChartSettings:
     future: Future = "forecast"
     even: float = 2e-4
     loss_price: float = 0.0
-    persistence: float = 0.5
+    memory_h: float = 1.0
     step: StepSettings = field(default_factory=StepSettings)
 
 
@@ -79,9 +79,12 @@ class ChartControl:
     Args:
         study: a radial grid; steps of equal length are market periods.
         comm: ranks that own homes.
+        expected_price: (n_bus, K) [EUR/kWh] grid prices of a plan for the horizon: what congestion homes shall foresee.
     """
 
-    def __init__(self, study: Study, comm: Comm, settings: ChartSettings | None = None) -> None:
+    def __init__(
+        self, study: Study, comm: Comm, settings: ChartSettings | None = None, expected_price: Array | None = None
+    ) -> None:
         self.settings = settings or ChartSettings()
         self.study, self.comm, self.ordered = study, comm, Sorted.of(study, comm)
         self.homes: list[Prosumer] = [
@@ -106,44 +109,26 @@ class ChartControl:
         self.central = (
             CentralStep(study.network, study.limits, price_loss, self.settings.step) if comm.rank == 0 else None
         )
-        self.outlook = self._outlook()
-        self._end = at_end(self.outlook)
-        self._after = self._end
-        self._sources = self._sources_of_stores()
+        self.foresight = Foresight(
+            self.devices,
+            self.homes,
+            study.horizon,
+            even=self.settings.even,
+            memory_h=self.settings.memory_h,
+            price=None if expected_price is None else expected_price[self.bus[self.ordered.own]],
+        )
         self.period = -1
-
-    def _outlook(self) -> Outlook:
-        """What the stores of this rank expect."""
-        devices, rows = self.devices, []
-        first = np.cumsum(devices.assets) - devices.assets
-        flows = [[asset.flow(self.study.horizon) for asset in one.assets] for one in self.homes]
-        nothing = np.zeros(self.study.horizon.steps)
-        for home, asset in zip(devices.storage_home.tolist(), devices.storage_asset.tolist(), strict=True):
-            one = self.homes[home]
-            limits = one.import_limit_kw, one.export_limit_kw
-            meter = Meter(one.import_price, one.export_price, *limits, self.settings.even)
-            rows.append((meter, flows[home], asset - int(first[home]), nothing))
-        return outlook(devices.dt, rows)
-
-    def _sources_of_stores(self) -> IntArray:
-        """(C, S) numbers of the sources in ``outlook.give``; where there are fewer, the number after the last."""
-        devices = self.devices
-        gives = devices.source_give.any(axis=1)
-        found = np.full(self.outlook.give.shape[:2], len(devices.sources))
-        for c, home in enumerate(devices.storage_home.tolist()):
-            own = np.flatnonzero((devices.source_home == home) & gives)
-            found[c, : len(own)] = own
-        return found
 
     def begin(self, period: int) -> None:
         """Go on to a period: the value of what is stored at its end, and the devices that are there."""
         self.period = period
         self.charting.begin(period)
-        self._after = before(self.outlook, period + 1, self.study.horizon.steps, self._end)
+        self.foresight.begin(period)
 
     def step(self, measured: Measured, tau: float) -> Control:
         """One control step, tau [h] before the end of the period without it."""
         started = time.perf_counter()
+        self.foresight.learn(measured, self.settings.control_h)
         drawn = self.charting.charts(measured, self._rest(measured, tau))
         pieces, sides = self._shared(drawn)
         drawn_s = time.perf_counter() - started
@@ -163,36 +148,14 @@ class ChartControl:
         )  # fmt: skip
 
     def _rest(self, measured: Measured, tau: float) -> Rest:
-        """Tariff, and what energy is worth after the control step."""
-        devices, k = self.devices, self.period
+        """Tariff, and what energy is worth after the control step: the rest of the period is part of that."""
+        devices, k, n = self.devices, self.period, self.settings.segments
         if self.settings.future == "none":
-            ends, slopes = worthless(devices, self.settings.segments)
+            ends, slopes = worthless(devices, n)
         else:
-            ends, slopes = near(self._worth(measured, tau), measured.energy, self.settings.segments)
+            ends, slopes = self.foresight.around(measured.energy, tau, n)
         nothing = np.zeros(devices.homes)
         return Rest(0.0, nothing, self.import_price[:, k], self.export_price[:, k], ends, slopes)
-
-    def _worth(self, measured: Measured, tau: float) -> Function:
-        """Value of energy tau before the end of the period; the rest is partly as it is now, partly as foreseen."""
-        devices, ahead, k, w = self.devices, self.outlook, self.period, self.settings.persistence
-        if tau <= 0.0:
-            return self._after
-        share = tau / float(devices.dt[k])
-        surprise = np.append(w * (measured.give - devices.source_give[:, k]), 0.0)[self._sources]
-        power = w * (measured.fixed_p - devices.fixed_p[:, k])
-        now = slice(k, k + 1)
-        rest = ahead._replace(
-            dt=np.array([tau]),
-            fixed=ahead.fixed[:, now] + power[devices.storage_home, None],
-            bought=ahead.bought[:, now],
-            sold=ahead.sold[:, now],
-            give=ahead.give[:, :, now] + surprise[:, :, None],
-            take=ahead.take[:, :, now],
-            flow=np.ascontiguousarray(ahead.flow[:, :, now]),
-            keep=ahead.keep[:, now] ** share,
-            gain=ahead.gain[:, now] * share,
-        )
-        return before(rest, 0, 1, self._after)
 
     def _shared(self, drawn: HomeCharts) -> tuple[Array, Array]:
         """Charts of all ranks, as wide as the widest."""

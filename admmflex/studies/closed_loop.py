@@ -11,7 +11,7 @@ import numpy as np
 import grid
 from admmflex.comm import Comm, SerialComm
 from admmflex.coordination.charts import ChartControl, ChartSettings, Control
-from admmflex.data.reality import Deviations, realise
+from admmflex.data.reality import Deviations, Reality, realise
 from admmflex.data.study import Study
 from admmflex.dso import AcCheck
 from admmflex.horizon import Array
@@ -59,6 +59,8 @@ def simulate(
     *,
     seed: int = 0,
     deviations: Deviations | None = None,
+    reality: Reality | None = None,
+    expected_price: Array | None = None,
     observe: Callable[[dict[str, Any]], None] | None = None,
 ) -> Day:
     """Control a horizon by charts.
@@ -66,12 +68,15 @@ def simulate(
     Args:
         study: its profiles are the forecast; steps of equal length are market periods.
         seed, deviations: of what happens instead.
+        reality: what happens, where it is not to be drawn; of the homes of this rank.
+        expected_price: see ``ChartControl``.
         observe: told after every period.
     """
-    control = ChartControl(study, comm or SerialComm(), settings)
+    control = ChartControl(study, comm or SerialComm(), settings, expected_price)
     dt_h = control.settings.control_h
     per_step = round(float(study.horizon.dt_h[0]) / dt_h)
-    plant = Plant(control.devices, realise(control.devices, per_step, seed, deviations), dt_h)
+    happens = reality or realise(control.devices, per_step, seed, deviations)
+    plant = Plant(control.devices, happens, dt_h)
     record = _Record(control, study.horizon.steps * per_step)
     for step in range(study.horizon.steps):
         control.begin(step)
