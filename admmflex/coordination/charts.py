@@ -76,6 +76,8 @@ class Control:
 class ChartControl:
     """Homes and the central step, through the periods of a horizon.
 
+    ``homes`` are those of this rank, sorted by bus; ``own`` are their positions in the study.
+
     Args:
         study: a radial grid; steps of equal length are market periods.
         comm: ranks that own homes.
@@ -90,6 +92,7 @@ class ChartControl:
         self.homes: list[Prosumer] = [
             one for one in self.ordered.prosumers[self.ordered.own] if isinstance(one, Prosumer)
         ]
+        self.own: IntArray = self.ordered.order[self.ordered.own]
         self.devices = Devices.of(self.homes, study.horizon)
         self.import_price = np.stack([one.import_price for one in self.homes])
         self.export_price = np.stack([one.export_price for one in self.homes])

@@ -76,7 +76,7 @@ class Foresight:
         self._after = before(ahead, period + 1, self.horizon.steps, self._end)
 
     def around(self, energy: Array, tau: float, segments: int) -> tuple[Array, Array]:
-        """Ends (C, N + 1) and slopes (C, N) of the value of energy around ``energy``, tau before the end of the period."""
+        """Ends (C, N + 1), slopes (C, N) of the value of energy around ``energy``, tau before the end of the period."""
         return near(self._worth(tau), energy, segments)
 
     def _worth(self, tau: float) -> Function:
@@ -109,7 +109,7 @@ def _outlook(
     first = np.cumsum(devices.assets) - devices.assets
     flows = [[asset.flow(horizon) for asset in one.assets] for one in homes]
     several = np.flatnonzero(np.bincount(devices.storage_home, minlength=len(homes)) > 1)
-    planned = dict(zip(several.tolist(), _alone([homes[i] for i in several], horizon), strict=True))
+    planned = dict(zip(several.tolist(), _alone([homes[int(i)] for i in several], horizon), strict=True))
     extra = np.zeros((len(homes), horizon.steps)) if price is None else price
     rows = []
     for home, asset in zip(devices.storage_home.tolist(), devices.storage_asset.tolist(), strict=True):
@@ -121,11 +121,11 @@ def _outlook(
     return outlook(devices.dt, rows)
 
 
-def _alone(homes: list[Prosumer], horizon: Horizon) -> list[list[Array]]:
+def _alone(homes: Sequence[Prosumer], horizon: Horizon) -> list[list[Array]]:
     """What the assets of each home do [kW] when nobody coordinates."""
     if not homes:
         return []
-    population = populate(homes, horizon, {one.bus: 0 for one in homes})
+    population = populate(list(homes), horizon, {one.bus: 0 for one in homes})
     population.answer(np.zeros((2, 1, horizon.steps)), np.zeros_like(population.y), 1e-4)
     return [[plan.p for plan in plans] for plans in population.plans(population.state())]
 

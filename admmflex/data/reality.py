@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from admmflex.horizon import Array
+from admmflex.horizon import Array, IntArray
 from admmflex.prosumers.devices import Devices
 
 
@@ -46,12 +46,26 @@ class Reality:
     fixed_q: Array
     give: Array
 
+    def of(self, devices: Devices, homes: IntArray) -> Reality:
+        """Of some homes, in their order; ``devices`` are those of all."""
+        sources = [np.flatnonzero(devices.source_home == home) for home in homes.tolist()]
+        own = np.concatenate([np.zeros(0, np.int64), *sources])
+        return Reality(self.fixed_p[homes], self.fixed_q[homes], self.give[own])
+
+    def means(self, merge: int) -> Reality:
+        """Means of so many control steps each."""
+
+        def merged(x: Array) -> Array:
+            return np.asarray(x.reshape(len(x), -1, merge).mean(axis=2))
+
+        return Reality(merged(self.fixed_p), merged(self.fixed_q), merged(self.give))
+
 
 def realise(devices: Devices, per_step: int, seed: int, deviations: Deviations | None = None) -> Reality:
     """Draw what happens.
 
     Args:
-        devices: with the forecast.
+        devices: with the forecast, of all homes: what is drawn for one depends on its place.
         per_step: control steps in each step of the horizon, which are of equal length.
     """
     d = deviations or Deviations()

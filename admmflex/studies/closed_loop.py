@@ -15,6 +15,8 @@ from admmflex.data.reality import Deviations, Reality, realise
 from admmflex.data.study import Study
 from admmflex.dso import AcCheck
 from admmflex.horizon import Array
+from admmflex.prosumers.devices import Devices
+from admmflex.prosumers.prosumer import Prosumer
 from admmflex.studies.plant import Done, Plant
 
 
@@ -57,6 +59,7 @@ def simulate(
     comm: Comm | None = None,
     settings: ChartSettings | None = None,
     *,
+    control: ChartControl | None = None,
     seed: int = 0,
     deviations: Deviations | None = None,
     reality: Reality | None = None,
@@ -67,16 +70,18 @@ def simulate(
 
     Args:
         study: its profiles are the forecast; steps of equal length are market periods.
+        control: instead of one that is made from the settings and the expected prices.
         seed, deviations: of what happens instead.
-        reality: what happens, where it is not to be drawn; of the homes of this rank.
+        reality: what happens to the prosumers in the order of the study, where it is not to be drawn.
         expected_price: see ``ChartControl``.
         observe: told after every period.
     """
-    control = ChartControl(study, comm or SerialComm(), settings, expected_price)
+    control = control or ChartControl(study, comm or SerialComm(), settings, expected_price)
     dt_h = control.settings.control_h
     per_step = round(float(study.horizon.dt_h[0]) / dt_h)
-    happens = reality or realise(control.devices, per_step, seed, deviations)
-    plant = Plant(control.devices, happens, dt_h)
+    everybody = Devices.of([one for one in study.prosumers if isinstance(one, Prosumer)], study.horizon)
+    happens = reality or realise(everybody, per_step, seed, deviations)
+    plant = Plant(control.devices, happens.of(everybody, control.own), dt_h)
     record = _Record(control, study.horizon.steps * per_step)
     for step in range(study.horizon.steps):
         control.begin(step)

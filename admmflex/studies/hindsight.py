@@ -45,11 +45,7 @@ def hindsight(study: Study, reality: Reality, *, merge: int = 1) -> Study:
     """
     homes = [one for one in study.prosumers if isinstance(one, Prosumer)]
     devices, per_step = Devices.of(homes, study.horizon), reality.fixed_p.shape[1] // study.horizon.steps // merge
-
-    def merged(x: Array) -> Array:
-        return np.asarray(x.reshape(len(x), -1, merge).mean(axis=2))
-
-    fixed_p, fixed_q, give = merged(reality.fixed_p), merged(reality.fixed_q), merged(reality.give)
+    past = reality.means(merge)
     source = {int(asset): k for k, asset in enumerate(devices.source_asset)}
     horizon = Horizon(study.horizon.start, np.repeat(study.horizon.dt_h / per_step, per_step))
     found, first = [], 0
@@ -57,8 +53,8 @@ def hindsight(study: Study, reality: Reality, *, merge: int = 1) -> Study:
         flows = [_finer(asset.flow(study.horizon), per_step) for asset in home.assets]
         for j, flow in enumerate(flows):
             own = source.get(first + j)
-            known = {"give_max": give[own]} if own is not None else {}
-            share = {"fixed_p": fixed_p[i], "fixed_q": fixed_q[i]} if j == 0 else {}
+            known = {"give_max": past.give[own]} if own is not None else {}
+            share = {"fixed_p": past.fixed_p[i], "fixed_q": past.fixed_q[i]} if j == 0 else {}
             nothing = np.zeros(horizon.steps)
             flows[j] = replace(flow, **{"fixed_p": nothing, "fixed_q": nothing, **share, **known})
         first += len(flows)
