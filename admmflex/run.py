@@ -82,6 +82,7 @@ def _about(study: Study, scenario: Scenario | Study, comm: Comm) -> dict[str, An
         "method": settings.method,
         "ranks": comm.size,
         "max_iterations": settings.max_iterations,
+        **({"rounds": study.horizon.steps} if settings.method == "charts" else {}),
         "targets": {
             "voltage_excess_pu": settings.voltage_tolerance_pu,
             "loading_excess": settings.loading_tolerance_percent / 100.0,
