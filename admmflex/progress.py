@@ -23,8 +23,9 @@ class Observer(Protocol):
     def start(self, info: Record) -> None:
         """Before the first round.
 
-        ``info``: name, prosumers, buses, steps, method, ranks, max_iterations or rounds (exactly so many), and targets:
-        what the plan of a stopping round must not exceed, by record key, and ``cost_change``, relative to the one before.
+        ``info``: name, prosumers, buses, steps, method, ranks, max_iterations, or rounds where they are known, and
+        targets: what the plan of a stopping round must not exceed, by record key, and ``cost_change``, relative to the
+        plan before.
         """
         ...
 
