@@ -1,4 +1,4 @@
-"""Search of the graph of bases: which are optimal on a set of parameters with an interior; called by explore only."""
+"""Search of the graph of bases: which are optimal on a set with an interior; called by search and spaces."""
 
 from __future__ import annotations
 
@@ -121,57 +121,54 @@ def _solve_pair(T: Array, m: int, i: int, j: int, y: Array) -> None:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _row(w: Work, m: int, r: int, i: int, j: int, first: int, last: int, out: Array) -> float:
-    """Row r after the exchange in columns first...last of the parameters, to ``out``; returns the constant."""
-    p = w.T.shape[1] - m - 1
+def _row(T: Array, y: Array, m: int, r: int, i: int, j: int, first: int, last: int, G: Array, at: int) -> float:
+    """Row r after the exchange in columns first...last of the parameters, to ``G[at]``; returns the constant."""
+    p = T.shape[1] - m - 1
     if r in (i, j):
         a = 0 if r == i else 1
         for c in range(first, last):
-            out[c - first] = w.y[a, c]
-        own: float = w.y[a, p]
+            G[at, c - first] = y[a, c]
+        own: float = y[a, p]
         return own
-    for c in range(first, last):
-        out[c - first] = w.T[r, m + c]
-    constant: float = w.T[r, m + p]
-    if i >= 0:
-        f = w.T[r, i]
+    constant: float = T[r, m + p]
+    f = T[r, i] if i >= 0 else 0.0
+    g = T[r, j] if j >= 0 else 0.0
+    if f == 0.0 and g == 0.0:
         for c in range(first, last):
-            out[c - first] += f * w.y[0, c]
-        constant += f * w.y[0, p]
-    if j >= 0:
-        f = w.T[r, j]
+            G[at, c - first] = T[r, m + c]
+        return constant
+    if g == 0.0:
         for c in range(first, last):
-            out[c - first] += f * w.y[1, c]
-        constant += f * w.y[1, p]
+            G[at, c - first] = T[r, m + c] + f * y[0, c]
+        constant += f * y[0, p]
+    else:
+        for c in range(first, last):
+            G[at, c - first] = T[r, m + c] + f * y[0, c] + g * y[1, c]
+        constant += f * y[0, p] + g * y[1, p]
     return constant
 
 
 @nb.njit(cache=True, error_model="numpy")
 def _rows(space: Space, w: Work, i: int, j: int, part: int, centre: Array, margin: float) -> int:
     """Rows ``G x <= h`` of the region around ``centre`` in one block; -1 when one row alone shows that it is empty."""
-    m = len(space.multiplier)
-    first = space.column[part]
-    last = space.column[part + 1]
-    d = last - first
-    split = len(space.column) > 2
-    s = w.search
+    T, y, own, noise = w.T, w.y, w.kind, space.noise  # arrays by name: passing tuples on costs more than a row
+    G, h, theta_G, theta_h = w.search.G, w.search.h, space.theta_G, space.theta_h
+    first, last = space.column[part], space.column[part + 1]
+    split, m, d = len(space.column) > 2, len(own), last - first
     count = 0
     for r in range(m):
-        kind = w.kind[r] != (r in (i, j))
+        kind = own[r] != (r in (i, j))
         if split and kind != (part == 0):
             continue
-        g = s.G[count]
-        constant = _row(w, m, r, i, j, first, last, g)
-        square = 0.0
-        spread = 0.0
-        value = constant
+        constant = _row(T, y, m, r, i, j, first, last, G, count)
+        square, spread, value = 0.0, 0.0, constant
         for t in range(d):
-            square += g[t] * g[t]
-            spread += abs(g[t])
-            value += g[t] * centre[first + t]
+            square += G[count, t] * G[count, t]
+            spread += abs(G[count, t])
+            value += G[count, t] * centre[first + t]
         length = np.sqrt(square)
         if length < _FLAT:
-            if constant < -space.noise:
+            if constant < -noise:
                 return -1
             continue
         if constant + spread < margin * length:
@@ -180,15 +177,15 @@ def _rows(space: Space, w: Work, i: int, j: int, part: int, centre: Array, margi
             continue
         scale = 1.0 / length
         for t in range(d):
-            g[t] *= -scale
-        s.h[count] = value * scale - margin
+            G[count, t] *= -scale
+        h[count] = value * scale - margin
         count += 1
     for r in range(space.row[part], space.row[part + 1]):
-        h = space.theta_h[r] - margin
+        value = theta_h[r] - margin
         for t in range(d):
-            s.G[count, t] = space.theta_G[r, first + t]
-            h -= s.G[count, t] * centre[first + t]
-        s.h[count] = h
+            G[count, t] = theta_G[r, first + t]
+            value -= theta_G[r, first + t] * centre[first + t]
+        h[count] = value
         count += 1
     return count
 

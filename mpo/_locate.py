@@ -1,4 +1,4 @@
-"""Which region holds a parameter, and the laws there; called by part only."""
+"""Which region holds a parameter, and the laws there; called by part, and by the kernels that walk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from mpo.arrays import Array, BoolArray, IntArray
 
 INSIDE = 1e-9
-_STEPS = 200
+_STEPS, _STARTS = 200, 6
 
 
 class Map(NamedTuple):
@@ -120,14 +120,16 @@ def walk(map: Map, t: Array, first: int, value: Array) -> int:
 
 @nb.njit(cache=True, error_model="numpy")
 def locate(map: Map, t: Array, first: int, value: Array, count: IntArray) -> int:
-    """Region of t or -1; by walking, and region by region when the way is lost (counted)."""
-    if len(map.rows) == 0 or _outside(map.limits, t):
+    """Region of t or -1; by walking, from elsewhere when the way is lost, and region by region at last (counted)."""
+    R = len(map.rows)
+    if R == 0 or _outside(map.limits, t):
         return -1
-    r: int = walk(map, t, first, value)
-    if r >= 0:
-        return r
+    for attempt in range(_STARTS):
+        r: int = walk(map, t, (first + attempt * R // _STARTS) % R, value)
+        if r >= 0:
+            return r
     count[0] += 1
-    for q in range(len(map.rows)):
+    for q in range(R):
         if holds(map, q, t):
             return q
     return -1

@@ -53,15 +53,15 @@ def scratch(rows: int, dimension: int) -> Scratch:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _worst(s: Scratch, m: int, d: int) -> tuple[int, float]:
+def _worst(G: Array, h: Array, x: Array, active: BoolArray, m: int, d: int) -> tuple[int, float]:
     """The inactive row that is violated most, and its slack; -1 when none is."""
     worst = -_EXACT
     p = -1
     for i in range(m):
-        if not s.active[i]:
-            slack = s.h[i]
+        if not active[i]:
+            slack = h[i]
             for t in range(d):
-                slack -= s.G[i, t] * s.x[t]
+                slack -= G[i, t] * x[t]
             if slack < worst:
                 worst = slack
                 p = i
@@ -69,26 +69,26 @@ def _worst(s: Scratch, m: int, d: int) -> tuple[int, float]:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _project(s: Scratch, p: int, k: int, d: int) -> float:
+def _project(G: Array, rows: IntArray, L: Array, r: Array, z: Array, p: int, k: int, d: int) -> float:
     """Split row p into the active rows (r) and the rest (z); returns |z|^2. Row k of L is left half of its factor."""
     for a in range(k):
         v = 0.0
         for t in range(d):
-            v += s.G[s.rows[a], t] * s.G[p, t]
+            v += G[rows[a], t] * G[p, t]
         for b in range(a):
-            v -= s.L[a, b] * s.L[k, b]
-        s.L[k, a] = v / s.L[a, a]
+            v -= L[a, b] * L[k, b]
+        L[k, a] = v / L[a, a]
     for a in range(k - 1, -1, -1):
-        v = s.L[k, a]
+        v = L[k, a]
         for b in range(a + 1, k):
-            v -= s.L[b, a] * s.r[b]
-        s.r[a] = v / s.L[a, a]
+            v -= L[b, a] * r[b]
+        r[a] = v / L[a, a]
     rest = 0.0
     for t in range(d):
-        v = s.G[p, t]
+        v = G[p, t]
         for a in range(k):
-            v -= s.G[s.rows[a], t] * s.r[a]
-        s.z[t] = v
+            v -= G[rows[a], t] * r[a]
+        z[t] = v
         rest += v * v
     return rest
 
@@ -148,7 +148,7 @@ def nearest(s: Scratch, m: int, d: int, reach: float, dependent_below: float) ->
         s.active[i] = False
     k = 0
     for _ in range(_MOST):
-        p, slack = _worst(s, m, d)
+        p, slack = _worst(s.G, s.h, s.x, s.active, m, d)
         if p < 0:
             return FEASIBLE if _satisfied(s, m, d) else UNDECIDED
         length = 0.0
@@ -159,7 +159,7 @@ def nearest(s: Scratch, m: int, d: int, reach: float, dependent_below: float) ->
         own = 0.0
         joined = False
         while not joined:
-            rest = _project(s, p, k, d)
+            rest = _project(s.G, s.rows, s.L, s.r, s.z, p, k, d)
             step = np.inf
             gone = -1
             for a in range(k):

@@ -1,22 +1,22 @@
-"""What the exploration leaves behind: laws, neighbours and limits of the regions; called by explore and part."""
+"""What the exploration leaves behind: laws, neighbours and limits of the regions; called by search, part and cover."""
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
 
-from mpo._explore import Found, Space, Work, admit, least_pivot, tableau
+from mpo._explore import REGIONS, Found, Space, Work, admit, least_pivot, tableau
 from mpo._nearest import FEASIBLE
 from mpo._tableau import crisscross, flip, slot
 from mpo.arrays import Array, BoolArray, IntArray, KeyArray
 
 
 @nb.njit(cache=True, error_model="numpy")
-def check(space: Space, found: Found, w: Work, first: int, state: IntArray) -> None:
-    """Whether each region found, from number ``first`` on, has an interior in ``space``; moves its point there."""
+def check(space: Space, found: Found, w: Work, state: IntArray) -> None:
+    """Whether each region found has an interior in ``space``; moves its point there."""
     m = len(space.multiplier)
     centre = np.empty(space.theta_G.shape[1])
-    for region in range(first, found.counts[1]):
+    for region in range(found.counts[REGIONS]):
         centre[:] = found.point[region]
         state[region] = -1
         if tableau(space, found.keys[found.region[region]], m, w):

@@ -144,6 +144,12 @@ class Pieces(NamedTuple):
     x: Array
 
 
+def nothing(x: Array) -> Pieces:
+    """As many slices as ``x`` has, without pieces."""
+    none = np.zeros(0, np.int64)
+    return Pieces(np.zeros(len(x) + 1, np.int64), np.zeros(1, np.int64), np.zeros((0, 2)), none, x[:0])
+
+
 @nb.njit(cache=True, error_model="numpy")
 def outlines(A: Array, b: Array, x: Array) -> Pieces:
     """The sets ``A theta <= b[j]`` as one piece each, none where that is empty; ``x`` (m, n, 3) comes along."""

@@ -67,7 +67,8 @@ class Part:
     @cached_property
     def table(self) -> Table:
         """Rows of all regions, those that several regions share once; see ``_slice.Table``."""
-        return shared_rows(self.rows, self.map.inverse, self.point.mean(axis=0))
+        inner = self.point.sum(axis=0) / max(1, self.regions)
+        return shared_rows(self.rows, self.map.inverse, inner)
 
     @cached_property
     def cursor(self) -> IntArray:

@@ -21,7 +21,7 @@ def alike(vectors: Array, tolerance: float) -> IntArray:
 
 def laws(law: Array) -> IntArray:
     """A number for each law ``(R, n, p + 1)``, the same for regions with the same variables, whatever multipliers."""
-    return alike(law.reshape(len(law), -1), _LAW)
+    return alike(law.reshape(len(law), law[0].size if len(law) else 0), _LAW)
 
 
 def shared_rows(rows: Array, inverse: Array, inner: Array) -> Table:

@@ -105,7 +105,7 @@ def with_interior(space: Space, found: Found, counts: Counts) -> tuple[KeyArray,
     """Keys and points of the regions that have an interior in the unperturbed problem."""
     regions = int(found.counts[_explore.REGIONS])
     state, w = np.zeros(regions, np.int64), _explore.work(space)
-    _regions.check(space, found, w, 0, state)
+    _regions.check(space, found, w, state)
     for region in np.flatnonzero((state != FEASIBLE) & (state != EMPTY)):
         inside, point = _refer(space, found.keys[found.region[region]], w, counts)
         if inside > space.margin:

@@ -62,23 +62,24 @@ def slice_many(solution: Solution, fixed: Mapping[int, ArrayLike]) -> Slices:
     """
     problem = solution.problem
     free, held, values = columns(problem, fixed)
-    rest = solution.theta_b - values @ solution.theta_A[:, held].T
-    x = np.empty((len(values), problem.variables, 3))
+    x, cost = np.empty((2, len(values), problem.variables, 3))
     x[:, :, :2], x[:, :, 2] = solution.X[:, free], solution.x0 + values @ solution.X[:, held].T
-    pieces = _tiles.outlines(np.ascontiguousarray(solution.theta_A[:, free]), rest if len(solution) else rest[:0], x)
+    cost[:, :, :2], cost[:, :, 2] = problem.C[:, free], problem.c + values @ problem.C[:, held].T
+    pieces = _tiles.nothing(x)
+    if len(solution):
+        rest = solution.theta_b - values @ solution.theta_A[:, held].T
+        pieces = _tiles.outlines(np.ascontiguousarray(solution.theta_A[:, free]), rest, x)
     stride = np.cumprod([1, *(part.regions for part in solution.parts[:0:-1])])[::-1]
-    for number in np.argsort([-part.regions for part in solution.parts]):
+    for number in np.argsort([-part.regions for part in solution.parts]):  # the largest part first: cut once a slice
         part = solution.parts[number]
         T, t = np.ascontiguousarray(part.L[:, free]), values @ part.L[:, held].T + part.shift
         pieces = _tiles.refined(part.map, part.table, part.law, part.V, T, t, int(stride[number]), pieces)
-    cost = np.empty_like(x)
-    cost[:, :, :2], cost[:, :, 2] = problem.C[:, free], problem.c + values @ problem.C[:, held].T
     x, cost = pieces.x, np.repeat(cost, np.diff(pieces.start), axis=0)
-    value = x.transpose(0, 2, 1) @ (0.5 * problem.hessian @ x + cost)
-    value = value + value.transpose(0, 2, 1)
-    parts = value[:, :2, :2], value[:, :2, 2], 0.5 * value[:, 2, 2]
+    half = x.transpose(0, 2, 1) @ (0.5 * problem.hessian @ x + cost)
+    value = half + half.transpose(0, 2, 1)
+    terms = value[:, :2, :2], value[:, :2, 2], 0.5 * value[:, 2, 2]
     sides = _pieces.sides(pieces.start, pieces.begin, pieces.corners)
-    return Slices(pieces.start, pieces.begin, pieces.corners, pieces.region, x, *parts, *sides)
+    return Slices(pieces.start, pieces.begin, pieces.corners, pieces.region, x, *terms, *sides)
 
 
 def columns(problem: Program, fixed: Mapping[int, ArrayLike]) -> tuple[IntArray, IntArray, Array]:
@@ -89,13 +90,14 @@ def columns(problem: Program, fixed: Mapping[int, ArrayLike]) -> tuple[IntArray,
     """
     free, held = _split(problem, fixed)
     given = [np.atleast_1d(np.asarray(fixed[number], np.float64)) for number in held.tolist()]
-    shapes = sorted({column.shape for column in given})
+    shapes = {column.shape for column in given}
     faults = []
     if len(free) != 2:
         remedy = "use slice for other numbers"
         faults.append(Fault("fixed parameters", f"{len(free)} of {problem.parameters} left", "two left", remedy))
-    if len(shapes) > 1 or len(shapes[0]) != 1:
-        faults.append(Fault("fixed parameters", f"shapes {shapes}", "(m,) for all", "give one value for each slice"))
+    if len(shapes) != 1 or any(column.ndim != 1 for column in given):
+        value, remedy = f"shapes {sorted(shapes)}", "give one value for each slice"
+        faults.append(Fault("fixed parameters", value, "(m,) for all", remedy))
     require(faults)
     values = np.column_stack(given)
     _require_finite(values)

@@ -1,8 +1,13 @@
 """Cost charts: homes say what every power at their connection costs, the grid chooses, every few seconds.
 
-Every market period the value of stored energy is worked out from the forecast; every control step homes draw charts
-from what they measure, one central step finds the powers that cost least and that the grid can carry, and every home
-shares its powers out among its devices. Ranks own homes; rank 0 solves the central step.
+Every market period the value of stored energy at its end is worked out from the forecast. In every control step that is
+carried back over the rest of the period, homes draw charts from what they measure, one central step finds the powers
+that cost least and that the grid can carry, and every home shares its powers out among its devices. Ranks own homes;
+rank 0 solves the central step.
+
+The rest of the period is one more step of the recursion for the value of energy, exact for a home with one store; of
+that value only the segments around the energy in store matter within a control step. The program in which the rest of
+the period has variables of its own [M] (3)-(27) gives the same charts and is what an explicit solution is made of.
 
 Source: sections 3.1-3.6 of the formulation, [M].
 """
@@ -24,8 +29,7 @@ from admmflex.prosumers.chart import Charts
 from admmflex.prosumers.charting import Actions, Charting, HomeCharts, Measured, Rest
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.stored_value import Meter, Outlook, Values, outlook, stored_values
-from mpo import PiecewiseLinear
+from admmflex.prosumers.stored_value import Function, Meter, Outlook, at_end, before, near, outlook
 
 Future = Literal["forecast", "none"]
 
@@ -36,15 +40,20 @@ class ChartSettings:
 
     Args:
         control_h: [h] length of a control step.
-        segments: N, of the value of stored energy.
+        segments: of the value of stored energy around its present state.
         future: where the value comes from; "none" is the future-agnostic chart: stored energy is worth nothing.
+        even: [EUR/kWh per kW] how much less a kWh earns, or more it costs, with the power at the connection: it decides
+            between times that are nearly equal, so that homes do not all choose the same one.
+        loss_price: [EUR/kWh] of the losses in the grid. Homes do not foresee it, so that with it they wait.
         persistence: weight of the measurement against the forecast for the rest of the period, in [0, 1].
         step: of the central step.
     """
 
     control_h: float = 10 / 3600
-    segments: int = 8
+    segments: int = 3
     future: Future = "forecast"
+    even: float = 2e-4
+    loss_price: float = 0.0
     persistence: float = 0.5
     step: StepSettings = field(default_factory=StepSettings)
 
@@ -91,15 +100,17 @@ class ChartControl:
             segments=self.settings.segments,
             dt_h=self.settings.control_h,
             period_h=float(study.horizon.dt_h[0]),
+            even=self.settings.even,
         )
-        dear = float(np.mean([one.import_price.mean() for one in study.prosumers]))
-        price_loss = dear * self.settings.control_h
+        price_loss = self.settings.loss_price * self.settings.control_h
         self.central = (
             CentralStep(study.network, study.limits, price_loss, self.settings.step) if comm.rank == 0 else None
         )
         self.outlook = self._outlook()
+        self._end = at_end(self.outlook)
+        self._after = self._end
+        self._sources = self._sources_of_stores()
         self.period = -1
-        self._values = np.zeros((len(self.devices.stores), self.settings.segments + 1)), np.zeros((0, 0))
 
     def _outlook(self) -> Outlook:
         """What the stores of this rank expect."""
@@ -109,18 +120,26 @@ class ChartControl:
         nothing = np.zeros(self.study.horizon.steps)
         for home, asset in zip(devices.storage_home.tolist(), devices.storage_asset.tolist(), strict=True):
             one = self.homes[home]
-            meter = Meter(one.import_price, one.export_price, one.import_limit_kw, one.export_limit_kw)
+            limits = one.import_limit_kw, one.export_limit_kw
+            meter = Meter(one.import_price, one.export_price, *limits, self.settings.even)
             rows.append((meter, flows[home], asset - int(first[home]), nothing))
         return outlook(devices.dt, rows)
+
+    def _sources_of_stores(self) -> IntArray:
+        """(C, S) numbers of the sources in ``outlook.give``; where there are fewer, the number after the last."""
+        devices = self.devices
+        gives = devices.source_give.any(axis=1)
+        found = np.full(self.outlook.give.shape[:2], len(devices.sources))
+        for c, home in enumerate(devices.storage_home.tolist()):
+            own = np.flatnonzero((devices.source_home == home) & gives)
+            found[c, : len(own)] = own
+        return found
 
     def begin(self, period: int) -> None:
         """Go on to a period: the value of what is stored at its end, and the devices that are there."""
         self.period = period
         self.charting.begin(period)
-        if self.settings.future == "forecast":
-            self._values = fitted(stored_values(self.outlook, period + 1), self.settings.segments)
-        else:
-            self._values = worthless(self.devices, self.settings.segments)
+        self._after = before(self.outlook, period + 1, self.study.horizon.steps, self._end)
 
     def step(self, measured: Measured, tau: float) -> Control:
         """One control step, tau [h] before the end of the period without it."""
@@ -144,14 +163,36 @@ class ChartControl:
         )  # fmt: skip
 
     def _rest(self, measured: Measured, tau: float) -> Rest:
-        """Forecast of the rest of the period: partly as it is now, partly as it was foreseen."""
-        devices, k, w = self.devices, self.period, self.settings.persistence
-        power = w * measured.fixed_p + (1.0 - w) * devices.fixed_p[:, k]
-        free = np.array([one.give_cost == 0.0 for one in devices.sources], np.bool_)
-        give = w * measured.give + (1.0 - w) * devices.source_give[:, k]
-        np.add.at(power, devices.source_home[free], give[free])
-        ends, slopes = self._values
-        return Rest(tau, tau * power, self.import_price[:, k], self.export_price[:, k], ends, slopes)
+        """Tariff, and what energy is worth after the control step."""
+        devices, k = self.devices, self.period
+        if self.settings.future == "none":
+            ends, slopes = worthless(devices, self.settings.segments)
+        else:
+            ends, slopes = near(self._worth(measured, tau), measured.energy, self.settings.segments)
+        nothing = np.zeros(devices.homes)
+        return Rest(0.0, nothing, self.import_price[:, k], self.export_price[:, k], ends, slopes)
+
+    def _worth(self, measured: Measured, tau: float) -> Function:
+        """Value of energy tau before the end of the period; the rest is partly as it is now, partly as foreseen."""
+        devices, ahead, k, w = self.devices, self.outlook, self.period, self.settings.persistence
+        if tau <= 0.0:
+            return self._after
+        share = tau / float(devices.dt[k])
+        surprise = np.append(w * (measured.give - devices.source_give[:, k]), 0.0)[self._sources]
+        power = w * (measured.fixed_p - devices.fixed_p[:, k])
+        now = slice(k, k + 1)
+        rest = ahead._replace(
+            dt=np.array([tau]),
+            fixed=ahead.fixed[:, now] + power[devices.storage_home, None],
+            bought=ahead.bought[:, now],
+            sold=ahead.sold[:, now],
+            give=ahead.give[:, :, now] + surprise[:, :, None],
+            take=ahead.take[:, :, now],
+            flow=np.ascontiguousarray(ahead.flow[:, :, now]),
+            keep=ahead.keep[:, now] ** share,
+            gain=ahead.gain[:, now] * share,
+        )
+        return before(rest, 0, 1, self._after)
 
     def _shared(self, drawn: HomeCharts) -> tuple[Array, Array]:
         """Charts of all ranks, as wide as the widest."""
@@ -162,18 +203,6 @@ class ChartControl:
             wide = np.concatenate([rows, spare], axis=1)
             parts.append(comm.stack(wide.reshape(len(wide), -1)).reshape(-1, width, 3))
         return parts[0], parts[1]
-
-
-def fitted(values: Values, segments: int) -> tuple[Array, Array]:
-    """Ends (C, N + 1) and slopes (C, N) of the best functions from below with N segments."""
-    n = len(values.count)
-    ends, slopes = np.zeros((n, segments + 1)), np.zeros((n, segments))
-    for c in range(n):
-        x = values.ends[c, : values.count[c] + 1]
-        y = np.concatenate([[0.0], np.cumsum(values.slopes[c, : values.count[c]] * np.diff(x))])
-        fit = PiecewiseLinear(x, y).fitted(segments)
-        ends[c], slopes[c] = fit.ends, fit.slopes
-    return ends, slopes
 
 
 def worthless(devices: Devices, segments: int) -> tuple[Array, Array]:

@@ -17,16 +17,61 @@ SAME = 1e-12  # EUR/kWh: slopes that differ less are one segment
 NOTHING = 1e-12  # kWh
 
 
+class Outlook(NamedTuple):
+    """n stores and the homes they are in, over K steps of lengths dt.
+
+    Args:
+        dt: (K,) [h].
+        fixed: (n, K) [kW] of the home, the powers of its other stores included.
+        bought, sold: (n, K) [EUR/kWh].
+        import_limit, export_limit: (n,) [kW].
+        even: (n,) [EUR/kWh per kW] by which a kWh gets dearer, or earns less, with the power at the connection.
+        give, take: (n, S, K) [kW] of the home's flows without a store.
+        give_cost, take_cost: (n, S) [EUR/kWh].
+        flow: (n, 6, K) give_max, take_max [kW], give_cost, take_cost [EUR/kWh], eta_give, eta_take of the store.
+        keep, gain: (n, K).
+        e_min, e_max: (n, K) [kWh] after each step.
+        low, high: (n,) [kWh] ends of the band over the whole horizon.
+        steep, end_slope: (n,) [EUR/kWh] slope of what is outside a band; of the cost by the energy after the last step.
+    """
+
+    dt: Array
+    fixed: Array
+    bought: Array
+    sold: Array
+    import_limit: Array
+    export_limit: Array
+    even: Array
+    give: Array
+    take: Array
+    give_cost: Array
+    take_cost: Array
+    flow: Array
+    keep: Array
+    gain: Array
+    e_min: Array
+    e_max: Array
+    low: Array
+    high: Array
+    steep: Array
+    end_slope: Array
+
+
+class Function(NamedTuple):
+    """Convex functions of n stores: value (n,) at the left end, ends (n, S + 1), slopes (n, S), segments (n,)."""
+
+    ends: Array
+    slopes: Array
+    value: Array
+    segments: IntArray
+
+
 @nb.njit(cache=True, error_model="numpy")
 def _append(slope: float, length: float, slopes: Array, lengths: Array, count: int) -> int:
     """One more segment at the right end; where it is flatter than those before, all of them get their mean slope."""
     if length <= NOTHING:
         return count
-    while count > 0 and slope <= slopes[count - 1] + SAME:
-        count -= 1
-        slope = (slope * length + slopes[count] * lengths[count]) / (length + lengths[count])
-        length += lengths[count]
-    if count == len(slopes):  # never with fewer than MOST steps and kinks: the last two become one
+    while count > 0 and (slope <= slopes[count - 1] + SAME or count == len(slopes)):
         count -= 1
         slope = (slope * length + slopes[count] * lengths[count]) / (length + lengths[count])
         length += lengths[count]
@@ -35,20 +80,67 @@ def _append(slope: float, length: float, slopes: Array, lengths: Array, count: i
 
 
 @nb.njit(cache=True, error_model="numpy")
+def _insert(slope: float, length: float, slopes: Array, lengths: Array, count: int) -> int:
+    """One more segment where its slope belongs."""
+    at = count
+    while at > 0 and slopes[at - 1] > slope:
+        slopes[at], lengths[at] = slopes[at - 1], lengths[at - 1]
+        at -= 1
+    slopes[at], lengths[at] = slope, length
+    return count + 1
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _meter(
+    sign: float, price: float, limit: float, most: float, even: float, pieces: int, slopes: Array, lengths: Array,
+    count: int,
+) -> tuple[float, int]:  # fmt: skip
+    """Segments of what is bought (sign -1) or sold (sign 1) up to ``most``; the cost at the end, and how many."""
+    reach, cost = min(most, limit), 0.0
+    for g in range(pieces):
+        width = reach / pieces
+        slope = -price + sign * even * (g + 0.5) * width
+        count = _insert(slope, width, slopes, lengths, count)
+        cost += sign * slope * width
+    return cost, count
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _rest(o: Outlook, i: int, t: int, pieces: int, slopes: Array, lengths: Array) -> tuple[float, float, int]:
+    """psi, least cost per hour of the home when what is fixed and the store inject y: left end, value, segments.
+
+    min over give and take of  phi(y + sum (give - take)) + cost:  buying, selling and every flow are segments; beyond
+    the limits of the connection a kWh costs ``steep``.
+    """
+    most, own, base, count = abs(o.fixed[i, t]) + o.flow[i, 0, t] + o.flow[i, 1, t] + 1.0, 0.0, 0.0, 0
+    for s in range(o.give.shape[1]):
+        own += o.give[i, s, t]
+        base += o.give_cost[i, s] * o.give[i, s, t]
+        most += o.give[i, s, t] + o.take[i, s, t]
+        count = _insert(-o.give_cost[i, s], o.give[i, s, t], slopes, lengths, count)
+        count = _insert(o.take_cost[i, s], o.take[i, s, t], slopes, lengths, count)
+    used = pieces if o.even[i] > 0.0 else 1
+    cost, count = _meter(-1.0, o.bought[i, t], o.import_limit[i], most, o.even[i], used, slopes, lengths, count)
+    _, count = _meter(1.0, o.sold[i, t], o.export_limit[i], most, o.even[i], used, slopes, lengths, count)
+    count = _insert(-o.steep[i], most, slopes, lengths, count)
+    count = _insert(o.steep[i], most, slopes, lengths, count)
+    return -(most + min(most, o.import_limit[i]) + own), base + cost + o.steep[i] * most, count
+
+
+@nb.njit(cache=True, error_model="numpy")
 def _stage(
-    dt: float, left: float, base: float, rest_slope: Array, rest_length: Array, fixed: float, data: Array,
-    slopes: Array, lengths: Array,
-) -> tuple[float, float, int]:  # fmt: skip
-    """Cost of a step by the energy x that the store loses: left end, cost there, number of segments.
+    o: Outlook, i: int, t: int, pieces: int, slopes: Array, lengths: Array, rest_slopes: Array, rest_lengths: Array
+) -> tuple[float, float, int]:
+    """Cost of a step by the energy that the store loses: left end, cost there, number of segments.
 
     Giving s > 0 loses dt s / eta_give, taking -s > 0 gains dt eta_take (-s); the rest of the home costs psi(fixed + s).
     """
-    give_max, take_max, give_cost, take_cost, eta_give, eta_take = data
+    dt, fixed = o.dt[t], o.fixed[i, t]
+    give_max, take_max, give_cost, take_cost, eta_give, eta_take = o.flow[i, :, t]
+    at, cost, parts = _rest(o, i, t, pieces, rest_slopes, rest_lengths)
     low, high, count = fixed - take_max, fixed + give_max, 0
-    at, cost = left, base
-    start = dt * take_cost * take_max
-    for j in range(len(rest_slope)):
-        end, slope = at + rest_length[j], rest_slope[j]
+    for j in range(parts):
+        end, slope = at + rest_lengths[j], rest_slopes[j]
         cost += slope * (min(end, low) - min(at, low))
         take = min(end, fixed, high) - max(at, low)
         if take > 0.0:
@@ -57,7 +149,7 @@ def _stage(
         if give > 0.0:
             count = _append((slope + give_cost) * eta_give, dt * give / eta_give, slopes, lengths, count)
         at = end
-    return -dt * eta_take * take_max, start + dt * cost, count
+    return -dt * eta_take * take_max, dt * (cost + take_cost * take_max), count
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -85,38 +177,6 @@ def _clip(
     return value, number
 
 
-class Outlook(NamedTuple):
-    """n stores and the homes they are in, over K steps of lengths dt.
-
-    Args:
-        dt: (K,) [h].
-        left, base, rest_slope, rest_length: the home without the store: psi(y), least cost per hour [EUR/h] when its
-            fixed power and the store together inject y [kW]; it is base at left (n, K), then segments (n, K, J).
-        fixed: (n, K) [kW].
-        flow: (n, K, 6) give_max, take_max [kW], give_cost, take_cost [EUR/kWh], eta_give, eta_take.
-        keep, gain: (n, K).
-        e_min, e_max: (n, K) [kWh] after each step.
-        low, high: (n,) [kWh] ends of the band over the whole horizon.
-        steep, end_slope: (n,) [EUR/kWh] slope of what is outside a band; of the cost by the energy after the last step.
-    """
-
-    dt: Array
-    left: Array
-    base: Array
-    rest_slope: Array
-    rest_length: Array
-    fixed: Array
-    flow: Array
-    keep: Array
-    gain: Array
-    e_min: Array
-    e_max: Array
-    low: Array
-    high: Array
-    steep: Array
-    end_slope: Array
-
-
 @nb.njit(cache=True, error_model="numpy")
 def _merge(
     a_slopes: Array, a_lengths: Array, a_count: int, b_slopes: Array, b_lengths: Array, b_count: int, slopes: Array,
@@ -135,38 +195,34 @@ def _merge(
 
 
 @nb.njit(cache=True, error_model="numpy")
-def backward(o: Outlook, first: int, ends: Array, slopes: Array, value: Array, count: IntArray) -> None:
-    """V(e) = least cost of steps first, ..., K - 1 from energy e on.
-
-    Writes ends (n, S + 1), slopes (n, S), the value at the left end (n,), and the number of segments (n,).
-    """
-    n, steps = o.fixed.shape
+def backward(o: Outlook, first: int, last: int, pieces: int, end: Function, out: Function) -> None:
+    """V(e) = least cost of steps first, ..., last - 1 from energy e on, and of ``end`` after them."""
     own_slopes, own_lengths = np.empty(MOST), np.empty(MOST)
     sum_slopes, sum_lengths = np.empty(2 * MOST), np.empty(2 * MOST)
     stage_slopes, stage_lengths = np.empty(MOST), np.empty(MOST)
-    for i in range(n):
-        low, high = (o.e_min[i, -1], o.e_max[i, -1]) if first < steps else (o.low[i], o.high[i])
-        sum_slopes[0], sum_lengths[0] = o.end_slope[i], o.e_max[i, -1] - o.e_min[i, -1]
-        worth, own = _clip(
-            low, high, o.steep[i], o.e_min[i, -1], o.end_slope[i] * o.e_min[i, -1], sum_slopes, sum_lengths, 1,
-            own_slopes, own_lengths,
-        )  # fmt: skip
-        for t in range(steps - 1, first - 1, -1):
-            start, cost, number = _stage(
-                o.dt[t], o.left[i, t], o.base[i, t], o.rest_slope[i, t], o.rest_length[i, t], o.fixed[i, t],
-                o.flow[i, t], stage_slopes, stage_lengths,
-            )  # fmt: skip
+    rest = 2 * (pieces + 1 + o.give.shape[1])
+    rest_slopes, rest_lengths = np.empty(rest), np.empty(rest)
+    for i in range(len(o.fixed)):
+        own, low, value, steep = end.segments[i], end.ends[i, 0], end.value[i], o.steep[i]
+        for j in range(own):
+            own_slopes[j], own_lengths[j] = end.slopes[i, j], end.ends[i, j + 1] - end.ends[i, j]
+        for t in range(last - 1, first - 1, -1):
+            start, cost, number = _stage(o, i, t, pieces, stage_slopes, stage_lengths, rest_slopes, rest_lengths)
             total = _merge(own_slopes, own_lengths, own, stage_slopes, stage_lengths, number, sum_slopes, sum_lengths)
             left = (low + start - o.gain[i, t]) / o.keep[i, t]
             for j in range(total):
                 sum_slopes[j] *= o.keep[i, t]
                 sum_lengths[j] /= o.keep[i, t]
-            low, high = (o.low[i], o.high[i]) if t == first else (o.e_min[i, t - 1], o.e_max[i, t - 1])
-            worth, own = _clip(
-                low, high, o.steep[i], left, worth + cost, sum_slopes, sum_lengths, total, own_slopes, own_lengths
+            low, high = (o.e_min[i, t - 1], o.e_max[i, t - 1]) if t > 0 else (o.low[i], o.high[i])
+            value, own = _clip(
+                low, high, steep, left, value + cost, sum_slopes, sum_lengths, total, own_slopes, own_lengths
             )
-        count[i], value[i], ends[i, 0] = own, worth, low
-        slopes[i, :own] = own_slopes[:own]
-        for j in range(own):
-            low += own_lengths[j]
-            ends[i, j + 1] = low
+        value, count = _clip(
+            o.low[i], o.high[i], steep, low, value, own_slopes, own_lengths, own, sum_slopes, sum_lengths
+        )
+        count = min(count, out.slopes.shape[1])
+        out.segments[i], out.value[i], at = count, value, o.low[i]
+        out.ends[i, 0] = at
+        for j in range(count):
+            at += sum_lengths[j]
+            out.slopes[i, j], out.ends[i, j + 1] = sum_slopes[j], at

@@ -24,10 +24,12 @@ from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.groups import IDLE, Group, Measured, Rest, Setting, outside
 from admmflex.prosumers.programs import Programs
 from admmflex.prosumers.reactive_only import add_reactive_only, share_reactive
+from admmflex.prosumers.stored_value import PIECES as PARTS
 from mpo import Slices
 
 __all__ = ["Actions", "Charting", "HomeCharts", "Measured", "Rest"]
 
+TOUCH = 1e-9  # kW by which ranges of power must overlap
 PIECES, SIDES = 16, 8  # by which the rows of a chart grow, so that charts keep their shape from call to call
 
 
@@ -79,6 +81,7 @@ class Charting:
         segments: of the value of energy.
         dt_h: [h] length of a control step.
         period_h: [h] length of a market period.
+        even: [EUR/kWh per kW] as in ``stored_value``.
         names: (n,) of the homes, in faults.
         explicit: folder of solutions of types of homes, see ``offline``: homes with one storage that does not change
             are sliced from these; without it, and all others, by exploring their planes.
@@ -95,12 +98,14 @@ class Charting:
         segments: int = 3,
         dt_h: float = 10 / 3600,
         period_h: float = 0.25,
+        even: float = 0.0,
         names: Sequence[str] | None = None,
         explicit: str | os.PathLike[str] | None = None,
     ) -> None:
         self.devices = devices
         self.import_limit, self.export_limit = import_limit, export_limit
         self.setting = Setting(devices, import_price, export_price, segments, dt_h, period_h)
+        self.even, self.parts = even, PARTS if even > 0.0 else 1
         self.dt_h, self.unit = dt_h, self.setting.unit()
         self.names = [f"{i}" for i in range(devices.homes)] if names is None else names
         self.programs = Programs(explicit)
@@ -206,21 +211,43 @@ class Charting:
         home, a, b, d, low, high = rows.pieces()
         d = d - a * measured.fixed_p[home] - b * measured.fixed_q[home]
         low, high = low + measured.fixed_p[home], high + measured.fixed_p[home]
-        buys, sells = (low < 0.0) | (high <= 0.0), high > 0.0
-        charged = [
-            a[buys] - self.dt_h * rest.import_price[home[buys]],
-            a[sells] - self.dt_h * rest.export_price[home[sells]],
-        ]
-        kept = np.concatenate([np.flatnonzero(buys), np.flatnonzero(sells)])
-        pieces = padded(home[kept], self.devices.homes, np.stack([np.concatenate(charged), b[kept], d[kept]], axis=1))
+        kept, slope, level = self._metered(home, low, high, rest)
+        home, a, b, d = home[kept], a[kept] + slope, b[kept], d[kept] + level
+        pieces = padded(home, self.devices.homes, np.stack([a, b, d], axis=1))
         owner, H, h = rows.sides()
         h = h + H[:, 0] * measured.fixed_p[owner] + H[:, 1] * measured.fixed_q[owner]
-        limits = self._connections(home, low, high)
+        limits = self._connections(rows.pieces()[0], low, high)
         owner = np.concatenate([owner, limits[0]])
         sides = padded(owner, self.devices.homes, np.column_stack([np.vstack([H, limits[1]]), np.append(h, limits[2])]))
         self._pieces = max(self._pieces, -(-pieces.shape[1] // PIECES) * PIECES)
         self._sides = max(self._sides, -(-sides.shape[1] // SIDES) * SIDES)
         return widened(pieces, self._pieces), widened(sides, self._sides)
+
+    def _metered(self, home: IntArray, low: Array, high: Array, rest: Rest) -> tuple[IntArray, Array, Array]:
+        """What the control step costs at the meter over the range of each piece: numbers of the pieces that meet a
+        segment of the tariff, and the slope and the level of that segment.
+        """
+        n, parts = self.devices.homes, self.parts
+        reach = np.zeros((2, n))
+        np.maximum.at(reach[0], home, -low)
+        np.maximum.at(reach[1], home, high)
+        width = reach / parts
+        middle = (np.arange(parts) + 0.5) * width[:, :, None]
+        price = np.stack([rest.import_price, rest.export_price])
+        sign = np.array([-1.0, 1.0])[:, None, None]
+        slope = self.dt_h * (-price[:, :, None] + sign * self.even * middle)
+        before = np.cumsum(slope, axis=2) - slope
+        level = sign * width[:, :, None] * (before - slope * np.arange(parts))
+        start = np.arange(parts) * width[:, :, None]
+        end = start + width[:, :, None]
+        end[:, :, -1] = np.inf
+        near, far = np.stack([-end[0], start[1]]), np.stack([-start[0], end[1]])
+        near, far, slope, level = (x.transpose(1, 0, 2).reshape(n, -1) for x in (near, far, slope, level))
+        meets = (low[:, None] < far[home] - TOUCH) & (high[:, None] > near[home] + TOUCH)
+        nowhere = np.logical_not(meets.any(axis=1, keepdims=True))
+        meets |= nowhere & (low[:, None] <= far[home]) & (high[:, None] >= near[home])
+        kept, part = np.nonzero(meets)
+        return kept, slope[home[kept], part], level[home[kept], part]
 
     def _connections(self, home: IntArray, low: Array, high: Array) -> tuple[IntArray, Array, Array]:
         """Limits of the connections, as far as the home can keep them."""

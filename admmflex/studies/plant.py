@@ -55,7 +55,8 @@ class Plant:
         sources = devices.sources
         self._source_cost = np.array([(one.give_cost, _cost(one.reactive)) for one in sources]).reshape(-1, 2)
         self._with_power = np.array([one.give_q for one in sources])
-        self._edges = _edges([one.reactive for one in sources])
+        self._source_edges = _edges([one.reactive for one in sources])
+        self._storage_edges = _edges([one.reactive for one in kinds])
         self._free: BoolArray = self._source_cost[:, 0] == 0.0
 
     def measured(self, t: int) -> Measured:
@@ -66,34 +67,45 @@ class Plant:
     def follow(self, t: int, step: int, seen: Measured, told: Actions) -> Done:
         """Control step t, in step ``step`` of the horizon.
 
-        A plant that is not curtailed gives what it can; one that is, no more than it was told.
+        A plant that is not curtailed gives what it can; one that is, no more than it was told. What that and the load
+        add to what was measured, the storages of the home take up as far as they can, so that its connection keeps the
+        set-point.
         """
         devices, give = self.devices, self.reality.give[:, t]
         unbound = self._free & (told.source_p >= seen.give - CURTAILED_KW)
         source_p = np.where(unbound, give, np.minimum(told.source_p, give))
-        size = devices.source_size[:, step]
-        reach = np.min(
-            self._edges[:, :, 0] * size[:, None] + self._edges[:, :, 1] * source_p[:, None], axis=1, initial=1e9
-        )
         with_power = self._with_power * source_p
+        reach = _reach(self._source_edges, devices.source_size[:, step], source_p)
         source = np.stack([source_p, with_power + np.clip(told.source_q - with_power, -reach, reach)])
-        storage = np.stack([self._moved(told.storage_p, step), told.storage_q])
         powers = np.stack([self.reality.fixed_p[:, t], self.reality.fixed_q[:, t]])
+        surplus = powers[0] - seen.fixed_p
+        np.add.at(surplus, devices.source_home, source_p - told.source_p)
+        moved = self._moved(told.storage_p - self._share(step) * surplus[devices.storage_home], step)
+        reach = _reach(self._storage_edges, devices.size[:, step], moved)
+        storage = np.stack([moved, np.clip(told.storage_q, -reach, reach)])
         for c in range(2):
             np.add.at(powers[c], devices.source_home, source[c])
             np.add.at(powers[c], devices.storage_home, storage[c])
         return Done(powers, source, storage, self.energy, self._wear(source, storage))
 
+    def _share(self, step: int) -> Array:
+        """Part of the surplus of its home that each storage takes up: by power."""
+        power = self.devices.give[:, step] + self.devices.take[:, step]
+        total = np.zeros(self.devices.homes)
+        np.add.at(total, self.devices.storage_home, power)
+        return np.asarray(power / np.maximum(total[self.devices.storage_home], 1e-9))
+
     def _moved(self, wish: Array, step: int) -> Array:
-        """Active power of storages that the energy in them allows; moves the energy on."""
+        """Active power of storages that their limits and the energy in them allow; moves the energy on."""
         devices, dt = self.devices, self.dt_h
         share = dt / float(devices.dt[step])
         eta_give, eta_take, keep, gain = self._store[:, :, step].T
         rest = self.energy * keep**share + gain * share
-        give = np.clip(wish, 0.0, np.maximum(rest - devices.low, 0.0) * eta_give / dt)
-        take = np.clip(-wish, 0.0, np.maximum(devices.high - rest, 0.0) / (eta_take * dt))
-        self.energy = rest + dt * (eta_take * take - give / eta_give)
-        return np.asarray(give - take)
+        most = np.minimum(devices.give[:, step], np.maximum(rest - devices.low, 0.0) * eta_give / dt)
+        least = np.minimum(devices.take[:, step], np.maximum(devices.high - rest, 0.0) / (eta_take * dt))
+        moved = np.clip(wish, -least, most)
+        self.energy = rest - dt * np.where(moved > 0.0, moved / eta_give, eta_take * moved)
+        return np.asarray(moved)
 
     def _wear(self, source: Array, storage: Array) -> Array:
         wear, cost = np.zeros(self.devices.homes), self._storage_cost
@@ -113,3 +125,9 @@ def _edges(kinds: Sequence[Reactive | None]) -> Array:
     rows = [[*one.edges, *([(1.0, 0.0)] if one.bounded else [])] if one else [(0.0, 0.0)] for one in kinds]
     most = max((len(row) for row in rows), default=1)
     return np.array([row + row[-1:] * (most - len(row)) for row in rows]).reshape(-1, most, 2)
+
+
+def _reach(edges: Array, size: Array, power: Array) -> Array:
+    """Largest reactive power at an active power."""
+    limits = edges[:, :, 0] * size[:, None] + edges[:, :, 1] * power[:, None]
+    return np.asarray(np.maximum(limits.min(axis=1, initial=np.inf), 0.0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable
+from functools import partial
 from queue import Empty
 from typing import Any
 
@@ -80,7 +81,11 @@ def online(names: list[str], solution: mpo.Solution) -> list[Row]:
     direct = median_time(lambda: [direct_value(solution.problem, one) for one in theta[:50]], 3) / 50
     free = [names.index(name) for name in ("P", "Q")]
     fixed = [{n: v for n, v in enumerate(one) if n not in free} for one in theta[:100]]
-    slicing = median_time(lambda: [solution.slice(one) for one in fixed]) / len(fixed)
+    solution.slice(fixed[0])
+    slicing = float(np.median([median_time(partial(solution.slice, one), 1, 0) for one in fixed]))
+    columns = {n: theta[:1000, n] for n in range(len(names)) if n not in free}
+    solution.slices(columns)
+    many = median_time(lambda: solution.slices(columns), 3) / len(theta[:1000])
     sliced = solution.slice(fixed[0])
     problem, which = sliced.problem, versions("highspy")
     again = median_time(lambda: mpo.solve(problem), 3)
@@ -92,6 +97,7 @@ def online(names: list[str], solution: mpo.Solution) -> list[Row]:
         Row(f"locate and evaluate, cold, {regions}", cold, "HiGHS", direct, worst, which),
         Row(f"locate and evaluate, warm, {regions}", warm, "HiGHS", direct, worst, which, "40 parameters around each"),
         Row("slice to the chart over (P, Q)", slicing, "mpo.solve of the slice", again, error, which),
+        Row("the same, 1000 slices in one call", many, "mpo.solve of the slice", again, error, which),
     ]
 
 

@@ -189,6 +189,24 @@ def test_slices_of_a_quadratic_program():
         assert total >= ConvexHull(corners).volume * (1.0 - 1e-6)
 
 
+def test_parts_without_parameters_or_regions():
+    """x0 >= |theta0| + |theta1| / 2 + theta2 and x1 >= 1 apart from it; nothing to cut where nothing is feasible."""
+    signs = np.array([[a, b] for a in (1.0, -1.0) for b in (0.5, -0.5)])
+    A, F = np.zeros((4, 2)), np.hstack([-signs, -np.ones((4, 1))])
+    A[:, 0] = -1.0
+    x_min = np.array([-np.inf, 1.0])
+    theta = box(-np.ones(3), np.ones(3))
+    problem = mpo.ParametricLP(np.ones(2), np.zeros((2, 3)), A, np.zeros(4), F, *theta, x_min=x_min)
+    slices = mpo.solve(problem).slices({2: [0.0, 0.5]})
+    assert list(np.diff(slices.start)) == [4, 4]
+    assert_allclose(slices.constant, [1.0] * 4 + [1.5] * 4, atol=1e-12)
+    assert_fills_once(slices, 0)
+    nowhere = replace(problem, x_max=np.array([np.inf, 0.5]), x_min=np.array([-np.inf, -np.inf]), A=-A, b=-np.ones(4))
+    solution = mpo.solve(nowhere)
+    assert (len(solution), solution.laws) == (0, 0)
+    assert list(solution.slices({2: [0.0, 0.5]}).start) == [0, 0, 0]
+
+
 def test_slices_outside_have_no_pieces(period):
     names, solution = period
     theta = inside(solution, 3)

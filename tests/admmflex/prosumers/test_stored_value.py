@@ -16,7 +16,7 @@ from admmflex.assets.flow import Asset, Flow
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.stored_value import Meter, outlook, stored_values
+from admmflex.prosumers.stored_value import Function, Meter, Outlook, at_end, before, outlook, value
 
 STEPS = 40
 KINDS = ("battery", "car", "boiler")
@@ -96,26 +96,33 @@ def of(span: Horizon, one: Prosumer, others: Array | None = None):
     return outlook(span.dt_h, [(meter, flows, len(flows) - 1, np.zeros(STEPS) if others is None else others)])
 
 
+def all_from(ahead: Outlook, first: int) -> Function:
+    """The value before a step, of all that follows."""
+    return before(ahead, first, STEPS, at_end(ahead))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("first", [0, 13, STEPS - 1])
 def test_values_are_those_of_the_linear_program(kind, seed, first):
     span, one = home(kind, seed)
-    found = stored_values(of(span, one), first)
-    energies = np.linspace(found.ends[0, 0], found.ends[0, -1], 9)
+    ahead = of(span, one)
+    found = all_from(ahead, first)
+    low, high = (ahead.e_min[0, first - 1], ahead.e_max[0, first - 1]) if first else (ahead.low[0], ahead.high[0])
+    energies = np.linspace(low, high, 9)
     direct = np.array([least_cost(span, one, e, first) for e in energies])
     solved = np.isfinite(direct)
     assert solved.sum() >= 2
-    values = np.array([found(np.array([e]))[0] for e in energies])
+    values = np.array([value(found, np.array([e]))[0] for e in energies])
     assert_allclose(values[solved], direct[solved], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_slopes_ascend_and_the_band_is_covered(kind):
     span, one = home(kind, 1)
-    found, flow = stored_values(of(span, one), 0), one.assets[-1].flow(span)
-    assert (np.diff(found.slopes[0]) >= 0.0).all()
-    assert_allclose(found.ends[0, [0, -1]], [flow.store.e_min.min(), flow.store.e_max.max()])
+    found, flow = all_from(of(span, one), 0), one.assets[-1].flow(span)
+    assert (np.diff(found.slopes[0, : found.segments[0]]) >= 0.0).all()
+    assert_allclose(found.ends[0, [0, found.segments[0]]], [flow.store.e_min.min(), flow.store.e_max.max()])
 
 
 def test_what_cannot_be_kept_costs_the_steep_slope():
@@ -123,7 +130,7 @@ def test_what_cannot_be_kept_costs_the_steep_slope():
     span, one = home("car", 0)
     outlook_ = of(span, one)
     late = int(np.searchsorted(np.cumsum(span.dt_h), 9.0)) - 1
-    found = stored_values(outlook_, late)
+    found = all_from(outlook_, late)
     assert found.slopes[0, 0] == pytest.approx(-outlook_.steep[0])
 
 
@@ -134,8 +141,8 @@ def test_homes_do_not_touch_each_other():
     for prosumer in (one, other, one):
         flows = [asset.flow(span) for asset in prosumer.assets]
         rows.append((Meter(prosumer.import_price, prosumer.export_price), flows, 2, np.zeros(STEPS)))
-    together, alone = (stored_values(outlook(span.dt_h, some), 0) for some in (rows, rows[:1]))
+    together, alone = (all_from(outlook(span.dt_h, some), 0) for some in (rows, rows[:1]))
     for row in (0, 2):
-        count = together.count[row]
-        assert count == alone.count[0]
+        count = together.segments[row]
+        assert count == alone.segments[0]
         assert_allclose(together.slopes[row, :count], alone.slopes[0, :count], rtol=1e-12)
