@@ -11,6 +11,7 @@ Source: section 3.4 of the formulation, [M] (31)-(34), (42).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,10 +22,10 @@ from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.prosumers.chart_rows import ChartRows, padded, widened
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.groups import IDLE, Group, Measured, Rest, Setting, outside
-from admmflex.prosumers.period import Shape, period_program
+from admmflex.prosumers.programs import Programs
 from admmflex.prosumers.reactive_only import add_reactive_only, share_reactive
 from admmflex.prosumers.stored_value import PIECES as PARTS
-from mpo import Planes, Slices
+from mpo import Slices
 
 __all__ = ["Actions", "Charting", "HomeCharts", "Measured", "Rest"]
 
@@ -82,6 +83,8 @@ class Charting:
         period_h: [h] length of a market period.
         even: [EUR/kWh per kW] as in ``stored_value``.
         names: (n,) of the homes, in faults.
+        explicit: folder of solutions of types of homes, see ``offline``: homes with one storage that does not change
+            are sliced from these; without it, and all others, by exploring their planes.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Charting:
         period_h: float = 0.25,
         even: float = 0.0,
         names: Sequence[str] | None = None,
+        explicit: str | os.PathLike[str] | None = None,
     ) -> None:
         self.devices = devices
         self.import_limit, self.export_limit = import_limit, export_limit
@@ -104,7 +108,7 @@ class Charting:
         self.even, self.parts = even, PARTS if even > 0.0 else 1
         self.dt_h, self.unit = dt_h, self.setting.unit()
         self.names = [f"{i}" for i in range(devices.homes)] if names is None else names
-        self._planes: dict[tuple[Shape, tuple[tuple[str, tuple[float, float]], ...]], Planes] = {}
+        self.programs = Programs(explicit)
         self._pieces, self._sides = PIECES, SIDES
         self.step = -1
         self._groups: list[Group] = []
@@ -113,6 +117,8 @@ class Charting:
         """Go on to a step of the horizon: which devices are there, and how they work."""
         self.step = step
         self._groups = self.setting.groups(step, self.unit)
+        if self.programs.explicit is not None:
+            self._groups = [one for group in self._groups for one in self.setting.types(group)]
 
     def charts(self, measured: Measured, rest: Rest) -> HomeCharts:
         """Charts of all homes; those whose measurements make no sense have their safe point as a chart.
@@ -126,9 +132,9 @@ class Charting:
         slices: list[Slices] = []
         for whole in self._groups:
             group, parameters = self._inside(whole.without(still | safe), measured, rest, safe, faults)
-            if len(group.homes):
-                groups.append(group)
-                slices.append(self._program(group).slices(parameters))
+            for part, found in self.programs.slices(group, parameters) if len(group.homes) else ():
+                groups.append(part)
+                slices.append(found)
         for group, found in zip(groups, slices, strict=True):
             self._without_pieces(group, found, safe, faults)
         rows = ChartRows()
@@ -168,7 +174,7 @@ class Charting:
         if bad.any():
             safe[group.homes[bad]] = True
             faults += why
-        number = {name: i for i, name in enumerate(group.shape.parameters())}
+        number = {name: i for i, name in enumerate(group.ranges)}
         return group.without(safe), {number[name]: values[~bad] for name, values in found.items()}
 
     def _without_pieces(self, group: Group, slices: Slices, safe: BoolArray, faults: list[Fault]) -> None:
@@ -199,12 +205,6 @@ class Charting:
         for group in self._groups:
             moving[group.homes] += np.inf if len(group.shape.storages) else 0.0
         return np.asarray(moving < IDLE)
-
-    def _program(self, group: Group) -> Planes:
-        key = group.shape, tuple(group.ranges.items())
-        if key not in self._planes:
-            self._planes[key] = Planes(period_program(group.shape, group.ranges))
-        return self._planes[key]
 
     def _stacked(self, rows: ChartRows, measured: Measured, rest: Rest) -> tuple[Array, Array]:
         """Pieces and sides over P and Q, with what the control step costs at the meter; as many for every home."""

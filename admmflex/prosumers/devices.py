@@ -13,6 +13,7 @@ from admmflex.prosumers.period import Reactive, Source, Storage
 from admmflex.prosumers.prosumer import Prosumer
 
 SAMPLES = 33  # points at which an edge is compared with a bound
+SAME = 12  # digits of an edge: inverters that differ in size only are of one type
 DIGITS = 2  # of an efficiency that changes with time: steps that differ by less are of one type
 
 
@@ -104,7 +105,8 @@ def _reactive(flow: Flow) -> Reactive | None:
     if not flow.q_max.any():
         return None
     size = float(flow.q_max.max())
-    edges = tuple((float(c) / size, float(s)) for c, s in zip(flow.edge_c, flow.edge_s, strict=True))
+    pairs = zip(flow.edge_c, flow.edge_s, strict=True)
+    edges = tuple((round(float(c) / size, SAME), round(float(s), SAME)) for c, s in pairs)
     power = np.linspace(-flow.take_max, flow.give_max, SAMPLES)
     reach = np.min([np.full_like(power, np.inf), *(c * size + s * power for c, s in edges)], axis=0)
     bounded = bool((reach > flow.q_max * (1.0 + 1e-9) + 1e-12).any())

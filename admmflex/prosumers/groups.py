@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from admmflex.errors import Fault
 from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.prosumers.devices import Devices
-from admmflex.prosumers.period import Shape
+from admmflex.prosumers.offline import DIGITS, TAU, ties
+from admmflex.prosumers.period import CONSTANT, Shape, Terms
 
 IDLE = 1e-3  # kW: less than that is not worth moving
 ROOM = 1.05  # beyond the largest data of a group
@@ -65,7 +66,8 @@ class Rest:
 class Group:
     """Homes (g,) of one shape with their flows (g, sources) and (g, storages), in units of ``unit`` (g,) kW.
 
-    ``ranges``: [low, high] of every parameter over the whole horizon.
+    ``ranges``: [low, high] of every parameter over the whole horizon; ``tied``: parameters that are functions of
+    others, see ``offline``, none where homes of one shape differ.
     """
 
     shape: Shape
@@ -74,6 +76,7 @@ class Group:
     storage: IntArray
     unit: Array
     ranges: Mapping[str, tuple[float, float]]
+    tied: Mapping[str, Terms] = field(default_factory=dict)
 
     def without(self, left_out: BoolArray) -> Group:
         """The group without some of all homes."""
@@ -129,18 +132,54 @@ class Setting:
             for shape, homes in members.items()
         ]
 
+    def types(self, group: Group) -> list[Group]:
+        """The group by type of home, in units of the power of its storage; itself where that is not possible.
+
+        Possible with one storage that does not change over the horizon.
+        """
+        devices = self.devices
+        if len(group.shape.storages) != 1:
+            return [group]
+        own = group.storage[:, 0]
+        tables = [devices.give[own], devices.take[own], devices.size[own]]
+        steady = np.all([np.ptp(table, axis=1) == 0.0 for table in tables], axis=0)
+        steady &= np.array([len(set(devices.storages[c])) == 1 for c in own.tolist()], np.bool_)
+        unit = np.maximum(tables[0][:, 0], tables[1][:, 0])
+        constants = [(devices.high - devices.low)[own], *(table[:, 0] for table in tables)]
+        values = np.stack(constants, axis=1) / unit[:, None]
+        found, which = np.unique(values[steady].round(DIGITS), axis=0, return_inverse=True)
+        kinds = np.full(len(own), -1)
+        kinds[steady] = which.ravel()
+        groups = [] if steady.all() else [self._part(group, ~steady, group.unit, {})]
+        for kind, numbers in enumerate(found):
+            tied = ties(group.shape, *(float(one) for one in numbers))
+            groups.append(self._part(group, kinds == kind, unit, tied))
+        return groups
+
+    def _part(self, group: Group, chosen: BoolArray, unit: Array, tied: Mapping[str, Terms]) -> Group:
+        """Some homes of a group, in other units."""
+        homes, source, storage = (rows[chosen] for rows in (group.homes, group.source, group.storage))
+        ranges = self._ranges(group.shape, homes, source, storage, unit[chosen], tied)
+        return Group(group.shape, homes, source, storage, unit[chosen], ranges, tied)
+
     def _group(
         self, shape: Shape, homes: IntArray, sources: list[list[int]], storages: list[list[int]], every: Array
     ) -> Group:
         source = np.array(sources, np.int64).reshape(len(homes), -1)
         storage = np.array(storages, np.int64).reshape(len(homes), -1)
         unit = every[homes]
-        return Group(shape, homes, source, storage, unit, self._ranges(shape, homes, source, storage, unit))
+        return Group(shape, homes, source, storage, unit, self._ranges(shape, homes, source, storage, unit, {}))
 
     def _ranges(
-        self, shape: Shape, homes: IntArray, source: IntArray, storage: IntArray, unit: Array
+        self,
+        shape: Shape,
+        homes: IntArray,
+        source: IntArray,
+        storage: IntArray,
+        unit: Array,
+        tied: Mapping[str, Terms],
     ) -> dict[str, tuple[float, float]]:
-        """[low, high] of every parameter over the whole horizon, in units, powers of two."""
+        """[low, high] of every parameter that is left over the whole horizon, in units, powers of two."""
         devices = self.devices
 
         def most(table: Array) -> float:
@@ -169,17 +208,19 @@ class Setting:
         dear, cheap = _up(float(np.abs(self.import_price).max())), _up(float(np.abs(self.export_price).max()))
         found |= {"rest": (-rest, rest), "imp": (-dear, dear), "exp": (-dear, max(dear, cheap))}
         found |= {name: (-4.0 * dear, 4.0 * dear) for c in range(len(shape.storages)) for name in shape.slopes(c)}
+        found[TAU] = (0.0, self.period_h)
         found |= {"p": (-ROOM * (taken + IDLE), ROOM * (given + IDLE))}
         found |= {"q": (-ROOM * (reactive + IDLE), ROOM * (reactive + IDLE))}
-        return {name: found[name] for name in shape.parameters()}
+        return {name: found[name] for name in (*shape.parameters(), *([TAU] if tied else [])) if name not in tied}
 
     def parameters(self, group: Group, step: int, measured: Measured, rest: Rest) -> dict[str, Array]:
-        """Parameters but p and q, (g,) each, in units."""
+        """Parameters of the group but p and q, (g,) each, in units."""
         devices, shape, unit, homes = self.devices, group.shape, group.unit, group.homes
         found: dict[str, Array] = {
             "rest": rest.energy[homes] / unit,
             "imp": rest.import_price[homes],
             "exp": rest.earned[homes],
+            TAU: np.full(len(homes), rest.tau),
         }
         for k in range(len(shape.sources)):
             own = group.source[:, k]
@@ -190,14 +231,17 @@ class Setting:
             give, take = devices.give[own, step] / unit, devices.take[own, step] / unit
             ends = (rest.ends[own] - devices.low[own, None]) / unit[:, None]
             width = (devices.high[own] - devices.low[own]) / unit
+            if group.tied:  # rounded
+                width = np.full(len(own), group.tied[f"capacity_c{c}"][CONSTANT])
             found[f"energy_c{c}"] = _rounded((measured.energy[own] - devices.low[own]) / unit, width)
             found[f"capacity_c{c}"] = width
             found[f"give_c{c}"], found[f"later_give_c{c}"] = give, rest.tau * give
             found[f"take_c{c}"], found[f"later_take_c{c}"] = take, rest.tau * take
             found[f"size_c{c}"] = devices.size[own, step] / unit
-            found |= dict(zip(shape.ends(c), ends[:, 1:-1].T, strict=True))
+            inner = np.minimum(ends[:, 1:-1].T, width)
+            found |= dict(zip(shape.ends(c), inner, strict=True))
             found |= dict(zip(shape.slopes(c), rest.slopes[own].T, strict=True))
-        return {name: found[name] for name in shape.parameters()[2:]}
+        return {name: found[name] for name in list(group.ranges)[2:]}
 
 
 def outside(group: Group, parameters: Mapping[str, Array], names: Sequence[str]) -> tuple[BoolArray, list[Fault]]:
@@ -206,7 +250,7 @@ def outside(group: Group, parameters: Mapping[str, Array], names: Sequence[str])
     for name, values in parameters.items():
         low, high = (np.full(len(values), end) for end in group.ranges[name])
         if name.startswith("energy_"):
-            high = np.minimum(high, parameters[name.replace("energy", "capacity")])
+            high = np.minimum(high, _capacity(group, parameters, name.replace("energy", "capacity")))
         wrong = ~((values >= low) & (values <= high))
         scale = np.ones(len(values)) if name in ("imp", "exp") or name.startswith("slope") else group.unit
         for i in np.flatnonzero(wrong):
@@ -215,6 +259,10 @@ def outside(group: Group, parameters: Mapping[str, Array], names: Sequence[str])
             faults.append(Fault(f"home {names[group.homes[i]]!r}", f"{name} = {value}", f"{least} to {most}", remedy))
         bad |= wrong
     return bad, faults
+
+
+def _capacity(group: Group, parameters: Mapping[str, Array], name: str) -> Array | float:
+    return group.tied[name][CONSTANT] if name in group.tied else parameters[name]
 
 
 def _rounded(energy: Array, width: Array) -> Array:

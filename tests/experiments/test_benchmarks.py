@@ -91,3 +91,14 @@ def test_explicit_solutions_agree_with_the_peer() -> None:
     row = mpo.against_ppopt("two steps", double_integrator(2), 60.0)
     assert row.agreement < 1e-9
     assert "9 regions; PPOPT has 9" in row.note
+
+
+def test_charts_and_stored_values_agree_with_linear_programs() -> None:
+    from admmflex import scenario
+    from experiments.benchmarks import charts, stored_value
+
+    study = scenario.build(scenario.load(charts.SCENARIO))
+    planes = charts.case(study, 40)
+    rows = charts.drawing(planes, planes, 40, 0.0)
+    assert len(rows) == 3
+    assert all(row.agreement < 1e-9 for row in [*rows, *stored_value.rows()]), "EUR"
