@@ -46,6 +46,8 @@ class ChartSettings:
             between times that are nearly equal, so that homes do not all choose the same one.
         loss_price: [EUR/kWh] of the losses in the grid. Homes do not foresee it, so that with it they wait.
         memory_h: [h] how far ahead a deviation from the forecast is expected to last; 0 trusts the forecast.
+        explicit: folder of explicit solutions of types of homes, from which charts are sliced; without it the program
+            of every home is explored where it is.
         step: of the central step.
     """
 
@@ -54,6 +56,7 @@ class ChartSettings:
     future: Future = "forecast"
     even: float = 2e-4
     loss_price: float = 0.0
+    explicit: str | None = None
     memory_h: float = 1.0
     step: StepSettings = field(default_factory=StepSettings)
 
@@ -107,6 +110,9 @@ class ChartControl:
             dt_h=self.settings.control_h,
             period_h=float(study.horizon.dt_h[0]),
             even=self.settings.even,
+            names=[one.name for one in self.homes],
+            rest=self.settings.explicit is not None,
+            explicit=self.settings.explicit,
         )
         price_loss = self.settings.loss_price * self.settings.control_h
         self.central = (

@@ -83,6 +83,7 @@ class Charting:
         period_h: [h] length of a market period.
         even: [EUR/kWh per kW] as in ``stored_value``.
         names: (n,) of the homes, in faults.
+        rest: whether the rest of a period is part of the program, as in ``Shape``.
         explicit: folder of solutions of types of homes, see ``offline``: homes with one storage that does not change
             are sliced from these; without it, and all others, by exploring their planes.
     """
@@ -100,11 +101,12 @@ class Charting:
         period_h: float = 0.25,
         even: float = 0.0,
         names: Sequence[str] | None = None,
+        rest: bool = True,
         explicit: str | os.PathLike[str] | None = None,
     ) -> None:
         self.devices = devices
         self.import_limit, self.export_limit = import_limit, export_limit
-        self.setting = Setting(devices, import_price, export_price, segments, dt_h, period_h)
+        self.setting = Setting(devices, import_price, export_price, segments, dt_h, period_h, rest)
         self.even, self.parts = even, PARTS if even > 0.0 else 1
         self.dt_h, self.unit = dt_h, self.setting.unit()
         self.names = [f"{i}" for i in range(devices.homes)] if names is None else names

@@ -89,7 +89,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What groups are made from: the devices, the tariff (n, K) [EUR/kWh], and N, dt and the period of the program."""
+    """What groups are made from: devices, the tariff (n, K) [EUR/kWh]; N, dt, period and ``rest`` of their shapes."""
 
     devices: Devices
     import_price: Array
@@ -97,6 +97,7 @@ class Setting:
     segments: int
     dt_h: float
     period_h: float
+    rest: bool = True
 
     def unit(self) -> Array:
         """(n,) [kW] largest power of any flow of a home."""
@@ -125,7 +126,9 @@ class Setting:
         for home, (sources, storages) in enumerate(zip(own_sources, own_storages, strict=True)):
             if sources or storages:
                 kinds = tuple(devices.sources[k] for k in sources)
-                shape = Shape(kinds, tuple(devices.storages[c][step] for c in storages), self.segments, self.dt_h)
+                shape = Shape(
+                    kinds, tuple(devices.storages[c][step] for c in storages), self.segments, self.dt_h, self.rest
+                )
                 members.setdefault(shape, []).append(home)
         return [
             self._group(shape, np.array(homes), [own_sources[i] for i in homes], [own_storages[i] for i in homes], unit)

@@ -79,12 +79,15 @@ class Shape:
     Args:
         segments: N, of the value of energy in each store.
         dt_h: length of the control step [h].
+        rest: whether the rest of the period has variables of its own; otherwise it is part of the value of energy, and
+            so are its parameters.
     """
 
     sources: tuple[Source, ...]
     storages: tuple[Storage, ...]
     segments: int
     dt_h: float
+    rest: bool = True
 
     @property
     def reactive(self) -> bool:
@@ -99,10 +102,11 @@ class Shape:
             names += [f"give_s{k}"] + ([f"size_s{k}"] if source.reactive and source.reactive.sized else [])
         for c, storage in enumerate(self.storages):
             names += [f"energy_c{c}", f"capacity_c{c}"]
-            names += [f"give_c{c}", f"later_give_c{c}"] if storage.gives else []
-            names += [f"take_c{c}", f"later_take_c{c}"] if storage.takes else []
+            for flow in (["give"] if storage.gives else []) + (["take"] if storage.takes else []):
+                names += [f"{flow}_c{c}"] + ([f"later_{flow}_c{c}"] if self.rest else [])
             names += [f"size_c{c}"] if storage.reactive and storage.reactive.sized else []
-        names += ["rest", *(name for c in range(len(self.storages)) for name in self.ends(c)), "imp", "exp"]
+        names += ["rest", "imp", "exp"] if self.rest else []
+        names += [name for c in range(len(self.storages)) for name in self.ends(c)]
         return (*names, *(name for c in range(len(self.storages)) for name in self.slopes(c)))
 
     def ends(self, c: int) -> list[str]:
@@ -175,19 +179,20 @@ def _rows(shape: Shape) -> _Rows:
             flows[take], now[take] = -1.0, dt * storage.eta_take
         if storage.reactive:
             reactive.update(rows.reactive(f"c{c}", storage.reactive, dt, flows))
-        if storage.gives:
+        if storage.gives and shape.rest:
             give = rows.limited(f"g2_c{c}", storage.give_cost, f"later_give_c{c}")
             later[give], then[give] = 1.0, -1.0 / storage.eta_give
-        if storage.takes:
+        if storage.takes and shape.rest:
             take = rows.limited(f"t2_c{c}", storage.take_cost, f"later_take_c{c}")
             later[take], then[take] = -1.0, storage.eta_take
         power |= flows
         _add_energy(rows, shape, c, now, then)
-    buy, sell = rows.variable("buy", price=("imp", 1.0)), rows.variable("sell", price=("exp", -1.0))
     rows.equal.append((power, {"p": 1.0}))
     if reactive:
         rows.equal.append((reactive, {"q": 1.0}))
-    rows.equal.append(({sell: 1.0, buy: -1.0} | {name: -sign for name, sign in later.items()}, {"rest": 1.0}))
+    if shape.rest:
+        buy, sell = rows.variable("buy", price=("imp", 1.0)), rows.variable("sell", price=("exp", -1.0))
+        rows.equal.append(({sell: 1.0, buy: -1.0} | {name: -sign for name, sign in later.items()}, {"rest": 1.0}))
     return rows
 
 
@@ -264,7 +269,7 @@ def _matrices(
 
 def _ascending(shape: Shape, number: Mapping[str, int]) -> Array:
     """Rows <= 0 of the parameter set: exp <= imp, ends and slopes ascend, energy within its band."""
-    chains = [["exp", "imp"]]
+    chains = [["exp", "imp"]] if shape.rest else []
     for c in range(len(shape.storages)):
         chains += [[*shape.ends(c), f"capacity_c{c}"], shape.slopes(c), [f"energy_c{c}", f"capacity_c{c}"]]
     pairs = [pair for chain in chains for pair in pairwise(chain)]
