@@ -17,6 +17,7 @@ from mpo.arrays import Array, IntArray, KeyArray
 MOST = 400  # bases of one plane
 CORNERS = 96  # of one polygon
 SIDES = 96  # of the domain
+FRESH = 6  # exchanges after which a tableau is made anew
 FOUND, EMPTY, STUCK = 0, 1, 2
 _FLAT, _NOISE, _PIVOT, _TINY = 1e-10, 1e-12, 1e-9, 1e-18
 _RELAXED = 1e-6
@@ -24,7 +25,11 @@ _THIN = 1e-3  # a sliver is at most so much of the whole domain
 
 
 class Room(NamedTuple):
-    """Memory for one plane."""
+    """Memory for one plane.
+
+    kept: the tableau of every basis; origin (., 4): the basis from which it was found, the pairs exchanged (-1: one
+    only), and how many exchanges there are since the tableau was made from the first.
+    """
 
     base: Array
     start: Array
@@ -39,6 +44,8 @@ class Room(NamedTuple):
     label: IntArray
     other_label: IntArray
     walls: Array
+    kept: Array
+    origin: IntArray
 
 
 class Plane(NamedTuple):
@@ -62,7 +69,8 @@ def room(m: int, n: int, rows: int) -> Room:
         np.empty((m + n, m + 4)), np.empty((m + n, m + 4)), np.empty((m + n, m + 4)), np.empty((m, m)),
         np.empty(m, np.int64), np.zeros(words, np.uint64), np.zeros((MOST, words), np.uint64),
         np.empty(4 * 512, np.int64), np.empty((CORNERS, 2)), np.empty((CORNERS, 2)), np.empty(CORNERS, np.int64),
-        np.empty(CORNERS, np.int64), np.empty((4 + rows, 3)),
+        np.empty(CORNERS, np.int64), np.empty((4 + rows, 3)), np.empty((MOST, m + n, m + 4)),
+        np.zeros((MOST, 4), np.int64),
     )  # fmt: skip
 
 
@@ -139,10 +147,11 @@ def _optimal(m: int, x: float, y: float, key: KeyArray, r: Room) -> int:
     """Least-index criss-cross at (x, y) from ``key``, in ``r.T``; the row that proves infeasibility, -1 when optimal,
     -2 when it does not come to an end.
     """
-    for _ in range(50 * m + 50):
-        k = members(key, m, r.flips)
-        if not transform(r.base, m, r.flips, k, r.T, r.block):
-            return -2
+    for pivot in range(50 * m + 50):
+        if pivot % FRESH == 0:
+            k = members(key, m, r.flips)
+            if not transform(r.base, m, r.flips, k, r.T, r.block):
+                return -2
         low = -1
         for i in range(m):
             if r.T[i, m] * x + r.T[i, m + 1] * y + r.T[i, m + 2] < -_NOISE:
@@ -150,7 +159,7 @@ def _optimal(m: int, x: float, y: float, key: KeyArray, r: Room) -> int:
                 break
         if low < 0:
             return -1
-        flip(key, low)
+        partner = low
         if r.T[low, low] <= _PIVOT:
             partner = -1
             for j in range(m):
@@ -158,9 +167,14 @@ def _optimal(m: int, x: float, y: float, key: KeyArray, r: Room) -> int:
                     partner = j
                     break
             if partner < 0:
-                flip(key, low)
                 return low
+        flip(key, low)
+        if partner != low:
             flip(key, partner)
+        r.flips[0], r.flips[1] = min(low, partner), max(low, partner)
+        if not transform(r.T, m, r.flips, 1 if partner == low else 2, r.start, r.block):
+            return -2
+        r.T[:m] = r.start[:m]
     return -2
 
 
@@ -245,6 +259,23 @@ def _polygon(m: int, outline: Outline, r: Room) -> int:
 
 
 @nb.njit(cache=True, error_model="numpy")
+def _tableau(m: int, n: int, number: int, r: Room) -> bool:
+    """The tableau of a basis to ``r.T``: one exchange from the basis it was found from, now and then from the first."""
+    before, i, j = r.origin[number, 0], r.origin[number, 1], r.origin[number, 2]
+    r.origin[number, 3] = r.origin[before, 3] + 1 if number > 0 else 0
+    if number == 0 or r.origin[number, 3] > FRESH:
+        r.origin[number, 3] = 0
+        k = members(r.keys[number], m, r.flips)
+        regular = transform(r.start, m + n, r.flips, k, r.T, r.block)
+    else:
+        k = 1 if j < 0 else 2
+        r.flips[0], r.flips[1] = min(i, j) if k == 2 else i, max(i, j)
+        regular = transform(r.kept[before], m + n, r.flips, k, r.T, r.block)
+    r.kept[number] = r.T
+    return bool(regular)
+
+
+@nb.njit(cache=True, error_model="numpy")
 def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: Room, out: Plane) -> int:
     """All polygons of the plane ``r.base`` inside ``outline``, from the basis ``key`` on; that of a region to ``key``.
 
@@ -261,13 +292,13 @@ def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: R
         return STUCK
     r.table[:] = -1
     r.keys[0] = 0
+    r.origin[0] = 0
     r.table[slot(r.keys, r.table, r.keys[0])] = 0
     bases, done, middle = 1, 0, np.empty(2)
     while done < bases:
         r.key[:] = r.keys[done]
         done += 1
-        k = members(r.key, m, r.flips)
-        if not transform(r.start, m + n, r.flips, k, r.T, r.block):
+        if not _tableau(m, n, done - 1, r):
             continue
         count = _polygon(m, outline, r)
         area = _area(r.polygon, count, middle) if count >= 3 else 0.0
@@ -296,6 +327,7 @@ def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: R
                     return STUCK
                 r.keys[bases] = r.key
                 r.table[place] = bases
+                r.origin[bases, 0], r.origin[bases, 1], r.origin[bases, 2] = done - 1, i, j
                 bases += 1
             r.key[:] = r.keys[done - 1]
     out.counts[2] = bases
