@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 80},
 )
-Method = Literal["admm", "central", "none"]
+Method = Literal["admm", "charts", "central", "none"]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).", show_default=False)]
 
 TERMINAL = "ADMMFLEX_TERMINAL"

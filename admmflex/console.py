@@ -71,6 +71,7 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
     if "answers_per_prosumer" in summary:
         found.append(f"answers per prosumer   {summary['answers_per_prosumer']}")
     found += _answered(summary)
+    found += _controlled(summary.get("control"))
     if summary.get("gap") is not None:
         gap = summary["gap"]  # below zero: the bound belongs to limits that were linearised elsewhere
         found.append(f"gap at most            {f'{100.0 * gap:.3f} %' if gap >= 0.0 else 'not known'}")
@@ -92,6 +93,20 @@ def _answered(summary: Mapping[str, Any]) -> list[str]:
         found.append(f"answered by fallback   {summary['fallbacks']} times")
     if "burnt_kwh" in summary:
         found.append(f"burnt energy           {summary['burnt_kwh']:.1f} kWh")
+    return found
+
+
+def _controlled(control: Mapping[str, Any] | None) -> list[str]:
+    """How a horizon went that was controlled by charts."""
+    if control is None:
+        return []
+    excess = f"{control['voltage_excess_pu']:.1e} pu, {100.0 * control['loading_excess']:.2f} %"
+    found = [
+        f"control steps          {control['steps']} of {control['seconds']:g} s, largest excess {excess}",
+        f"charts, central step   {control['chart_ms']:.1f} ms, {control['central_ms']:.1f} ms",
+    ]
+    if control["unsettled"]:
+        found.append(f"not settled            {control['unsettled']} central steps")
     return found
 
 

@@ -23,8 +23,9 @@ class Observer(Protocol):
     def start(self, info: Record) -> None:
         """Before the first round.
 
-        ``info``: name, prosumers, buses, steps, method, ranks, max_iterations, and targets: what the plan of a stopping
-        round must not exceed, by record key, and ``cost_change``, relative to the plan before.
+        ``info``: name, prosumers, buses, steps, method, ranks, max_iterations, or rounds where they are known, and
+        targets: what the plan of a stopping round must not exceed, by record key, and ``cost_change``, relative to the
+        plan before.
         """
         ...
 
@@ -105,7 +106,7 @@ class Lines:
 
     def iteration(self, record: Record) -> None:
         if self._clock.rounds == 0:
-            self._say(f"{HEADING}    time    left")
+            self._say(f"{heading(record)}    time    left")
         left = self._clock.tick(record)
         times = (elapsed(seconds).removesuffix(" min") for seconds in (self._clock.elapsed_s, left))
         self._say(line(record) + "".join(f"{text:>8}" for text in times))
@@ -158,7 +159,7 @@ class Live:
         from rich.console import Group
         from rich.text import Text
 
-        shown = [Text(self._title, style="bold"), Text(HEADING, style="dim")]
+        shown = [Text(self._title, style="bold"), Text(heading(self._recent[-1] if self._recent else {}), style="dim")]
         for record in self._recent:
             shown.append(Text(line(record)))
             if mixed := mix_line(record):
@@ -169,12 +170,21 @@ class Live:
 
 
 HEADING = "round   primal     dual      rho   cost EUR voltage pu loading %"
+CHARTS = " step       chart ms   central ms   cost EUR voltage pu loading %"
+
+
+def heading(record: Record) -> str:
+    """What stands above the rows of a run."""
+    return CHARTS if "chart_ms" in record else HEADING
 
 
 def line(record: Record) -> str:
-    """One round as a row under HEADING; excess over the limits, 0 when met."""
-    residuals = "".join(_cell(record.get(key), 9, ".2e") for key in ("primal", "dual", "rho"))
-    return f"{record.get('iteration', 0):5d}{residuals}{_plan(record, '')}"
+    """One round, or one step of the horizon under charts, as a row; excess over the limits, 0 when met."""
+    if "chart_ms" in record:
+        first = "".join(_cell(record.get(key), width, ".1f") for key, width in (("chart_ms", 15), ("central_ms", 12)))
+    else:
+        first = "".join(_cell(record.get(key), 9, ".2e") for key in ("primal", "dual", "rho"))
+    return f"{record.get('iteration', 0):5d}{first}{_plan(record, '')}"
 
 
 def mix_line(record: Record) -> str:

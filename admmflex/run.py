@@ -21,10 +21,11 @@ from admmflex.progress import Observer, Silent
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from admmflex.results import Result
 from admmflex.scenario import Scenario, Study, build
+from admmflex.studies.charts_day import by_charts
 
 Scheme = Callable[[Study, Comm, Observe], Outcome]
 SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
-    {"admm": by_prices, "central": by_one_problem, "none": on_their_own}
+    {"admm": by_prices, "charts": by_charts, "central": by_one_problem, "none": on_their_own}
 )
 
 
@@ -62,7 +63,7 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
 
         outcome = SCHEMES[study.settings.method](study, comm, observe)
     solved_s = time.perf_counter() - started - read_s
-    result = _result(study, scenario, outcome, comm)
+    result = _result(outcome.happened or study, scenario, outcome, comm)
     result.summary["timing"] = {"read_s": read_s, "solve_s": solved_s, "total_s": time.perf_counter() - started}
     if out is not None and comm.rank == 0:
         result = results.write(result, out)
@@ -81,6 +82,7 @@ def _about(study: Study, scenario: Scenario | Study, comm: Comm) -> dict[str, An
         "method": settings.method,
         "ranks": comm.size,
         "max_iterations": settings.max_iterations,
+        **({"rounds": study.horizon.steps} if settings.method == "charts" else {}),
         "targets": {
             "voltage_excess_pu": settings.voltage_tolerance_pu,
             "loading_excess": settings.loading_tolerance_percent / 100.0,

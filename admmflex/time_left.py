@@ -22,7 +22,7 @@ def elapsed(seconds: float | None) -> str:
 
 
 class Clock:
-    """Time since the start, and an estimate of what is left.
+    """Time since the start, and an estimate of what is left; where the number of ``rounds`` is known, from that.
 
     A plan is the mixed one of a round, or what the prosumers answered as long as nothing was mixed.
     """
@@ -34,6 +34,7 @@ class Clock:
         self._first = self._start
         self._targets: Record = info.get("targets", {})
         self._most: int | None = info.get("max_iterations")
+        self._known: int | None = info.get("rounds")
         self._mixed = False
         self._cost: float | None = None
         self._points: deque[tuple[int, float]] = deque(maxlen=6)
@@ -52,10 +53,10 @@ class Clock:
         if self.rounds == 1:
             self._first = time.perf_counter()
         self._look(record)
-        left = rounds_left(self._points, self.rounds)
+        left = rounds_left(self._points, self.rounds) if self._known is None else float(self._known - self.rounds)
         if left is None or self.rounds == 1:
             return None
-        if self._most is not None:
+        if self._most is not None and self._known is None:
             left = min(left, self._most - self.rounds)
         return left * (time.perf_counter() - self._first) / (self.rounds - 1)
 

@@ -2,6 +2,8 @@
 
 from mpo.budget import Budget, Progress
 from mpo.errors import Fault, InputError, SolveError
+from mpo.pieces import Slices
+from mpo.plane import Planes
 from mpo.problem import ParametricLP, ParametricQP
 from mpo.solution import Evaluation, Multipliers, Solution
 from mpo.solve import solve
@@ -18,7 +20,9 @@ __all__ = [
     "ParametricLP",
     "ParametricQP",
     "PiecewiseLinear",
+    "Planes",
     "Progress",
+    "Slices",
     "Solution",
     "SolveError",
     "load",

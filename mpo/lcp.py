@@ -11,12 +11,14 @@ matrices, CRM Proceedings 48 (2009).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg as sl
 
 from mpo.arrays import Array, BoolArray
+from mpo.errors import Fault, InputError
 from mpo.presolve import Block
 
 
@@ -98,3 +100,16 @@ def perturbed(block: Block, size: float, preference: Array, seed: int = 0) -> tu
     toll = block.V.T @ preference
     toll = toll / max(np.abs(toll).max(initial=0.0), 1e-300) + generic.uniform(-0.05, 0.05, len(block.c))
     return w, block.c + 10.0 * size * least * toll
+
+
+def tolls(variables: int, order: Sequence[int] | None) -> Array:
+    """A cost for each variable: the earlier, the cheaper."""
+    listed = list(order or ())
+    wrong = [v for v in listed if not 0 <= v < variables or listed.count(v) > 1]
+    if wrong:
+        allowed = f"different numbers from 0 to {variables - 1}"
+        raise InputError([Fault("tie_break", f"{wrong}", allowed, "list every variable at most once")])
+    rank = [*listed, *(v for v in range(variables) if v not in set(listed))]
+    toll = np.empty(variables)
+    toll[rank] = np.linspace(0.5, 1.0, variables)
+    return toll

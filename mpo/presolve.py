@@ -74,8 +74,8 @@ class Presolved:
     dropped_rows: int
 
 
-def presolve(problem: Program) -> Presolved:
-    """Blocks in standard form; the verdict says when there is nothing to explore."""
+def presolve(problem: Program, *, apart: bool = True) -> Presolved:
+    """Blocks in standard form, a single one unless ``apart``; the verdict says when there is nothing to explore."""
     x0, X, Z = _equalities(problem)
     rows = _all_rows(problem)
     G = _clean(rows.G @ Z)
@@ -98,7 +98,7 @@ def presolve(problem: Program) -> Presolved:
     blocks: list[Block] = []
     if not verdict:
         H = _clean(0.5 * (H + H.T))
-        for own in _groups(H, rows.G):
+        for own in _groups(H, rows.G) if apart else [np.arange(len(c))]:
             rows_here = (rows.G[:, own] != 0.0).any(axis=1)
             mine = Rows(rows.G[np.ix_(rows_here, own)], rows.w[rows_here], rows.S[rows_here], rows.origin[rows_here])
             blocks.append(_block(H[np.ix_(own, own)], c[own], C[own], mine, Z[:, own], theta_A, theta_b))

@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mpo import _nearest, _polygon, _slice, _tiles
+from mpo import _nearest, _pieces, _polygon, _slice, _tiles
 from mpo._nearest import EMPTY, FEASIBLE
 from mpo._slice import Plane
 from mpo.arrays import Array, IntArray
 from mpo.errors import Fault, InputError, require
 from mpo.linear import Polyhedron, centre
 from mpo.part import Part
+from mpo.pieces import Slices
 from mpo.problem import Program
 from mpo.solution import Solution
 
 _MARGIN = 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class Slices:
-    """Many slices of two parameters s, cut into polygons (pieces) on which the minimiser is affine.
-
-    In piece k, x = x[k, :, :2] s + x[k, :, 2] and the value is 1/2 s' hessian[k] s + slope[k] s + constant[k]. A slice
-    has no pieces where its fixed parameters lie outside the parameter set, or where nothing has a solution.
-
-    Args:
-        start: (m + 1,) pieces of slice j are start[j] ... start[j + 1] - 1.
-        begin: (K + 1,) corners of piece k are begin[k] ... begin[k + 1] - 1.
-        corners: (., 2), counterclockwise.
-        region: (K,) number of the region in the solution that was sliced.
-        x: (K, n, 3).
-        hessian, slope, constant: (K, 2, 2), (K, 2), (K,).
-    """
-
-    start: IntArray
-    begin: IntArray
-    corners: Array
-    region: IntArray
-    x: Array
-    hessian: Array
-    slope: Array
-    constant: Array
-
-    def __len__(self) -> int:
-        return len(self.start) - 1
 
 
 def slice_solution(solution: Solution, fixed: Mapping[int, float]) -> Solution:
@@ -90,8 +61,7 @@ def slice_many(solution: Solution, fixed: Mapping[int, ArrayLike]) -> Slices:
         InputError: a parameter that does not exist, not two of them left, NaN, or arrays of different lengths.
     """
     problem = solution.problem
-    free, held = _split(problem, fixed)
-    values = _columns(problem, fixed, free, held)
+    free, held, values = columns(problem, fixed)
     x, cost = np.empty((2, len(values), problem.variables, 3))
     x[:, :, :2], x[:, :, 2] = solution.X[:, free], solution.x0 + values @ solution.X[:, held].T
     cost[:, :, :2], cost[:, :, 2] = problem.C[:, free], problem.c + values @ problem.C[:, held].T
@@ -108,24 +78,30 @@ def slice_many(solution: Solution, fixed: Mapping[int, ArrayLike]) -> Slices:
     half = x.transpose(0, 2, 1) @ (0.5 * problem.hessian @ x + cost)
     value = half + half.transpose(0, 2, 1)
     terms = value[:, :2, :2], value[:, :2, 2], 0.5 * value[:, 2, 2]
-    return Slices(pieces.start, pieces.begin, pieces.corners, pieces.region, x, *terms)
+    sides = _pieces.sides(pieces.start, pieces.begin, pieces.corners)
+    return Slices(pieces.start, pieces.begin, pieces.corners, pieces.region, x, *terms, *sides)
 
 
-def _columns(problem: Program, fixed: Mapping[int, ArrayLike], free: IntArray, held: IntArray) -> Array:
-    """Values of the parameters that are held, one row for each slice."""
-    columns = [np.atleast_1d(np.asarray(fixed[number], np.float64)) for number in held.tolist()]
-    shapes = {column.shape for column in columns}
+def columns(problem: Program, fixed: Mapping[int, ArrayLike]) -> tuple[IntArray, IntArray, Array]:
+    """Numbers of the two free parameters and of those held, and the values (m, k - 2) of these, one slice in each row.
+
+    Raises:
+        InputError: see ``slice_many``.
+    """
+    free, held = _split(problem, fixed)
+    given = [np.atleast_1d(np.asarray(fixed[number], np.float64)) for number in held.tolist()]
+    shapes = {column.shape for column in given}
     faults = []
     if len(free) != 2:
         remedy = "use slice for other numbers"
         faults.append(Fault("fixed parameters", f"{len(free)} of {problem.parameters} left", "two left", remedy))
-    if len(shapes) != 1 or any(column.ndim != 1 for column in columns):
+    if len(shapes) != 1 or any(column.ndim != 1 for column in given):
         value, remedy = f"shapes {sorted(shapes)}", "give one value for each slice"
         faults.append(Fault("fixed parameters", value, "(m,) for all", remedy))
     require(faults)
-    values = np.column_stack(columns)
+    values = np.column_stack(given)
     _require_finite(values)
-    return values
+    return free, held, values
 
 
 def _split(problem: Program, fixed: Mapping[int, object]) -> tuple[IntArray, IntArray]:

@@ -19,7 +19,7 @@ from mpo.problem import Program
 
 if TYPE_CHECKING:
     from mpo.certify import Certificate
-    from mpo.slices import Slices
+    from mpo.pieces import Slices
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from mpo.arrays import Array, freeze
+from mpo.arrays import freeze
 from mpo.budget import Budget, Clock, Counts, Progress, Status
-from mpo.errors import Fault, InputError
 from mpo.explore import explore
+from mpo.lcp import tolls
 from mpo.part import Part
 from mpo.presolve import presolve
 from mpo.problem import Program
@@ -44,7 +42,7 @@ def solve(
             other for some parameters.
     """
     start = time.perf_counter()
-    preference = _preference(problem.variables, tie_break)
+    toll = tolls(problem.variables, tie_break)
     counts, clock = Counts(), Clock(budget or Budget(), observe)
     with clock.listening():
         form = presolve(problem)
@@ -52,7 +50,7 @@ def solve(
         status: Status = form.verdict or "complete"
         parts: list[Part] = []
         for block in form.blocks:
-            part, reached = explore(block, preference, clock, counts)
+            part, reached = explore(block, toll, clock, counts)
             status = status if reached == "complete" else reached
             if part is None:
                 parts = []
@@ -61,16 +59,3 @@ def solve(
     counts.seconds = time.perf_counter() - start
     x0, X, theta_A, theta_b = (freeze(array) for array in (form.x0, form.X, form.theta_A, form.theta_b))
     return Solution(problem, status, counts, x0, X, theta_A, theta_b, tuple(parts))
-
-
-def _preference(variables: int, order: Sequence[int] | None) -> Array:
-    """A cost for each variable: the earlier, the cheaper."""
-    listed = list(order or ())
-    wrong = [v for v in listed if not 0 <= v < variables or listed.count(v) > 1]
-    if wrong:
-        allowed = f"different numbers from 0 to {variables - 1}"
-        raise InputError([Fault("tie_break", f"{wrong}", allowed, "list every variable at most once")])
-    rank = [*listed, *(v for v in range(variables) if v not in set(listed))]
-    preference = np.empty(variables)
-    preference[rank] = np.linspace(0.5, 1.0, variables)
-    return preference

@@ -19,9 +19,9 @@ import clarabel
 import numpy as np
 import scipy.sparse as sp
 
-from admmflex.coordination.max_affine import Charts
 from admmflex.errors import SolverError
 from admmflex.horizon import Array, IntArray
+from admmflex.prosumers.chart import Charts
 from grid.branchflow import BranchFlow
 from grid.limits import Limits
 

@@ -19,12 +19,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from admmflex.coordination.loss_tangents import LossTangents
-from admmflex.coordination.max_affine import Charts, empty_polygons
 from admmflex.dso import AcCheck, Dso
 from admmflex.dso.rows import row_keys
 from admmflex.errors import SolverError, require
 from admmflex.horizon import Array, IntArray
 from admmflex.linear_program import BASIC, MODEL_STATUS, BasisStatus, new_highs, pass_lp, set_basis
+from admmflex.prosumers.chart import Charts, empty_polygons
 from grid.branchflow import BranchFlow
 from grid.limits import BRANCH, Limits
 

@@ -52,6 +52,7 @@ class Outcome:
         message: why, when the status is not "optimal".
         answers: how often every prosumer was asked.
         responses: how prosumers were answered for, as in the summary of a result.
+        happened: the study with the loads and the sun that the plan belongs to, where these are not the forecast.
     """
 
     status: Status
@@ -63,6 +64,7 @@ class Outcome:
     answers: int
     history: list[dict[str, Any]]
     responses: dict[str, Any] = field(default_factory=dict)
+    happened: Study | None = None
 
 
 @dataclass(frozen=True)
@@ -213,12 +215,23 @@ def _collect(plan: Plan, community: Community, ordered: Sorted, comm: Comm) -> A
     population, steps = community.population, len(community.dt_h)
     own_plans = population.plans(plan.states)
     cost = comm.sum(community.by_bus(population.evaluate_cost(plan.y, plan.states), len(ordered.buses)))
-    y = np.empty((2, len(ordered.order), steps))
-    y[:, ordered.order] = [comm.stack(part) for part in plan.y]
     stacked = _stacked([one for owner in own_plans for one in owner], steps)
-    sorted_assets = np.stack([comm.stack(part) for part in stacked])
-    counts = comm.stack(np.array([[float(len(owner))] for owner in own_plans]).reshape(-1, 1))[:, 0].astype(int)
-    return Agreed(y, sorted_assets[:, _back(ordered.order, counts)], float(cost.sum()))
+    return gathered(plan.y, stacked, [len(owner) for owner in own_plans], float(cost.sum()), ordered, comm)
+
+
+def gathered(y: Array, assets: Array, counts: Sequence[int], cost: float, ordered: Sorted, comm: Comm) -> Agreed:
+    """The plans of all ranks in the order of the study.
+
+    Args:
+        y, assets: (2, n, K), (3, A, K) of this rank, see ``Agreed``.
+        counts: (n,) assets of each of its prosumers.
+        cost: of all ranks.
+    """
+    powers = np.empty((2, len(ordered.order), y.shape[2]))
+    powers[:, ordered.order] = [comm.stack(np.ascontiguousarray(part)) for part in y]
+    every = np.stack([comm.stack(np.ascontiguousarray(part)) for part in assets])
+    own = np.array(counts, np.float64).reshape(-1, 1)
+    return Agreed(powers, every[:, _back(ordered.order, comm.stack(own)[:, 0].astype(int))], cost)
 
 
 def _stacked(plans: Sequence[Any], steps: int) -> Array:

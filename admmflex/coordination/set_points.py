@@ -20,10 +20,10 @@ import numpy as np
 import grid
 from admmflex.coordination.cone import ConeAnswer, ConeProgram
 from admmflex.coordination.linear_steps import LinearSteps, Stop
-from admmflex.coordination.max_affine import Charts, empty_polygons
 from admmflex.dso import AcCheck
 from admmflex.errors import Fault, SolverError, require
 from admmflex.horizon import Array
+from admmflex.prosumers.chart import Charts, empty_polygons
 from grid.branchflow import BranchFlow
 from grid.limits import Limits
 from grid.network import Network

@@ -8,11 +8,13 @@ from pydantic import Field, model_validator
 
 from admmflex.data.model_spec import AdoptionSpec, SimbenchSpec
 from admmflex.data.prosumer_spec import ProsumerSpec, TariffSpec
-from admmflex.data.section import Finite, Positive, Profile, Section
+from admmflex.data.section import Finite, NotNegative, Positive, Profile, Section
 
 __all__ = [
     "AdoptionSpec",
+    "ChartsSpec",
     "CoordinationSpec",
+    "DeviationsSpec",
     "HorizonSpec",
     "LimitsSpec",
     "NetworkSpec",
@@ -123,10 +125,32 @@ class ProsumersSpec(Section):
         return self
 
 
+class DeviationsSpec(Section):
+    """How far loads and sun wander from the forecast: standard deviations of logarithms, slow and fast."""
+
+    load: NotNegative = 0.25
+    flicker: NotNegative = 0.2
+    sun: NotNegative = 0.15
+    clouds: NotNegative = 0.15
+
+
+class ChartsSpec(Section):
+    """``method: charts``: the horizon in closed loop, a control step every few seconds."""
+
+    control_seconds: Positive = 10.0
+    future: Literal["forecast", "none"] = "forecast"
+    segments: Annotated[int, Field(ge=1, le=12)] = 3
+    even: NotNegative = Field(default=2e-4, description="[EUR/kWh per kW] by which equally good times are told apart")
+    memory_h: NotNegative = Field(default=0.0, description="[h] how long a deviation from the forecast will last")
+    loss_price: NotNegative = Field(default=0.0, description="[EUR/kWh] of losses in the grid")
+    deviations: DeviationsSpec = DeviationsSpec()
+
+
 class CoordinationSpec(Section):
     """How prosumers and grid agree."""
 
-    method: Literal["admm", "central", "none"] = "admm"
+    method: Literal["admm", "charts", "central", "none"] = "admm"
+    charts: ChartsSpec = ChartsSpec()
     rho: Positive = 0.01
     relaxation: Annotated[float, Field(gt=0.0, lt=2.0)] = 1.6
     balancing: bool = True

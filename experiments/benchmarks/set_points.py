@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 import grid
-from admmflex.coordination.max_affine import Chart, Charts
 from admmflex.coordination.set_points import CentralStep, SetPoints, StepSettings, Way
 from admmflex.horizon import Array
+from admmflex.prosumers.chart import Chart, Charts
 from experiments.benchmarks.common import Row, versions
 from grid.limits import Limits
 from grid.network import Network

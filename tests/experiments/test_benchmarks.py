@@ -101,3 +101,14 @@ def test_three_phase_power_flow_agrees_with_the_peers() -> None:
     rows = unbalanced.compare(2, 8, {"power-grid-model": 8, "OpenDSS": 4}, repeats=1)
     assert len(rows) == 4
     assert all(row.agreement < 1e-8 for row in rows), "pu"
+
+
+def test_charts_and_stored_values_agree_with_linear_programs() -> None:
+    from admmflex import scenario
+    from experiments.benchmarks import charts, stored_value
+
+    study = scenario.build(scenario.load(charts.SCENARIO))
+    planes = charts.case(study, 40)
+    rows = charts.drawing(planes, planes, 40, 0.0)
+    assert len(rows) == 3
+    assert all(row.agreement < 1e-9 for row in [*rows, *stored_value.rows()]), "EUR"

@@ -13,9 +13,9 @@ from scipy.optimize import minimize
 
 import grid
 from admmflex.coordination.cone import ConeProgram
-from admmflex.coordination.max_affine import Chart, Charts
 from admmflex.coordination.set_points import CentralStep, SetPoints, StepSettings
 from admmflex.horizon import Array
+from admmflex.prosumers.chart import Chart, Charts
 from grid.branchflow import BranchFlow
 from grid.limits import Limits
 from grid.network import Network

@@ -76,6 +76,15 @@ class Charts:
         every = np.arange(len(charts))
         return cls(place, np.repeat(every, pieces), of_side=np.repeat(every, sides), **joined)
 
+    @classmethod
+    def stacked(cls, bus: IntArray, pieces: Array, sides: Array) -> Charts:
+        """Charts of as many pieces (J, R, 3) a, b, d and sides (J, M, 3) H, h each, which are known to be in order."""
+        every = np.arange(len(bus))
+        a, b, d = pieces.reshape(-1, 3).T.copy()
+        sides = sides.reshape(-1, 3)
+        R, M = len(a) // max(len(bus), 1), len(sides) // max(len(bus), 1)
+        return cls(bus, np.repeat(every, R), a, b, d, np.repeat(every, M), sides[:, :2].copy(), sides[:, 2].copy())
+
     def __len__(self) -> int:
         return len(self.bus)
 

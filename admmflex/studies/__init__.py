@@ -1,0 +1,1 @@
+"""What an operator asks for: studies made of coordinations."""

@@ -1,0 +1,1 @@
+"""Cost charts in closed loop, against perfect foresight."""
