@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admmflex.horizon import Array
+from admmflex.horizon import Array, BoolArray
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -19,7 +19,17 @@ GAINS, EVEN, COSTS = (0, 114, 178), (250, 250, 250), (213, 94, 0)  # giving more
 INK, PALE = "#222222", "#ffffff"
 SHADES = 21  # of the colour scale
 STEEPEST = 30.0  # ct/kWh at its ends
+FONT = {"family": "Helvetica Neue, Helvetica, Arial, sans-serif", "size": 13, "color": INK}
+SCENE = {
+    "xaxis": {"title": {"text": "P, kW"}},
+    "yaxis": {"title": {"text": "Q, kvar"}},
+    "zaxis": {"title": {"text": "EUR/h"}},
+    "camera": {"eye": {"x": 0.95, "y": -1.35, "z": 0.85}, "center": {"x": 0.0, "y": 0.0, "z": -0.12}},
+    "aspectmode": "manual",
+    "aspectratio": {"x": 1.25, "y": 1.0, "z": 0.7},
+}
 SLIVER = 1e-7  # of the area of the whole polygon: smaller regions are rounding
+LIFT = 0.004, 0.03  # of the height, by which borders and marks are above the surface, so that it does not hide them
 NEAR = 1e-9  # EUR/h by which costs may differ and still count as equal
 POWER, REACTIVE = "active power given, kW", "reactive power given, kvar"
 
@@ -58,7 +68,17 @@ class Picture:
         """(m,) [EUR/h] at points (m, 2); the polygon is not asked."""
         return np.asarray((points @ self.pieces[:, :2].T + self.pieces[:, 2]).max(axis=1))
 
-    def holds(self, points: Array, room: float = 1e-6) -> Array:
+    @cached_property
+    def least(self) -> float:
+        """[EUR/h] cost of the cheapest point."""
+        return min(float(self.cost(region).min()) for region in self.corners)
+
+    @cached_property
+    def height(self) -> float:
+        """[EUR/h] how much more the dearest point costs."""
+        return max(float(self.cost(region).max()) for region in self.corners) - self.least
+
+    def holds(self, points: Array, room: float = 1e-6) -> BoolArray:
         """(m,) whether points (m, 2) are in some region, or within ``room`` [kVA] of it."""
         inside = np.zeros(len(points), np.bool_)
         for region in self.corners:
@@ -67,7 +87,7 @@ class Picture:
 
     def best(self, near: Array) -> Array:
         """The cheapest point (2,); of several the one nearest to a point (2,)."""
-        least = min(float(self.cost(region).min()) for region in self.corners)
+        least = self.least
         cheap = [
             _cut(region, a, b, least + NEAR - d)
             for region, (a, b, d) in zip(self.corners, self.pieces, strict=True)
@@ -81,7 +101,7 @@ def polygon(sides: Array) -> Array:
     """Corners (v, 2) of {a P + b Q <= h} with sides (M, 3) a, b, h."""
     unit = sides / np.hypot(sides[:, 0], sides[:, 1])[:, None]
     reach = 4.0 * (1.0 + np.abs(unit[:, 2]).max())
-    found = reach * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    found: Array = reach * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     for a, b, h in unit:
         found = _cut(found, a, b, h)
     return found
@@ -157,7 +177,7 @@ def colour(number: int) -> str:
     share = 2.0 * number / (SHADES - 1) - 1.0
     end, weight = np.array(COSTS if share > 0.0 else GAINS), 0.15 + 0.85 * abs(share) if share else 0.0
     red, green, blue = np.rint(weight * end + (1.0 - weight) * np.array(EVEN)).astype(int)
-    return f"rgb({red},{green},{blue})"
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def plane(picture: Picture) -> list[dict[str, Any]]:
@@ -187,7 +207,7 @@ def plane(picture: Picture) -> list[dict[str, Any]]:
 
 def surface(picture: Picture) -> list[dict[str, Any]]:
     """The cost above its least over the plane of powers [EUR/h], and the borders of the regions."""
-    least = min(float(picture.cost(corners).min()) for corners in picture.corners)
+    least = picture.least
     points, triangles, colours, border = [], [], [], []
     count = 0
     for corners, (a, b, d) in zip(picture.corners, picture.pieces, strict=True):
@@ -200,11 +220,12 @@ def surface(picture: Picture) -> list[dict[str, Any]]:
         count += len(corners)
     x, y, z = _columns(np.concatenate(points))
     i, j, k = np.array(triangles or [(0, 0, 0)]).T.tolist()
-    lines = dict(zip("xyz", _columns(np.concatenate(border)), strict=True))
+    raised = np.array([0.0, 0.0, LIFT[0] * picture.height])
+    lines = dict(zip("xyz", _columns(np.concatenate(border) + raised), strict=True))
     return [
         {
             "type": "mesh3d", "x": x, "y": y, "z": z, "i": i, "j": j, "k": k, "facecolor": colours or [colour(0)],
-            "flatshading": True, "hoverinfo": "skip", "lighting": {"ambient": 0.85, "diffuse": 0.3, "specular": 0.0},
+            "flatshading": True, "hoverinfo": "skip", "lighting": {"ambient": 0.95, "diffuse": 0.2, "specular": 0.0},
         },
         {
             "type": "scatter3d", **lines, "mode": "lines", "line": {"color": "rgba(60,60,60,0.6)", "width": 1.5},
@@ -214,8 +235,8 @@ def surface(picture: Picture) -> list[dict[str, Any]]:
 
 
 def _columns(rows: Array) -> list[list[float | None]]:
-    """Columns as lists, rounded to W and 0.01 ct/h; None for NaN."""
-    return [[None if np.isnan(one) else one for one in column] for column in rows.round(4).T.tolist()]
+    """Columns as lists, rounded to W and 0.1 ct/h; None for NaN."""
+    return [[None if np.isnan(one) else one for one in column] for column in rows.round(3).T.tolist()]
 
 
 def marks(picture: Picture, chosen: Array, trail: Array) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -226,11 +247,11 @@ def marks(picture: Picture, chosen: Array, trail: Array) -> tuple[list[dict[str,
         trail: (m, 2) of the hours before; on the surface only what this chart allows.
     """
     own, flat = picture.best(chosen), trail.reshape(-1, 2)
-    least = float(picture.cost(own[None])[0])
     on = flat[picture.holds(flat, 1e-3)]
-    sets = (
+    both = np.stack([own, chosen])
+    sets: tuple[tuple[str, Array, Array, dict[str, Any]], ...] = (
         ("where the grid led", flat, on, {"mode": "lines", "line": {"color": INK, "width": 1.5}}),
-        ("moved by the grid", *[np.stack([own, chosen])] * 2, {"mode": "lines", "line": {"color": INK, "dash": "dot"}}),
+        ("moved by the grid", both, both, {"mode": "lines", "line": {"color": INK, "dash": "dot"}}),
         ("the home by itself", own[None], own[None], _marker("diamond", PALE, INK)),
         ("chosen by the grid", chosen[None], chosen[None], _marker("circle", INK, PALE)),
     )
@@ -238,15 +259,45 @@ def marks(picture: Picture, chosen: Array, trail: Array) -> tuple[list[dict[str,
     for name, seen, lifted, style in sets:
         x, y = seen.round(3).T.tolist()
         below.append({"type": "scatter", "x": x, "y": y, "name": name, **style} | _hover(name, ""))
-        points = np.column_stack([lifted, picture.cost(lifted) - least])
+        cost = picture.cost(lifted) - picture.least
+        points = np.column_stack([lifted, cost + LIFT[1] * picture.height])
         bolder = {"line": style["line"] | {"width": 4}} if "line" in style else {}
-        place = dict(zip("xyz", _columns(points), strict=True))
-        above.append({"type": "scatter3d", **place, "name": name, **style, **bolder} | _hover(name, "<br>%{z:.3f} EUR/h"))
+        place = dict(zip("xyz", _columns(points), strict=True)) | {"customdata": cost.round(3).tolist()}
+        told = _hover(name, "<br>%{customdata:.3f} EUR/h")
+        above.append({"type": "scatter3d", **place, "name": name, **style, **bolder} | told)
     return below, above
 
 
+def chart(charts: HomeCharts, home: int, dt_h: float, chosen: Array | None = None) -> go.Figure:
+    """One chart: regions on the left, the cost above its least on the right.
+
+    Args:
+        charts: of all homes.
+        home: its number in them.
+        dt_h: [h] length of the control step that the charts are for.
+        chosen: (2,) [kW, kvar] by the grid, marked beside what the home would choose.
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    picture = Picture.of(charts, home, dt_h)
+    figure = make_subplots(cols=2, specs=[[{"type": "xy"}, {"type": "scene"}]], horizontal_spacing=0.04)
+    below, above = marks(picture, np.asarray(chosen), np.zeros((0, 2))) if chosen is not None else ([], [])
+    for col, traces in ((1, plane(picture) + below), (2, surface(picture) + above)):
+        for trace in traces:
+            figure.add_trace(go.Figure(data=[trace]).data[0], row=1, col=col)
+    figure.update_layout(template="plotly_white", font=FONT, height=520, showlegend=False, scene=SCENE)
+    figure.update_layout(margin={"l": 64, "r": 16, "t": 24, "b": 56})
+    figure.update_xaxes(title_text=POWER)
+    figure.update_yaxes(title_text=REACTIVE)
+    return figure
+
+
 def _marker(symbol: str, fill: str, rim: str) -> dict[str, Any]:
-    return {"mode": "markers", "marker": {"symbol": symbol, "size": 11, "color": fill, "line": {"color": rim, "width": 2}}}
+    return {
+        "mode": "markers",
+        "marker": {"symbol": symbol, "size": 11, "color": fill, "line": {"color": rim, "width": 2}},
+    }
 
 
 def _hover(name: str, more: str) -> dict[str, Any]:

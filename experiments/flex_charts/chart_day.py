@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class ChartDay:
 
     Args:
         control: homes, devices and settings.
+        start: number of the first control step in the horizon.
         every: control steps in a market period.
         charts: at the first control step of every period.
         chosen, done: (2, n, T) [kW, kvar] at the connections: what the grid chose, what the homes did.
@@ -32,6 +34,7 @@ class ChartDay:
     """
 
     control: ChartControl
+    start: int
     every: int
     charts: list[HomeCharts]
     chosen: Array
@@ -41,6 +44,17 @@ class ChartDay:
     energy: Array
     price: Array
     v_pu: Array
+
+    def moment(self, t: int) -> datetime:
+        """Local time at the beginning of a control step of the horizon."""
+        start = self.control.study.horizon.start
+        passed = timedelta(hours=t * self.control.settings.control_h)
+        return (start.astimezone(UTC) + passed).astimezone(start.tzinfo)
+
+    def hour(self, t: int) -> float:
+        """[h] from local midnight of the first day to the beginning of a control step of the horizon."""
+        start = self.control.study.horizon.start
+        return round(start.hour + start.minute / 60 + t * self.control.settings.control_h, 4)
 
 
 def watch(study: Study, settings: ChartSettings, *, seed: int = 0, periods: range | None = None) -> ChartDay:
@@ -56,7 +70,8 @@ def watch(study: Study, settings: ChartSettings, *, seed: int = 0, periods: rang
     every = round(float(study.horizon.dt_h[0]) / dt_h)
     reality = realise(devices, every, seed)
     plant, charts, rows = Plant(devices, reality, dt_h), list[HomeCharts](), list[tuple[Array, ...]]()
-    for period in periods or range(study.horizon.steps):
+    span = range(study.horizon.steps) if periods is None else periods
+    for period in span:
         control.begin(period)
         for s in range(every):
             t = period * every + s
@@ -71,4 +86,6 @@ def watch(study: Study, settings: ChartSettings, *, seed: int = 0, periods: rang
     for c in range(2):
         np.add.at(injected[c], control.bus, powers[c])
     v_pu = np.abs(grid.power_flow(study.network, *injected).v)
-    return ChartDay(control, every, charts, chosen, powers, give, source, energy, price / dt_h, v_pu)
+    return ChartDay(
+        control, span.start * every, every, charts, chosen, powers, give, source, energy, price / dt_h, v_pu
+    )
