@@ -24,12 +24,12 @@ SCENE = {
     "xaxis": {"title": {"text": "P, kW"}},
     "yaxis": {"title": {"text": "Q, kvar"}},
     "zaxis": {"title": {"text": "EUR/h"}},
-    "camera": {"eye": {"x": 0.95, "y": -1.35, "z": 0.85}, "center": {"x": 0.0, "y": 0.0, "z": -0.12}},
+    "camera": {"eye": {"x": 1.15, "y": -1.65, "z": 1.05}, "center": {"x": 0.0, "y": 0.0, "z": -0.1}},
     "aspectmode": "manual",
     "aspectratio": {"x": 1.25, "y": 1.0, "z": 0.7},
 }
 SLIVER = 1e-7  # of the area of the whole polygon: smaller regions are rounding
-LIFT = 0.004, 0.03  # of the height, by which borders and marks are above the surface, so that it does not hide them
+LIFT = 0.004, 0.06  # of the height, by which borders and marks are above the surface, so that it does not hide them
 NEAR = 1e-9  # EUR/h by which costs may differ and still count as equal
 POWER, REACTIVE = "active power given, kW", "reactive power given, kvar"
 
@@ -77,6 +77,12 @@ class Picture:
     def height(self) -> float:
         """[EUR/h] how much more the dearest point costs."""
         return max(float(self.cost(region).max()) for region in self.corners) - self.least
+
+    def box(self) -> tuple[Array, Array]:
+        """Least and largest powers (2,), with a margin."""
+        corners = np.concatenate(self.corners)
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        return low - 0.05 * (high - low), high + 0.05 * (high - low)
 
     def holds(self, points: Array, room: float = 1e-6) -> BoolArray:
         """(m,) whether points (m, 2) are in some region, or within ``room`` [kVA] of it."""
@@ -261,7 +267,9 @@ def marks(picture: Picture, chosen: Array, trail: Array) -> tuple[list[dict[str,
         below.append({"type": "scatter", "x": x, "y": y, "name": name, **style} | _hover(name, ""))
         cost = picture.cost(lifted) - picture.least
         points = np.column_stack([lifted, cost + LIFT[1] * picture.height])
-        bolder = {"line": style["line"] | {"width": 4}} if "line" in style else {}
+        bolder = (
+            {"line": style["line"] | {"width": 4}} if "line" in style else {"marker": style["marker"] | {"size": 8}}
+        )
         place = dict(zip("xyz", _columns(points), strict=True)) | {"customdata": cost.round(3).tolist()}
         told = _hover(name, "<br>%{customdata:.3f} EUR/h")
         above.append({"type": "scatter3d", **place, "name": name, **style, **bolder} | told)
@@ -288,8 +296,9 @@ def chart(charts: HomeCharts, home: int, dt_h: float, chosen: Array | None = Non
             figure.add_trace(go.Figure(data=[trace]).data[0], row=1, col=col)
     figure.update_layout(template="plotly_white", font=FONT, height=520, showlegend=False, scene=SCENE)
     figure.update_layout(margin={"l": 64, "r": 16, "t": 24, "b": 56})
-    figure.update_xaxes(title_text=POWER)
-    figure.update_yaxes(title_text=REACTIVE)
+    low, high = picture.box()
+    figure.update_xaxes(title_text=POWER, range=[low[0], high[0]])
+    figure.update_yaxes(title_text=REACTIVE, range=[low[1], high[1]])
     return figure
 
 

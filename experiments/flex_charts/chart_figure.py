@@ -28,6 +28,7 @@ from experiments.compare import study
 from experiments.flex_charts.chart_day import ChartDay, watch
 
 PAGE = Path(__file__).with_name("chart_page.html")
+SUN = "sun allows"
 TRAIL_H, TRAIL_STEP_H = 2.0, 1 / 12
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#3a9d6e", "#a8a8a8"
 SHORT_KVA = 0.05  # a home that is moved by less is where it would like to be
@@ -96,7 +97,7 @@ def _about(day: ChartDay, date: str) -> str:
     even = (
         ""
         if settings.even
-        else " Nothing spreads the homes over equally good times here: all sell at once, and the cable is full."
+        else " Unlike by default, nothing spreads the homes over equally good times here: they all sell at once."
     )
     return (
         f"{date}, one of {homes} homes. Every {3600 * settings.control_h:.0f} s it tells the grid what each active and "
@@ -173,11 +174,11 @@ def strip(day: ChartDay, home: int) -> dict[str, Any]:
     periods = (day.start + at) // day.every
     sold = 100.0 * day.control.export_price[home, periods]
     rows = (
-        ("Power, kW", [("sun could give", day.give[own].sum(axis=0)[at], GREY),
-                       ("given by PV", day.source[own].sum(axis=0)[at], ORANGE),
-                       ("at the connection", day.done[0, home, at], BLUE)]),
+        ("Power, kW", [(SUN, day.give[own].sum(axis=0)[at], GREY),
+                       ("PV gives", day.source[own].sum(axis=0)[at], ORANGE),
+                       ("connection", day.done[0, home, at], BLUE)]),
         ("Stored, kWh", [("stored", day.energy[stores].sum(axis=0)[at], GREEN)]),
-        ("Voltage, pu", [("voltage", day.v_pu[bus, at], BLUE)]),
+        ("Voltage, pu", [("highest anywhere", day.v_pu.max(axis=0)[at], GREY), ("here", day.v_pu[bus, at], BLUE)]),
         ("ct/kWh", [("price for what is sold", sold, GREY),
                     ("grid price", 100.0 * day.price[0, bus, at], BLUE)]),
     )  # fmt: skip
@@ -187,7 +188,7 @@ def strip(day: ChartDay, home: int) -> dict[str, Any]:
         for name, values, shade in lines:
             data.append({
                 "type": "scatter", "x": hours, "y": values.round(4).tolist(), "yaxis": axis, "name": name,
-                "mode": "lines", "line": {"color": shade, "width": 4.5 if shade == GREY else 1.7, "shape": "hv"},
+                "mode": "lines", "line": {"color": shade, "width": 4.5 if name == SUN else 1.7, "shape": "hv"},
                 "hovertemplate": "%{y:.3~f}",
             })  # fmt: skip
         words = " · ".join(f"<span style='color:{shade}'>{name}</span>" for name, _, shade in lines)
