@@ -24,7 +24,7 @@ SCENE = {
     "xaxis": {"title": {"text": "P, kW"}},
     "yaxis": {"title": {"text": "Q, kvar"}},
     "zaxis": {"title": {"text": "EUR/h"}},
-    "camera": {"eye": {"x": 1.15, "y": -1.65, "z": 1.05}, "center": {"x": 0.0, "y": 0.0, "z": -0.1}},
+    "camera": {"eye": {"x": 1.25, "y": -1.8, "z": 1.12}, "center": {"x": 0.0, "y": 0.0, "z": -0.1}},
     "aspectmode": "manual",
     "aspectratio": {"x": 1.25, "y": 1.0, "z": 0.7},
 }
