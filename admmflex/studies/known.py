@@ -24,10 +24,15 @@ SPARE = 1e-9  # kWh, kW by which what gives way is wider than what can be reache
 
 @dataclass(frozen=True, eq=False)
 class Margin:
-    """Value (C,) [EUR/kWh] of the energy that a control step can move: of what is given up, and of what is added."""
+    """Value (C,) [EUR/kWh] of the energy that a control step moves: of what is given up, and of what is added.
+
+    It holds for ``down`` and ``up`` (C,) [kWh] around what is stored when nothing moves.
+    """
 
     given: Array
     taken: Array
+    down: Array
+    up: Array
 
 
 class KnownHomes:
@@ -61,7 +66,7 @@ class KnownHomes:
         give = devices.source_give[:, k] + w * (seen.give - devices.source_give[:, k])
         found = []
         for i, home in enumerate(self.homes):
-            flows = [_from(flow, k) for flow in self.flows[i]]
+            flows = [_cut(flow, slice(k, None)) for flow in self.flows[i]]
             if extra[:, i].any():
                 p, q = _first(flows[0].fixed_p, extra[0, i]), _first(flows[0].fixed_q, extra[1, i])
                 flows[0] = replace(flows[0], fixed_p=p, fixed_q=q)
@@ -91,21 +96,20 @@ class KnownHomes:
                 flows.append(_alone(self.flows[i][j], now, give_max=seen.give[s : s + 1]))
             for c, j in self._storage.get(i, []):
                 flow = _alone(self.flows[i][j], now)
-                store = self._stored(c, _store(flow), float(seen.energy[c]), share, dt_h, flow)
+                store = self._stored(c, flow, float(seen.energy[c]), share, (margin.down[c], margin.up[c]))
                 cost = max(float(margin.given[c] - margin.taken[c]), 0.0) / store.eta_give
                 store = replace(store, end_value=float(margin.taken[c]))
                 flows.append(replace(flow, store=store, give_cost=flow.give_cost + cost))
             found.append(_prosumer(home, now, [str(j) for j in range(len(flows))], flows))
         return found
 
-    def _stored(self, c: int, store: Store, energy: float, share: float, dt_h: float, flow: Flow) -> Store:
+    def _stored(self, c: int, flow: Flow, energy: float, share: float, room: tuple[float, float]) -> Store:
         """A store over a control step, in which ``share`` of its losses and gains happen."""
+        store = _store(flow)
         idle = energy * store.keep**share + store.gain * share - energy
-        most = idle + dt_h * store.eta_take * flow.take_max
-        least = idle - dt_h * flow.give_max / store.eta_give
-        low = np.minimum(self.devices.low[c] - energy, most - SPARE)
-        high = np.maximum(self.devices.high[c] - energy, least + SPARE)
-        return replace(store, e_start=0.0, e_min=low, e_max=high, keep=np.ones(1), gain=idle)
+        low = np.minimum(np.maximum(self.devices.low[c] - energy, idle - room[0]), idle)
+        high = np.maximum(np.minimum(self.devices.high[c] - energy, idle + room[1]), idle)
+        return replace(store, e_start=0.0, e_min=low - SPARE, e_max=high + SPARE, keep=np.ones(1), gain=idle)
 
     def _bands(self, k: int, energy: Array) -> tuple[Array, Array]:
         """(C, K - k) bands that can be kept from these energies on."""
@@ -152,19 +156,17 @@ def _first(profile: Array, extra: float) -> Array:
     return changed
 
 
-def _from(flow: Flow, k: int) -> Flow:
-    return _cut(flow, slice(k, None))
-
-
 def _cut(flow: Flow, steps: slice) -> Flow:
     """Some steps of a flow."""
-    names = ("fixed_p", "fixed_q", "give_max", "take_max", "give_cost", "take_cost", "q_max")
-    parts = {name: getattr(flow, name)[steps] for name in names}
-    store, follows = flow.store, None if flow.give_q is None else flow.give_q[steps]
+    store = flow.store
     if store is not None:
         inner = ("e_min", "e_max", "eta_take", "eta_give", "keep", "gain")
         store = replace(store, **{name: getattr(store, name)[steps] for name in inner})
-    return replace(flow, **parts, store=store, give_q=follows)
+    return Flow(
+        flow.fixed_p[steps], flow.fixed_q[steps], flow.give_max[steps], flow.take_max[steps], flow.give_cost[steps],
+        flow.take_cost[steps], flow.q_max[steps], flow.q_cost, flow.edge_c, flow.edge_s, store,
+        None if flow.give_q is None else flow.give_q[steps],
+    )  # fmt: skip
 
 
 def _alone(flow: Flow, step: slice, **changed: Array) -> Flow:

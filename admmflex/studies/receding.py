@@ -26,8 +26,9 @@ from admmflex.coordination.settings import AdmmSettings, MixingSettings
 from admmflex.data.reality import Deviations, realise
 from admmflex.data.study import Study
 from admmflex.dso import Dso
-from admmflex.horizon import Array, Horizon
+from admmflex.horizon import Horizon
 from admmflex.prosumers.charting import Actions, Measured
+from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.choose import flexible, populate
 from admmflex.studies.day import Day, Homes, Record, Step
@@ -35,6 +36,7 @@ from admmflex.studies.known import KnownHomes
 from admmflex.studies.planned_value import PlannedValue
 from admmflex.studies.plant import Plant
 
+SCALE = 0.05  # of what all devices could cost: what movements of the cost are compared with, at least
 FULL = 2e-3  # of what a source could give: with less than that held back it is not curtailed
 
 
@@ -54,6 +56,7 @@ class RecedingSettings:
         control_h: [h] length of a control step.
         even: [EUR/kWh per kW] as in ``stored_value``: decides between times that are nearly equal.
         persistence: weight of the measurement against the forecast for the rest of the period, in [0, 1].
+        hold: [EUR/kWh per kWh] as in ``PlannedValue``.
         warm: begin plans where the one before left off; otherwise every plan begins anew.
         plan, step: of the coordination of the rest of the horizon, and of a control step.
     """
@@ -61,6 +64,7 @@ class RecedingSettings:
     control_h: float = 1 / 60
     even: float = 2e-4
     persistence: float = 0.5
+    hold: float = 0.03
     warm: bool = True
     plan: AdmmSettings = field(default_factory=_plan_settings)
     step: AdmmSettings = field(default_factory=_step_settings)
@@ -114,7 +118,7 @@ class PriceControl:
         self.ordered = Sorted.of(study, comm)
         own, self.homes = Homes.of(self.ordered, study, comm)
         self.known = KnownHomes(own, self.homes.devices, study.horizon)
-        self.value = PlannedValue(self.known, self.settings.even)
+        self.value = PlannedValue(self.known, self.settings.even, self.settings.hold)
         self._plans = _Talk(self.ordered, study, comm)
         self._steps = _Talk(self.ordered, study, comm)
         self.period = -1
@@ -127,11 +131,13 @@ class PriceControl:
             self._plans.move_on()
         else:
             self._plans.forget()
-        settings = replace(self.settings.plan, cost_scale=self._turnover(horizon))
+        settings = replace(self.settings.plan, cost_scale=SCALE * self._turnover(horizon))
         found, community = self._plans.agree(prosumers, horizon, settings)
-        p, _ = _powers(found.plan, community)
-        asset = self.homes.devices.storage_asset
-        self.value.begin(period, found.price[0, community.bus], p[asset])
+        plans = _of_assets(found.plan, community)
+        stored = [plans[asset] for asset in self.homes.devices.storage_asset]
+        energy = np.array([one.energy[0] for one in stored if one.energy is not None])
+        power = np.reshape([one.p for one in stored], (len(stored), horizon.steps))
+        self.value.begin(period, found.price[0, community.bus], power, np.stack([seen.energy, energy]))
         self.period = period
         return {
             "status": found.status,
@@ -148,18 +154,17 @@ class PriceControl:
         margin = self.value.margin(seen, tau, dt_h, self.settings.persistence)
         prosumers = known.step(self.period, seen, dt_h, margin)
         horizon = Horizon(self.known.later(self.period).start, np.array([dt_h]))
-        settings = replace(self.settings.step, cost_scale=self._turnover(horizon))
+        settings = replace(self.settings.step, cost_scale=SCALE * self._turnover(horizon))
         made = time.perf_counter()
         found, community = self._steps.agree(prosumers, horizon, settings)
-        p, q = _powers(found.plan, community)
-        actions = self._actions(seen, p[:, 0], q[:, 0])
+        actions = self._actions(seen, _of_assets(found.plan, community))
         price = np.zeros((2, self.study.network.n))
         price[:, self.ordered.buses] = found.price[:, :, 0]
         seconds = made - started, time.perf_counter() - made
         return Step(price, found.status, seconds, rounds=found.rounds, answers=found.answers), actions
 
     def _turnover(self, horizon: Horizon) -> float:
-        """[EUR] what all devices could cost in a horizon: the scale of its cost."""
+        """[EUR] what all devices could cost in a horizon."""
         devices = self.homes.devices
         able = np.abs(devices.fixed_p).mean(axis=1)
         np.add.at(able, devices.source_home, devices.source_give.mean(axis=1))
@@ -167,8 +172,9 @@ class PriceControl:
         own = float(able @ self.homes.import_price.mean(axis=1)) * float(horizon.dt_h.sum())
         return float(self.comm.sum(np.array([own]))[0])
 
-    def _actions(self, seen: Measured, p: Array, q: Array) -> Actions:
+    def _actions(self, seen: Measured, plans: list[AssetPlan]) -> Actions:
         """Powers of sources and storages; sources that hold next to nothing back are free to give what they can."""
+        p, q = np.array([one.p[0] for one in plans]), np.array([one.q[0] for one in plans])
         source, storage = self.known.source_place, self.known.storage_place
         source_p = np.clip(p[source], 0.0, seen.give)
         source_p = np.where(source_p >= (1.0 - FULL) * seen.give, seen.give, source_p)
@@ -213,8 +219,6 @@ class _Talk:
         return found, community
 
 
-def _powers(plan: Plan, community: Community) -> tuple[Array, Array]:
-    """Active and reactive power of all assets of the rank in turn, ``(A, K)``."""
-    plans = [one for owner in community.population.plans(plan.states) for one in owner]
-    shape = len(plans), len(community.dt_h)
-    return np.reshape([one.p for one in plans], shape), np.reshape([one.q for one in plans], shape)
+def _of_assets(plan: Plan, community: Community) -> list[AssetPlan]:
+    """What all assets of the rank in turn do."""
+    return [one for owner in community.population.plans(plan.states) for one in owner]
