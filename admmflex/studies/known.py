@@ -93,7 +93,7 @@ class KnownHomes:
         for i, home in enumerate(self.homes):
             flows = [_fixed(seen.fixed_p[i], seen.fixed_q[i])]
             for s, j in self._source.get(i, []):
-                flows.append(_alone(self.flows[i][j], now, give_max=seen.give[s : s + 1]))
+                flows.append(replace(_alone(self.flows[i][j], now), give_max=seen.give[s : s + 1]))
             for c, j in self._storage.get(i, []):
                 flow = _alone(self.flows[i][j], now)
                 store = self._stored(c, flow, float(seen.energy[c]), share, (margin.down[c], margin.up[c]))
@@ -169,9 +169,9 @@ def _cut(flow: Flow, steps: slice) -> Flow:
     )  # fmt: skip
 
 
-def _alone(flow: Flow, step: slice, **changed: Array) -> Flow:
+def _alone(flow: Flow, step: slice) -> Flow:
     """One step of what a flow can decide."""
-    return replace(_cut(flow, step), fixed_p=np.zeros(1), fixed_q=np.zeros(1), **changed)
+    return replace(_cut(flow, step), fixed_p=np.zeros(1), fixed_q=np.zeros(1))
 
 
 def _fixed(p: float, q: float) -> Flow:

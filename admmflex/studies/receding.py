@@ -127,10 +127,7 @@ class PriceControl:
         """Go on to a period: plan the rest of the horizon."""
         started = time.perf_counter()
         prosumers, horizon = self.known.rest(period, seen, self.settings.persistence)
-        if period and self.settings.warm:
-            self._plans.move_on()
-        else:
-            self._plans.forget()
+        self._plans.move_on(period - self.period if self.settings.warm and self.period >= 0 else 0)
         settings = replace(self.settings.plan, cost_scale=SCALE * self._turnover(horizon))
         found, community = self._plans.agree(prosumers, horizon, settings)
         plans = _of_assets(found.plan, community)
@@ -190,17 +187,13 @@ class _Talk:
         self.warm: Warm | None = None
         self.dso: Dso | None = None
 
-    def forget(self) -> None:
-        """Begin anew."""
-        self.warm, self.dso = None, None
-
-    def move_on(self) -> None:
-        """Leave the first step behind."""
+    def move_on(self, steps: int) -> None:
+        """Leave the first steps behind; 0 to begin anew."""
         warm, dso = self.warm, self.dso
-        assert warm is not None
-        assert dso is not None
-        self.warm = Warm(warm.price[:, :, 1:].copy(), warm.z[:, :, 1:].copy(), warm.rho)
-        self.dso = dso.later(1) if self.comm.size == 1 else None  # steps change ranks
+        self.warm = self.dso = None
+        if steps and warm is not None and dso is not None:
+            self.warm = Warm(warm.price[:, :, steps:].copy(), warm.z[:, :, steps:].copy(), warm.rho)
+            self.dso = dso.later(steps) if self.comm.size == 1 else None  # with more, steps change ranks
 
     def agree(self, own: list[Prosumer], horizon: Horizon, settings: AdmmSettings) -> tuple[Coordinated, Community]:
         """Coordinate the rank's prosumers over a horizon."""

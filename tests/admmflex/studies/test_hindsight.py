@@ -46,4 +46,3 @@ def test_merging_conserves_energy(study: Study, merge: int) -> None:
         assert_allclose(getattr(found, name) @ known.horizon.dt_h, control_h * happened.sum(axis=1), rtol=1e-12)
     assert known.horizon.dt_h.sum() == pytest.approx(study.horizon.dt_h.sum())
     assert_allclose(found.low, devices.low)
-
