@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from admmflex.comm import Comm, SerialComm
+from admmflex.comm import Comm, SerialComm, own_steps
 from admmflex.coordination.admm import Admm, Coordinated, Warm
 from admmflex.coordination.community import Community, Plan
 from admmflex.coordination.schemes import Sorted
@@ -184,6 +184,7 @@ class _Talk:
     def __init__(self, ordered: Sorted, study: Study, comm: Comm) -> None:
         self.ordered, self.study, self.comm = ordered, study, comm
         self.position = {one.bus: int(b) for one, b in zip(ordered.prosumers, ordered.bus, strict=True)}
+        self.price_scale = max(float(np.mean([np.mean(np.abs(one.import_price)) for one in ordered.prosumers])), 1e-3)
         self.warm: Warm | None = None
         self.dso: Dso | None = None
 
@@ -197,17 +198,17 @@ class _Talk:
 
     def agree(self, own: list[Prosumer], horizon: Horizon, settings: AdmmSettings) -> tuple[Coordinated, Community]:
         """Coordinate the rank's prosumers over a horizon."""
-        price = float(np.mean([np.mean(np.abs(one.import_price)) for one in own])) if own else 1.0
         community = Community(
             population=populate(own, horizon, self.position),
             bus=self.ordered.bus[self.ordered.own],
             flexible=flexible(own, horizon),
             dt_h=horizon.dt_h,
-            price_scale=max(price, 1e-3),
+            price_scale=self.price_scale,
         )
+        comm, steps = self.comm.over(horizon.steps), own_steps(horizon.steps, self.comm.rank, self.comm.size)
         if self.dso is None:
-            self.dso = Dso(self.study.network, self.study.limits, self.ordered.buses, horizon.steps)
-        found = Admm(community, self.dso, self.comm, settings, warm=self.warm).run()
+            self.dso = Dso(self.study.network, self.study.limits, self.ordered.buses, steps.stop - steps.start)
+        found = Admm(community, self.dso, comm, settings, warm=self.warm).run()
         self.warm = found.warm
         return found, community
 
