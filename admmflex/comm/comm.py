@@ -13,6 +13,10 @@ class Comm(Protocol):
     rank: int
     size: int
 
+    def over(self, n_steps: int) -> Comm:
+        """The same ranks over another number of steps."""
+        ...
+
     def scatter_steps(self, sums: Array) -> Array:
         """Sum ``(K, X)`` over the ranks and keep the rank's own steps ``(K_own, X)``."""
         ...

@@ -33,6 +33,9 @@ class MpiComm:
         self._steps = np.array([s.stop - s.start for s in slices])
         self._n_steps = n_steps
 
+    def over(self, n_steps: int) -> MpiComm:
+        return MpiComm(n_steps, self._world)
+
     def scatter_steps(self, sums: Array) -> Array:
         width = sums.shape[1]
         own = np.empty((self._steps[self.rank], width))

@@ -32,6 +32,7 @@ class AdmmSettings:
         max_iterations: rounds after which a run gives up.
         cost_tolerance: relative movement of the cost at which a plan counts as settled.
         voltage_tolerance, loading_tolerance: what a plan may exceed in the AC power flow [pu], [fraction].
+        cost_scale: [EUR] least cost that a movement is compared with, where the cost itself may be about zero.
         certify: ask one last answer for a lower bound of the cost.
     """
 
@@ -44,4 +45,5 @@ class AdmmSettings:
     cost_tolerance: float = 2e-4
     voltage_tolerance: float = 1e-4
     loading_tolerance: float = 1e-3
+    cost_scale: float = 1e-9
     certify: bool = True

@@ -19,7 +19,7 @@ def meets_limits(excess: Array, settings: AdmmSettings) -> bool:
 
 def settled(before: float, after: float, settings: AdmmSettings) -> bool:
     """Whether a cost stopped moving."""
-    return abs(after - before) <= settings.cost_tolerance * max(abs(after), 1e-9)
+    return abs(after - before) <= settings.cost_tolerance * max(abs(after), settings.cost_scale)
 
 
 def steady(history: Sequence[Mapping[str, Any]], settings: AdmmSettings) -> bool:

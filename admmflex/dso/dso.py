@@ -68,6 +68,12 @@ class Dso:
         """A second working set and operating point on the same grid."""
         return Dso(self.network, self.limits, self.buses, self.n_steps)
 
+    def later(self, steps: int) -> Dso:
+        """The grid so many steps later: the working set and the operating points of the steps that are left."""
+        left = Dso(self.network, self.limits, self.buses, self.n_steps - steps)
+        left.rows, left.origin = self.rows.later(steps), self.origin[steps:].copy()
+        return left
+
     def spread(self, x: Array) -> tuple[Array, Array]:
         """Bus quantities ``(K, 2 B)`` as network injections p, q ``(n, K)``."""
         n_buses = len(self.buses)

@@ -113,6 +113,15 @@ class Rows:
         """Forget the rows whose multiplier was zero more than ``longest`` times in a row."""
         self.keep(self.idle <= longest)
 
+    def later(self, steps: int) -> Rows:
+        """The rows of all but the first ``steps`` steps, with their multipliers."""
+        left, kept = Rows(self.limits, self.buses), self.step >= steps
+        for name in _COLUMNS:
+            setattr(left, name, getattr(self, name)[kept].copy())
+        left.step -= steps
+        left.key = row_keys(left.limits, left.step, left.kind, left.index, left.direction)
+        return left
+
     def keep(self, kept: BoolArray) -> None:
         """Forget all rows but these ``(M,)``."""
         if kept.all():

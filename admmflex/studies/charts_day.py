@@ -19,7 +19,8 @@ from admmflex.errors import Fault, require
 from admmflex.horizon import Array
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.studies.closed_loop import Day, simulate
+from admmflex.studies.closed_loop import simulate
+from admmflex.studies.day import Day
 
 KEPT_PU, KEPT_LOADING = 1e-3, 1e-2  # excess in a single control step up to which limits count as kept
 

@@ -9,12 +9,15 @@ import numpy as np
 
 import grid
 from admmflex.comm import SerialComm
-from admmflex.coordination.charts import ChartControl, ChartSettings
+from admmflex.coordination.charts import ChartControl, ChartSettings, Control
 from admmflex.data.reality import realise
 from admmflex.data.study import Study
 from admmflex.horizon import Array
 from admmflex.prosumers.charting import HomeCharts
-from admmflex.studies.plant import Plant
+from admmflex.prosumers.devices import Devices
+from admmflex.prosumers.prosumer import Prosumer
+from admmflex.studies.closed_loop import simulate
+from admmflex.studies.plant import Done
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ class ChartDay:
 
 
 def watch(study: Study, settings: ChartSettings, *, seed: int = 0, periods: range | None = None) -> ChartDay:
-    """Control homes by charts, as ``simulate`` does, and keep the charts.
+    """Control homes by charts and keep the charts.
 
     Args:
         study: its profiles are the forecast.
@@ -66,21 +69,21 @@ def watch(study: Study, settings: ChartSettings, *, seed: int = 0, periods: rang
         periods: steps of the horizon to go through, from the energies at its start; all of them by default.
     """
     control = ChartControl(study, SerialComm(), settings)
-    dt_h, devices = settings.control_h, control.devices
+    dt_h = settings.control_h
     every = round(float(study.horizon.dt_h[0]) / dt_h)
-    reality = realise(devices, every, seed)
-    plant, charts, rows = Plant(devices, reality, dt_h), list[HomeCharts](), list[tuple[Array, ...]]()
+    everybody = Devices.of([one for one in study.prosumers if isinstance(one, Prosumer)], study.horizon)
+    reality = realise(everybody, every, seed)
+    happens = reality.of(everybody, control.own)
+    charts, rows = list[HomeCharts](), list[tuple[Array, ...]]()
     span = range(study.horizon.steps) if periods is None else periods
-    for period in span:
-        control.begin(period)
-        for s in range(every):
-            t = period * every + s
-            seen = plant.measured(t)
-            found = control.step(seen, (every - 1 - s) * dt_h)
-            if s == 0:
-                charts.append(found.drawn)
-            done = plant.follow(t, period, seen, found.actions)
-            rows.append((found.powers, done.powers, reality.give[:, t], done.source[0], seen.energy, found.price))
+
+    def keep(t: int, found: Control, done: Done) -> None:
+        if t % every == 0:
+            charts.append(found.drawn)
+        energy = found.drawn.measured.energy
+        rows.append((found.powers, done.powers, happens.give[:, t], done.source[0], energy, found.price))
+
+    simulate(study, control=control, reality=reality, periods=span, watch=keep)
     chosen, powers, give, source, energy, price = (np.stack(row, axis=-1) for row in zip(*rows, strict=True))
     injected = np.zeros((2, study.network.n, powers.shape[-1]))
     for c in range(2):

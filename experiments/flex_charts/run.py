@@ -20,7 +20,8 @@ from admmflex.data.reality import Deviations, Reality, realise
 from admmflex.data.study import Study
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.studies.closed_loop import Day, simulate
+from admmflex.studies.closed_loop import simulate
+from admmflex.studies.day import Day
 from admmflex.studies.hindsight import hindsight
 from experiments.compare import gap, study
 

@@ -1,0 +1,133 @@
+"""What stored energy is worth within a plan: under the tariff and the plan's prices at the bus of each home."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from admmflex.horizon import Array, IntArray
+from admmflex.prosumers.devices import Devices
+from admmflex.prosumers.groups import Measured
+from admmflex.prosumers.prosumer import Prosumer
+from admmflex.prosumers.stored_value import STEEP, Function, Meter, Outlook, at_end, before, outlook, segment_of, value
+from admmflex.studies.known import KnownHomes, Margin
+
+LEAST = 1e-5  # kWh that a control step can move at least, where a slope is asked for
+CHANGE = 0.005  # EUR/kWh
+
+
+class PlannedValue:
+    """The stores of a rank, through the periods of a horizon.
+
+    At a price lam a home pays import + lam for what it buys and earns export + lam for what it sells. The other stores
+    of a home do what the plan says.
+
+    Args:
+        known: the homes.
+        even: [EUR/kWh per kW] as in ``stored_value``.
+        hold: [EUR/kWh per kWh] by which stored energy is worth less, or more, above or below the plan. At the plan's
+            prices many plans are nearly equally good; it decides for the one that all have agreed on.
+    """
+
+    def __init__(self, known: KnownHomes, even: float, hold: float) -> None:
+        self.devices, self.hold = known.devices, hold
+        self.ahead = _outlook(known, even)
+        self._now, self._end = self.ahead, at_end(self.ahead)
+        self._after, self._sources = self._end, _sources_of_stores(self.devices, self.ahead)
+        self.period = 0
+        self._planned: Array = np.zeros((2, len(self.devices.stores)))
+
+    def begin(self, period: int, price: Array, storage_p: Array, energy: Array) -> None:
+        """Take a plan for the steps from ``period`` on.
+
+        Args:
+            price: (n, K - period) [EUR/kWh].
+            storage_p: (C, K - period) [kW].
+            energy: (2, C) [kWh] at the beginning and the end of the period.
+        """
+        self._planned = energy
+        self.period, ahead, home = period, self.ahead, self.devices.storage_home
+        total = np.zeros((self.devices.homes, storage_p.shape[1]))
+        np.add.at(total, home, storage_p)
+        fixed, bought, sold = ahead.fixed.copy(), ahead.bought.copy(), ahead.sold.copy()
+        fixed[:, period:] += total[home] - storage_p
+        bought[:, period:] += price[home]
+        sold[:, period:] += price[home]
+        steep = np.maximum(ahead.steep, STEEP * np.abs(bought).max(axis=1, initial=0.0))
+        self._now = ahead._replace(fixed=fixed, bought=bought, sold=sold, steep=steep)
+        self._after = before(self._now, period + 1, len(ahead.dt), self._end)
+
+    def margin(self, seen: Measured, tau: float, dt_h: float, persistence: float) -> Margin:
+        """Of a control step that ends tau before the end of the period: mean slopes over what it can move.
+
+        It moves energy up to where the slope has changed by ``CHANGE``; what lies beyond is for the next step.
+        """
+        devices, k = self.devices, self.period
+        worth, share = self._worth(seen, tau, persistence), dt_h / float(devices.dt[k])
+        eta_take, eta_give = self._now.flow[:, 4, k], self._now.flow[:, 5, k]
+        idle = seen.energy * self._now.keep[:, k] ** share + self._now.gain[:, k] * share
+        below, above = _alike(worth, idle)
+        down = np.minimum(dt_h * devices.give[:, k] / eta_give, idle - below).clip(LEAST)
+        up = np.minimum(dt_h * devices.take[:, k] * eta_take, above - idle).clip(LEAST)
+        if self.hold > 0.0:
+            down, up = (np.minimum(room, CHANGE / self.hold) for room in (down, up))
+        start, end = self._planned
+        off = self.hold * (idle - end + (end - start) * tau / float(devices.dt[k]))
+        here = value(worth, idle)
+        given, taken = (value(worth, idle - down) - here) / down, (here - value(worth, idle + up)) / up
+        return Margin(given - off + 0.5 * self.hold * down, taken - off - 0.5 * self.hold * up, down, up)
+
+    def _worth(self, seen: Measured, tau: float, persistence: float) -> Function:
+        """Value of energy tau before the end of the period; the rest is partly as it is now, partly as foreseen."""
+        devices, ahead, k, w = self.devices, self._now, self.period, persistence
+        if tau <= 0.0:
+            return self._after
+        share, now = tau / float(devices.dt[k]), slice(k, k + 1)
+        surprise = np.append(w * (seen.give - devices.source_give[:, k]), 0.0)[self._sources]
+        power = w * (seen.fixed_p - devices.fixed_p[:, k])
+        rest = ahead._replace(
+            dt=np.array([tau]),
+            fixed=ahead.fixed[:, now] + power[devices.storage_home, None],
+            bought=ahead.bought[:, now],
+            sold=ahead.sold[:, now],
+            give=ahead.give[:, :, now] + surprise[:, :, None],
+            take=ahead.take[:, :, now],
+            flow=np.ascontiguousarray(ahead.flow[:, :, now]),
+            keep=ahead.keep[:, now] ** share,
+            gain=ahead.gain[:, now] * share,
+        )
+        return before(rest, 0, 1, self._after)
+
+
+def _alike(worth: Function, energy: Array) -> tuple[Array, Array]:
+    """The range around energies (n,) [kWh] in which the slopes differ by less than ``CHANGE``."""
+    row, last = np.arange(len(energy)), worth.segments - 1
+    used = np.arange(worth.slopes.shape[1]) <= last[:, None]
+    left, right = (worth.slopes[row, segment_of(worth, energy + shift)] for shift in (-LEAST, LEAST))
+    first = (used & (worth.slopes < left[:, None] - CHANGE)).sum(axis=1)
+    after = (used & (worth.slopes <= right[:, None] + CHANGE)).sum(axis=1)
+    return worth.ends[row, first], worth.ends[row, after]
+
+
+def _outlook(known: KnownHomes, even: float) -> Outlook:
+    """What the stores expect at no price, the other stores of their homes at rest."""
+    devices, rows = known.devices, []
+    first = np.cumsum(devices.assets) - devices.assets
+    meters = [_meter(one, even) for one in known.homes]
+    nothing = np.zeros(len(devices.dt))
+    for home, asset in zip(devices.storage_home.tolist(), devices.storage_asset.tolist(), strict=True):
+        rows.append((meters[home], known.flows[home], asset - int(first[home]), nothing))
+    return outlook(devices.dt, rows)
+
+
+def _meter(home: Prosumer, even: float) -> Meter:
+    return Meter(home.import_price, home.export_price, home.import_limit_kw, home.export_limit_kw, even)
+
+
+def _sources_of_stores(devices: Devices, ahead: Outlook) -> IntArray:
+    """(C, S) numbers of the sources in ``ahead.give``; where there are fewer, the number after the last."""
+    gives = devices.source_give.any(axis=1)
+    found = np.full(ahead.give.shape[:2], len(devices.sources))
+    for c, home in enumerate(devices.storage_home.tolist()):
+        own = np.flatnonzero((devices.source_home == home) & gives)
+        found[c, : len(own)] = own
+    return found
