@@ -22,6 +22,7 @@ from admmflex.errors import InputError
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).parents[2]
 DAYS = ["hand/day", *(["rural1/check"] if importlib.util.find_spec("simbench") else [])]
+CHARTS = "flex_charts/five"
 SECONDS = 100
 MIXED_KW = 2e-4
 """A mix is a point of a central path, found to many digits; rounding in the power flow moves it by some 1e-7 kW."""
@@ -38,15 +39,20 @@ def start(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
-@cache
-def alone(name: str, kind: str) -> dict[str, Any]:
-    """The outcome in this process, without MPI."""
+def worker() -> Any:
+    """What every rank does, as a module."""
     spec = importlib.util.spec_from_file_location("worker", WORKER)
     assert spec is not None
     assert spec.loader is not None
-    worker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(worker)
-    found: dict[str, Any] = worker.coordinate(str(ROOT / "experiments" / f"{name}.yaml"), kind)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def alone(name: str, kind: str) -> dict[str, Any]:
+    """The outcome in this process, without MPI."""
+    found: dict[str, Any] = worker().coordinate(str(ROOT / "experiments" / f"{name}.yaml"), kind)
     return found
 
 
@@ -58,12 +64,22 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     def find(ranks: int) -> Path:
         if ranks not in known:
             known[ranks] = tmp_path_factory.mktemp(f"ranks{ranks}")
-            paths = [str(ROOT / "experiments" / f"{name}.yaml") for name in DAYS]
+            paths = [str(ROOT / "experiments" / f"{name}.yaml") for name in (CHARTS, *DAYS)]
             done = start(ranks, str(known[ranks]), *paths)
             assert done.returncode == 0, done.stderr
         return known[ranks]
 
     return find
+
+
+@pytest.mark.parametrize("ranks", [3, 4])
+def test_charts_do_not_depend_on_who_draws_them(together: Any, ranks: int) -> None:
+    one = worker().control(str(ROOT / "experiments" / f"{CHARTS}.yaml"))
+    many = dict(np.load(together(ranks) / "charts.npz"))
+    assert (one["size"], many["size"]) == (1, ranks)
+    assert many["differ"] == 0.0
+    for name in ("y", "assets", "price", "cost"):
+        assert_allclose(many[name], one[name], atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("name", DAYS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,25 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
     return result | {"status": found.status, "answers": found.answers, "size": comm.size, "differ": worst}
 
 
+def control(path: str) -> dict[str, Any]:
+    """An hour under charts, at a control step of five minutes."""
+    from admmflex import scenario
+    from admmflex.data.spec import ChartsSpec
+    from admmflex.studies.charts_day import by_charts
+
+    loaded = scenario.load(path)
+    hour = loaded.spec.horizon.model_dump() | {"start": "2016-05-26 11:00", "duration": "1h"}
+    spec = loaded.spec.model_copy(update={"horizon": type(loaded.spec.horizon).model_validate(hour)})
+    study = scenario.build(replace(loaded, spec=spec))
+    settings = study.settings.model_copy(update={"charts": ChartsSpec(control_seconds=300.0)})
+    comm = default_comm(study.horizon.steps)
+    found = by_charts(replace(study, settings=settings), comm, lambda record: None)
+    result = {"y": found.plan.y, "assets": np.nan_to_num(found.plan.assets), "price": found.price}
+    apart = max(float(np.abs(comm.broadcast(a.copy()) - a).max()) for a in result.values())
+    worst = float(comm.largest(np.array([apart]))[0])
+    return result | {"cost": np.array([found.plan.cost]), "size": comm.size, "differ": worst}
+
+
 def exchange(n_steps: int) -> None:
     """Every call of the communicator against what one process would compute from the data of all ranks."""
     comm = default_comm(n_steps)
@@ -61,10 +81,13 @@ def fail() -> None:
 
 
 def work(folder: Path, paths: list[str]) -> None:
-    """Everything that one start of the ranks is good for."""
+    """Everything that one start of the ranks is good for; the first path is of a day under charts."""
     for n_steps in (2, 7):
         exchange(n_steps)
-    for path in paths:
+    charts = control(paths[0])
+    if default_comm(1).rank == 0:
+        np.savez(folder / "charts.npz", **charts)
+    for path in paths[1:]:
         for kind in KINDS:
             result = coordinate(path, kind)
             if default_comm(1).rank == 0:
