@@ -59,22 +59,25 @@ class PlannedValue:
     def margin(self, seen: Measured, tau: float, dt_h: float, persistence: float) -> Margin:
         """Of a control step that ends tau before the end of the period: mean slopes over what it can move.
 
-        It moves energy up to where the slope has changed by ``CHANGE``; what lies beyond is for the next step.
+        It moves energy as planned, and beyond that up to where the slope has changed by ``CHANGE``; what lies further
+        is for the next step.
         """
         devices, k = self.devices, self.period
         worth, share = self._worth(seen, tau, persistence), dt_h / float(devices.dt[k])
         eta_take, eta_give = self._now.flow[:, 4, k], self._now.flow[:, 5, k]
         idle = seen.energy * self._now.keep[:, k] ** share + self._now.gain[:, k] * share
+        start, end = self._planned
+        planned = end - (end - start) * tau / float(devices.dt[k])
         below, above = _alike(worth, idle)
+        near = CHANGE / self.hold if self.hold > 0.0 else np.inf
+        below = np.maximum(np.minimum(below, planned), np.minimum(idle, planned) - near)
+        above = np.minimum(np.maximum(above, planned), np.maximum(idle, planned) + near)
         down = np.minimum(dt_h * devices.give[:, k] / eta_give, idle - below).clip(LEAST)
         up = np.minimum(dt_h * devices.take[:, k] * eta_take, above - idle).clip(LEAST)
-        if self.hold > 0.0:
-            down, up = (np.minimum(room, CHANGE / self.hold) for room in (down, up))
-        start, end = self._planned
-        off = self.hold * (idle - end + (end - start) * tau / float(devices.dt[k]))
-        here = value(worth, idle)
-        given, taken = (value(worth, idle - down) - here) / down, (here - value(worth, idle + up)) / up
-        return Margin(given - off + 0.5 * self.hold * down, taken - off - 0.5 * self.hold * up, down, up)
+        here, off = value(worth, idle), idle - planned
+        given = (value(worth, idle - down) - here) / down - self.hold * (off - 0.5 * down)
+        taken = (here - value(worth, idle + up)) / up - self.hold * (off + 0.5 * up)
+        return Margin(given, taken, down, up)
 
     def _worth(self, seen: Measured, tau: float, persistence: float) -> Function:
         """Value of energy tau before the end of the period; the rest is partly as it is now, partly as foreseen."""

@@ -70,7 +70,7 @@ def test_no_control_beats_hindsight(study: Study, day: Day) -> None:
     known = hindsight(study, realise(devices, PER_STEP, 1))
     end_value = 0.11 * np.maximum(6.0 - day.energy[:, -1], 0.0).sum()
     best = optimum(known)
-    assert best - 1e-3 * abs(best) <= day.cost.sum() + end_value <= best + 0.05 * abs(best)
+    assert day.cost.sum() + end_value >= best - 1e-3 * abs(best)
 
 
 def test_a_seed_gives_the_same_day_again(five: Callable[[str, str], Study]) -> None:
