@@ -23,11 +23,12 @@ from admmflex.coordination.admm import Admm, Coordinated, Warm
 from admmflex.coordination.community import Community, Plan
 from admmflex.coordination.schemes import Sorted
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
-from admmflex.data.reality import Deviations, realise
+from admmflex.data.reality import Deviations, Reality, realise
 from admmflex.data.study import Study
 from admmflex.dso import Dso
 from admmflex.horizon import Horizon
 from admmflex.prosumers.charting import Actions, Measured
+from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.choose import flexible, populate
@@ -77,6 +78,7 @@ def simulate_prices(
     *,
     seed: int = 0,
     deviations: Deviations | None = None,
+    reality: Reality | None = None,
     observe: Callable[[dict[str, Any]], None] | None = None,
 ) -> Day:
     """Control a horizon by prices.
@@ -84,12 +86,15 @@ def simulate_prices(
     Args:
         study: its profiles are the forecast; steps of equal length are market periods.
         seed, deviations: of what happens instead.
+        reality: what happens to the prosumers in the order of the study, where it is not to be drawn.
         observe: told after every period.
     """
     control = PriceControl(study, comm or SerialComm(), settings)
     dt_h, devices = control.settings.control_h, control.homes.devices
     per_step = round(float(study.horizon.dt_h[0]) / dt_h)
-    plant = Plant(devices, realise(devices, per_step, seed, deviations), dt_h)
+    everybody = Devices.of([one for one in study.prosumers if isinstance(one, Prosumer)], study.horizon)
+    happens = reality or realise(everybody, per_step, seed, deviations)
+    plant = Plant(devices, happens.of(everybody, control.ordered.order[control.ordered.own]), dt_h)
     record = Record(control.homes, dt_h, study.horizon.steps * per_step)
     for step in range(study.horizon.steps):
         planned = control.begin(step, plant.measured(step * per_step))

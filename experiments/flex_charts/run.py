@@ -1,4 +1,4 @@
-"""Charts in closed loop against perfect foresight: ``python -m experiments.flex_charts.run [DAY] [--control 60]``."""
+"""Charts, and prices, in closed loop against perfect foresight: ``python -m experiments.flex_charts.run [DAY] [--control 60]``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from admmflex.prosumers.prosumer import Prosumer
 from admmflex.studies.closed_loop import simulate
 from admmflex.studies.day import Day
 from admmflex.studies.hindsight import hindsight
+from admmflex.studies.receding import RecedingSettings, simulate_prices
 from experiments.compare import gap, study
 
 DAYS = ("five", "semiurb4", "rural3")
@@ -127,12 +128,21 @@ def charts(case: Case, name: str, best: float, *, forecast: Study | None = None,
     return row(name, day, best, time.perf_counter() - started)
 
 
+def prices(case: Case, best: float) -> Row:
+    """The day under price coordination: a plan every period, every control step by itself in between."""
+    started = time.perf_counter()
+    settings = RecedingSettings(control_h=case.control_s / 3600.0)
+    day = simulate_prices(case.study, settings=settings, reality=case.reality)
+    return row("prices, forecast", day, best, time.perf_counter() - started)
+
+
 def compared(case: Case, merge: int) -> list[Row]:
     """Every way, on what happened."""
     best, _ = foresight(case, merge)
     exact = case.known(case.per_step)
     return [
         best,
+        prices(case, best.cost_eur),
         charts(case, "charts, quarter hours known", best.cost_eur, forecast=exact),
         charts(case, "charts, forecast", best.cost_eur),
         charts(case, "charts without a future", best.cost_eur, future="none"),
