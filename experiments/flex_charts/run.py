@@ -1,4 +1,4 @@
-"""Charts, and prices, in closed loop against perfect foresight: ``python -m experiments.flex_charts.run [DAY] [--control 60]``."""
+"""Charts and prices in closed loop, against perfect foresight: ``python -m experiments.flex_charts.run five``."""
 
 from __future__ import annotations
 
@@ -164,12 +164,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("day", nargs="?", choices=DAYS, default="five")
     parser.add_argument("--control", type=float, default=10.0, help="seconds of a control step")
-    parser.add_argument("--merge", type=int, default=1, help="control steps that perfect foresight takes together")
+    parser.add_argument("--merge", type=int, help="control steps that perfect foresight takes together; a minute")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    merge = given.merge or max(1, round(60.0 / given.control))
     day, console, found = study(f"flex_charts/{given.day}"), Console(width=100), {}
     for name, deviations in (("forecast exact", NONE), ("forecast and what happened differ", None)):
-        rows = compared(Case.of(day, given.control, deviations), given.merge)
+        rows = compared(Case.of(day, given.control, deviations), merge)
         console.print(table(rows, f"{given.day}, {given.control:g} s, {name}"))
         found[name] = [asdict(one) for one in rows]
         if given.json:
