@@ -1,4 +1,4 @@
-"""Exploring a plane of two parameters, polygon by polygon; called by plane only.
+"""Exploring a plane of two parameters, polygon by polygon; called by _planes only.
 
 A tableau of m pairs and n variables has the columns ``[M | s0, s1, perturbed constant, true constant]``: polygons and
 pivots are those of the perturbed problem, in which no basis is degenerate; laws and sides those of the true one.
@@ -19,9 +19,7 @@ CORNERS = 96  # of one polygon
 SIDES = 96  # of the domain
 FRESH = 6  # exchanges after which a tableau is made anew
 FOUND, EMPTY, STUCK = 0, 1, 2
-_FLAT, _NOISE, _PIVOT, _TINY = 1e-10, 1e-12, 1e-9, 1e-18
-_RELAXED = 1e-6
-_THIN = 1e-3  # a sliver is at most so much of the whole domain
+FLAT, _NOISE, _PIVOT, _TINY = 1e-10, 1e-12, 1e-9, 1e-18
 
 
 class Room(NamedTuple):
@@ -83,7 +81,7 @@ def plane(n: int) -> Plane:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _clip(r: Room, count: int, a: float, b: float, h: float, label: int) -> int:
+def clip(r: Room, count: int, a: float, b: float, h: float, label: int) -> int:
     """Cut a x + b y <= h out of the polygon; the new edge gets the label. Edge q goes from corner q to the next."""
     kept = 0
     for q in range(count):
@@ -191,9 +189,9 @@ def _begin(m: int, outline: Outline, key: KeyArray, r: Room) -> int:
         if row == -2:
             return STUCK
         a, b, h = -r.T[row, m], -r.T[row, m + 1], r.T[row, m + 2]
-        if abs(a) + abs(b) < _FLAT:
+        if abs(a) + abs(b) < FLAT:
             return EMPTY
-        count = _clip(r, count, a, b, h, 0)
+        count = clip(r, count, a, b, h, 0)
     return STUCK
 
 
@@ -248,11 +246,11 @@ def _polygon(m: int, outline: Outline, r: Room) -> int:
     count: int = _whole(outline, r)
     for i in range(m):
         a, b, h = -r.T[i, m], -r.T[i, m + 1], r.T[i, m + 2]
-        if abs(a) + abs(b) < _FLAT:
+        if abs(a) + abs(b) < FLAT:
             if h < -_NOISE:
                 return 0
             continue
-        count = _clip(r, count, a, b, h, i)
+        count = clip(r, count, a, b, h, i)
         if count < 3:
             return 0
     return count
@@ -332,106 +330,3 @@ def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: R
             r.key[:] = r.keys[done - 1]
     out.counts[2] = bases
     return FOUND
-
-
-class Program(NamedTuple):
-    """Tableau ``[M | over t | perturbed constant | true constant]`` over t = L theta + shift, and the parameter set.
-
-    Free parameters are ``middle + half s`` with s in [-1, 1]^2; ``free`` and ``held`` number them.
-    """
-
-    base: Array
-    L: Array
-    shift: Array
-    theta_A: Array
-    theta_b: Array
-    free: IntArray
-    held: IntArray
-    middle: Array
-    half: Array
-
-
-@nb.njit(cache=True, error_model="numpy")
-def _outline(program: Program, values: Array, r: Room) -> int:
-    """The parameter set over s, to ``r.polygon``; a little relaxed like the program's rows, so as not to be flat."""
-    count, free = 4, program.free
-    r.polygon[:4] = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    r.walls[:4] = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [-1.0, 0.0, 1.0]])
-    r.label[:4] = np.array([-1, -2, -3, -4])
-    for i in range(len(program.theta_b)):
-        h, A = program.theta_b[i], program.theta_A[i]
-        for c in range(len(values)):
-            h -= A[program.held[c]] * values[c]
-        a, b = A[free[0]] * program.half[0], A[free[1]] * program.half[1]
-        h -= A[free[0]] * program.middle[0] + A[free[1]] * program.middle[1]
-        if abs(a) + abs(b) < _FLAT:
-            if h < -1e-9 * (1.0 + abs(program.theta_b[i])):
-                return 0
-            continue
-        far = h + _RELAXED * (1.0 + 0.2 * (i % 5)) * (abs(a) + abs(b))
-        if far < abs(a) + abs(b):
-            r.walls[4 + i, 0], r.walls[4 + i, 1], r.walls[4 + i, 2] = a, b, h
-            count = _clip(r, count, a, b, far, -5 - i)
-        if count < 3:
-            return 0
-    return count
-
-
-@nb.njit(cache=True, error_model="numpy")
-def _over_plane(m: int, program: Program, values: Array, r: Room) -> None:
-    """The tableau over s, to ``r.base``."""
-    base, p = program.base, len(program.shift)
-    t = program.shift.copy()
-    for c in range(p):
-        for e in range(len(values)):
-            t[c] += program.L[c, program.held[e]] * values[e]
-        for e in range(2):
-            t[c] += program.L[c, program.free[e]] * program.middle[e]
-    for i in range(len(base)):
-        r.base[i, :m] = base[i, :m]
-        for e in range(2):
-            v = 0.0
-            for c in range(p):
-                v += base[i, m + c] * program.L[c, program.free[e]]
-            r.base[i, m + e] = v * program.half[e]
-        v = 0.0
-        for c in range(p):
-            v += base[i, m + c] * t[c]
-        r.base[i, m + 2] = base[i, m + p] + v
-        r.base[i, m + 3] = base[i, m + p + 1] + v
-
-
-@nb.njit(cache=True, error_model="numpy")
-def explore_all(
-    m: int, program: Program, values: Array, sliver: float, key: KeyArray, r: Room, one: Plane, state: IntArray,
-    count: IntArray, begin: IntArray, corners: Array, law: Array, sides: Array, at: int,
-) -> int:  # fmt: skip
-    """Planes ``at`` and on, one row of ``values`` each, until there are no more or no more room; the next is returned.
-
-    count (planes + 1, 3): tiles, corners and sides up to each plane.
-    """
-    n = len(program.base) - m
-    while at < len(values):
-        tiles, points, walls = count[at]
-        outline = _outline(program, values[at], r)
-        one.counts[:] = 0
-        state[at] = EMPTY
-        if outline >= 3:
-            polygon = Outline(r.polygon[:outline].copy(), r.label[:outline].copy())
-            _over_plane(m, program, values[at], r)
-            state[at] = explore(m, n, polygon, sliver, key, r, one)
-            if state[at] == FOUND and sliver > _THIN * one.area[0]:
-                state[at] = explore(m, n, polygon, sliver * one.area[0], key, r, one)
-        found, edges = one.counts[0], one.counts[1]
-        ends = one.begin[found]
-        if tiles + found > len(law) or points + ends > len(corners) or walls + edges > len(sides):
-            break
-        law[tiles : tiles + found] = one.law[:found]
-        begin[tiles : tiles + found] = points + one.begin[:found]
-        corners[points : points + ends] = one.corners[:ends]
-        sides[walls : walls + edges] = one.sides[:edges]
-        at += 1
-        count[at, 0] = tiles + found
-        count[at, 1] = points + ends
-        count[at, 2] = walls + edges
-    return at

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mpo import _plane
+from mpo import _plane, _planes
 from mpo._plane import STUCK
 from mpo.arrays import Array, IntArray, KeyArray
 from mpo.errors import Fault, InputError, SolveError, require
@@ -52,7 +52,7 @@ class Planes:
         self._middle, self._half = ends[self.free].mean(axis=1), 0.5 * np.diff(ends[self.free], axis=1)[:, 0]
         reduced = self._block.parameters
         base = _base(self._block, tolls(problem.variables, tie_break))
-        self._program = _plane.Program(
+        self._program = _planes.Program(
             base, reduced.L, reduced.shift, form.theta_A, form.theta_b, self.free, self.held, self._middle, self._half
         )
         self._m = len(self._block.w)
@@ -83,7 +83,7 @@ class Planes:
         size, at = np.array([32, 200, 16]) * max(planes, 16), 0
         begin, corners, law, sides = _room_for(size, n)
         while True:
-            at = _plane.explore_all(
+            at = _planes.explore_all(
                 self._m, self._program, values, SLIVER, self._key, self._room, self._one, state, count, begin, corners,
                 law, sides, at,
             )  # fmt: skip

@@ -57,7 +57,7 @@ class ChartSettings:
     even: float = 2e-4
     loss_price: float = 0.0
     explicit: str | None = None
-    memory_h: float = 1.0
+    memory_h: float = 0.0
     step: StepSettings = field(default_factory=StepSettings)
 
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from admmflex.horizon import Array, Horizon, IntArray
+from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.groups import Measured
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.stored_value import Function, Meter, Outlook, at_end, before, near, outlook
+from admmflex.prosumers.stored_value import Function, Meter, Outlook, at_end, before, near, outlook, rest_of_step
 from admmflex.response.choose import populate
 
 LARGEST = 2.0  # factor by which sources may be corrected
@@ -46,7 +46,7 @@ class Foresight:
         self.ahead = _outlook(devices, homes, horizon, even, price)
         self._end = at_end(self.ahead)
         self._after, self.period = self._end, -1
-        self._sources = _sources_of_stores(devices, self.ahead)
+        self._sources = devices.sources_of_stores(self.ahead.give.shape[1])
         self._power, self._factor = np.zeros(devices.homes), np.ones(len(devices.sources))
         self._begin = np.concatenate([[0.0], np.cumsum(horizon.dt_h)[:-1]])
 
@@ -84,19 +84,10 @@ class Foresight:
         ahead, k = self.ahead, self.period
         if tau <= 0.0:
             return self._after
-        now, share, learns = slice(k, k + 1), tau / float(self.devices.dt[k]), float(self.memory_h > 0.0)
-        rest = ahead._replace(
-            dt=np.array([tau]),
-            fixed=ahead.fixed[:, now] + learns * self._power[self.devices.storage_home, None],
-            bought=ahead.bought[:, now],
-            sold=ahead.sold[:, now],
-            give=ahead.give[:, :, now] * (1.0 + learns * (self._factors() - 1.0))[:, :, None],
-            take=ahead.take[:, :, now],
-            flow=np.ascontiguousarray(ahead.flow[:, :, now]),
-            keep=ahead.keep[:, now] ** share,
-            gain=ahead.gain[:, now] * share,
-        )
-        return before(rest, 0, 1, self._after)
+        learns = float(self.memory_h > 0.0)
+        fixed = ahead.fixed[:, k] + learns * self._power[self.devices.storage_home]
+        give = ahead.give[:, :, k] * (1.0 + learns * (self._factors() - 1.0))
+        return before(rest_of_step(ahead, k, tau, fixed, give), 0, 1, self._after)
 
     def _factors(self) -> Array:
         """(C, S) corrections of ``ahead.give``."""
@@ -128,13 +119,3 @@ def _alone(homes: Sequence[Prosumer], horizon: Horizon) -> list[list[Array]]:
     population = populate(list(homes), horizon, {one.bus: 0 for one in homes})
     population.answer(np.zeros((2, 1, horizon.steps)), np.zeros_like(population.y), 1e-4)
     return [[plan.p for plan in plans] for plans in population.plans(population.state())]
-
-
-def _sources_of_stores(devices: Devices, ahead: Outlook) -> IntArray:
-    """(C, S) numbers of the sources in ``ahead.give``; where there are fewer, the number after the last."""
-    gives = devices.source_give.any(axis=1)
-    found = np.full(ahead.give.shape[:2], len(devices.sources))
-    for c, home in enumerate(devices.storage_home.tolist()):
-        own = np.flatnonzero((devices.source_home == home) & gives)
-        found[c, : len(own)] = own
-    return found

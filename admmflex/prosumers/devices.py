@@ -59,6 +59,15 @@ class Devices:
         """n."""
         return len(self.fixed_p)
 
+    def sources_of_stores(self, width: int) -> IntArray:
+        """(C, width) numbers of the sources that give in the home of each storage; S where there are fewer."""
+        gives = self.source_give.any(axis=1)
+        found = np.full((len(self.stores), width), len(self.sources))
+        for c, home in enumerate(self.storage_home.tolist()):
+            own = np.flatnonzero((self.source_home == home) & gives)
+            found[c, : len(own)] = own
+        return found
+
     @staticmethod
     def of(prosumers: Sequence[Prosumer], horizon: Horizon) -> Devices:
         """Tables of prosumers whose data have no faults."""

@@ -27,7 +27,7 @@ from admmflex.horizon import Array, IntArray
 from admmflex.prosumers import _stored_value
 from admmflex.prosumers._stored_value import MOST, Function, Outlook
 
-__all__ = ["Function", "Meter", "Outlook", "at_end", "before", "near", "outlook", "segment_of", "value"]
+__all__ = ["Function", "Meter", "Outlook", "at_end", "before", "near", "outlook", "rest_of_step", "segment_of", "value"]
 
 STEEP = 3.0  # times the dearest import price of the horizon: slope outside the band
 PIECES = 8  # into which what is bought and what is sold are divided when prices depend on the power
@@ -118,6 +118,22 @@ def before(outlook: Outlook, first: int, last: int, end: Function) -> Function:
     _stored_value.backward(outlook, first, last, PIECES, end, found)
     most = int(found.segments.max(initial=1))
     return Function(found.ends[:, : most + 1].copy(), found.slopes[:, :most].copy(), found.value, found.segments)
+
+
+def rest_of_step(outlook: Outlook, step: int, hours: float, fixed: Array, give: Array) -> Outlook:
+    """The last hours of a step as the only one, where fixed powers (n,) and the sources (n, S) [kW] are others."""
+    now, share = slice(step, step + 1), hours / float(outlook.dt[step])
+    return outlook._replace(
+        dt=np.array([hours]),
+        fixed=fixed[:, None],
+        bought=outlook.bought[:, now],
+        sold=outlook.sold[:, now],
+        give=give[:, :, None],
+        take=outlook.take[:, :, now],
+        flow=np.ascontiguousarray(outlook.flow[:, :, now]),
+        keep=outlook.keep[:, now] ** share,
+        gain=outlook.gain[:, now] * share,
+    )
 
 
 def value(function: Function, energy: Array) -> Array:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from admmflex.horizon import Array, IntArray
-from admmflex.prosumers.devices import Devices
+from admmflex.horizon import Array
 from admmflex.prosumers.groups import Measured
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.stored_value import STEEP, Function, Meter, Outlook, at_end, before, outlook, segment_of, value
+from admmflex.prosumers.stored_value import (
+    STEEP,
+    Function,
+    Meter,
+    Outlook,
+    at_end,
+    before,
+    outlook,
+    rest_of_step,
+    segment_of,
+    value,
+)
 from admmflex.studies.known import KnownHomes, Margin
 
 LEAST = 1e-5  # kWh that a control step can move at least, where a slope is asked for
@@ -32,7 +42,7 @@ class PlannedValue:
         self.devices, self.hold = known.devices, hold
         self.ahead = _outlook(known, even)
         self._now, self._end = self.ahead, at_end(self.ahead)
-        self._after, self._sources = self._end, _sources_of_stores(self.devices, self.ahead)
+        self._after, self._sources = self._end, self.devices.sources_of_stores(self.ahead.give.shape[1])
         self.period = 0
         self._planned: Array = np.zeros((2, len(self.devices.stores)))
 
@@ -84,21 +94,10 @@ class PlannedValue:
         devices, ahead, k, w = self.devices, self._now, self.period, persistence
         if tau <= 0.0:
             return self._after
-        share, now = tau / float(devices.dt[k]), slice(k, k + 1)
         surprise = np.append(w * (seen.give - devices.source_give[:, k]), 0.0)[self._sources]
         power = w * (seen.fixed_p - devices.fixed_p[:, k])
-        rest = ahead._replace(
-            dt=np.array([tau]),
-            fixed=ahead.fixed[:, now] + power[devices.storage_home, None],
-            bought=ahead.bought[:, now],
-            sold=ahead.sold[:, now],
-            give=ahead.give[:, :, now] + surprise[:, :, None],
-            take=ahead.take[:, :, now],
-            flow=np.ascontiguousarray(ahead.flow[:, :, now]),
-            keep=ahead.keep[:, now] ** share,
-            gain=ahead.gain[:, now] * share,
-        )
-        return before(rest, 0, 1, self._after)
+        rest = ahead.fixed[:, k] + power[devices.storage_home], ahead.give[:, :, k] + surprise
+        return before(rest_of_step(ahead, k, tau, *rest), 0, 1, self._after)
 
 
 def _alike(worth: Function, energy: Array) -> tuple[Array, Array]:
@@ -124,13 +123,3 @@ def _outlook(known: KnownHomes, even: float) -> Outlook:
 
 def _meter(home: Prosumer, even: float) -> Meter:
     return Meter(home.import_price, home.export_price, home.import_limit_kw, home.export_limit_kw, even)
-
-
-def _sources_of_stores(devices: Devices, ahead: Outlook) -> IntArray:
-    """(C, S) numbers of the sources in ``ahead.give``; where there are fewer, the number after the last."""
-    gives = devices.source_give.any(axis=1)
-    found = np.full(ahead.give.shape[:2], len(devices.sources))
-    for c, home in enumerate(devices.storage_home.tolist()):
-        own = np.flatnonzero((devices.source_home == home) & gives)
-        found[c, : len(own)] = own
-    return found
