@@ -21,7 +21,7 @@ from admmflex.errors import Fault
 from admmflex.horizon import Array, BoolArray, IntArray
 from admmflex.prosumers.chart_rows import ChartRows, padded, widened
 from admmflex.prosumers.devices import Devices
-from admmflex.prosumers.groups import IDLE, Group, Measured, Rest, Setting, outside
+from admmflex.prosumers.groups import IDLE, STALE_S, Group, Measured, Rest, Setting, outside
 from admmflex.prosumers.programs import Programs
 from admmflex.prosumers.reactive_only import add_reactive_only, share_reactive
 from admmflex.prosumers.stored_value import PIECES as PARTS
@@ -165,6 +165,12 @@ class Charting:
             for i in home[wrong].tolist():
                 remedy = "check the meter; the home does what is safe meanwhile"
                 faults.append(Fault(f"home {self.names[i]!r}", f"{name} is not a number", "a number", remedy))
+        age = np.zeros(devices.homes) if measured.age_s is None else measured.age_s
+        for i in np.flatnonzero(~(age <= STALE_S)).tolist():
+            bad[i], remedy = True, "check the link; the home does what is safe meanwhile"
+            faults.append(
+                Fault(f"home {self.names[i]!r}", f"measured {age[i]:g} s ago", f"at most {STALE_S:g} s", remedy)
+            )
         return replace(measured, **clean), bad, faults
 
     def _inside(

@@ -15,6 +15,7 @@ from admmflex.prosumers.period import CONSTANT, Shape, Terms
 
 IDLE = 1e-3  # kW: less than that is not worth moving
 ROOM = 1.05  # beyond the largest data of a group
+STALE_S = 60.0  # s: measurements that are older say nothing
 ROUNDING = 1e-6  # of the range of a parameter: so far beyond it still counts as at its end
 
 
@@ -26,12 +27,14 @@ class Measured:
         fixed_p, fixed_q: (n,) [kW, kvar] of everything that is fixed, injection positive.
         give: (S,) [kW] what each source could give.
         energy: (C,) [kWh].
+        age_s: (n,) [s] how old they are; fresh when left out.
     """
 
     fixed_p: Array
     fixed_q: Array
     give: Array
     energy: Array
+    age_s: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -326,6 +326,15 @@ def test_a_measurement_that_makes_no_sense_leaves_the_others_as_they_are(field, 
     assert_allclose(point, [drawn.measured.fixed_p[i] + power.sum(), drawn.measured.fixed_q[i]], atol=1e-8)
 
 
+def test_old_measurements_say_nothing():
+    whole = Case(0)
+    age = np.zeros(whole.devices.homes)
+    age[3], age[5] = 61.0, np.nan
+    drawn = whole.charting.charts(replace(whole.measured, age_s=age), whole.rest)
+    assert list(np.flatnonzero(drawn.safe)) == [3, 5]
+    assert [fault.value for fault in drawn.faults] == ["measured 61 s ago", "measured nan s ago"]
+
+
 def test_energy_beyond_its_band_by_rounding_is_at_its_end():
     whole = Case(0, fill=1.0)
     energy = whole.measured.energy * (1.0 + 1e-9)
