@@ -25,6 +25,7 @@ from admmflex.studies.day import Day
 from admmflex.studies.hindsight import hindsight
 from admmflex.studies.receding import RecedingSettings, simulate_prices
 from experiments.compare import gap, study
+from experiments.flex_charts.courses import Course, write
 
 DAYS = ("five", "semiurb4", "rural3")
 NONE = Deviations(load=0.0, flicker=0.0, sun=0.0, clouds=0.0)
@@ -120,33 +121,37 @@ def row(name: str, day: Day, best: float, seconds: float) -> Row:
     )
 
 
-def charts(case: Case, name: str, best: float, *, forecast: Study | None = None, **settings: float | str) -> Row:
+def charts(
+    case: Case, name: str, best: float, *, forecast: Study | None = None, **settings: float | str
+) -> tuple[Row, Day]:
     """The day under charts; ``forecast``: instead of the profiles."""
     started = time.perf_counter()
     chosen = ChartSettings(control_h=case.control_s / 3600.0, **settings)  # type: ignore[arg-type]
     day = simulate(forecast or case.study, settings=chosen, reality=case.reality)
-    return row(name, day, best, time.perf_counter() - started)
+    return row(name, day, best, time.perf_counter() - started), day
 
 
-def prices(case: Case, best: float) -> Row:
+def prices(case: Case, name: str, best: float) -> tuple[Row, Day]:
     """The day under price coordination: a plan every period, every control step by itself in between."""
     started = time.perf_counter()
     settings = RecedingSettings(control_h=case.control_s / 3600.0)
     day = simulate_prices(case.study, settings=settings, reality=case.reality)
-    return row("prices, forecast", day, best, time.perf_counter() - started)
+    return row(name, day, best, time.perf_counter() - started), day
 
 
-def compared(case: Case, merge: int) -> list[Row]:
+def compared(case: Case, merge: int, *, with_prices: bool) -> tuple[list[Row], list[Course]]:
     """Every way, on what happened."""
-    best, _ = foresight(case, merge)
+    best, found = foresight(case, merge)
+    rows, courses = [best], [Course.of_plan(best.name, case.known(merge), found)]
+    ways = [prices(case, "prices, forecast", best.cost_eur)] if with_prices else []
     exact = case.known(case.per_step)
-    return [
-        best,
-        prices(case, best.cost_eur),
-        charts(case, "charts, quarter hours known", best.cost_eur, forecast=exact),
-        charts(case, "charts, forecast", best.cost_eur),
-        charts(case, "charts without a future", best.cost_eur, future="none"),
-    ]
+    ways.append(charts(case, "charts, quarter hours known", best.cost_eur, forecast=exact))
+    ways.append(charts(case, "charts, forecast", best.cost_eur))
+    ways.append(charts(case, "charts without a future", best.cost_eur, future="none"))
+    for one, day in ways:
+        rows.append(one)
+        courses.append(Course.of_day(one.name, day))
+    return rows, courses
 
 
 def table(rows: Sequence[Row], title: str) -> Table:
@@ -165,16 +170,23 @@ def main() -> None:
     parser.add_argument("day", nargs="?", choices=DAYS, default="five")
     parser.add_argument("--control", type=float, default=10.0, help="seconds of a control step")
     parser.add_argument("--merge", type=int, help="control steps that perfect foresight takes together; a minute")
+    parser.add_argument("--no-prices", action="store_true", help="leave out the closed loop by prices")
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--figure", type=Path, help="a page with both schemes on the day that differs from the forecast"
+    )
     given = parser.parse_args()
     merge = given.merge or max(1, round(60.0 / given.control))
     day, console, found = study(f"flex_charts/{given.day}"), Console(width=100), {}
     for name, deviations in (("forecast exact", NONE), ("forecast and what happened differ", None)):
-        rows = compared(Case.of(day, given.control, deviations), merge)
-        console.print(table(rows, f"{given.day}, {given.control:g} s, {name}"))
+        rows, courses = compared(Case.of(day, given.control, deviations), merge, with_prices=not given.no_prices)
+        title = f"{given.day}, {given.control:g} s, {name}"
+        console.print(table(rows, title))
         found[name] = [asdict(one) for one in rows]
         if given.json:
             given.json.write_text(json.dumps(found, indent=1))
+    if given.figure:
+        write(courses, float(day.network.v_max.max()), title, given.figure)
 
 
 if __name__ == "__main__":
