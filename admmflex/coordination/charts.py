@@ -15,7 +15,7 @@ Source: sections 3.1-3.6 of the formulation, [M].
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -32,6 +32,8 @@ from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
 
 Future = Literal["forecast", "none"]
+FIRM = 1e-3  # EUR/kWh by which injecting is unwelcome where a limit binds
+LOSSES = 0.2  # of an injection at most: what losses alone make of their price
 
 
 @dataclass(frozen=True)
@@ -145,12 +147,14 @@ class ChartControl:
         if self.central is not None:
             found = self.central.solve(Charts.stacked(self.bus, pieces, sides))
             powers = np.stack([found.p, found.q])
+        price = self.comm.broadcast(found.price if found else np.zeros((2, self.study.network.n)))
         powers = self.comm.broadcast(powers)
         central_s = time.perf_counter() - started - drawn_s
         own = powers[:, self.ordered.own]
         actions = self.charting.actions(drawn, own[0], own[1])
+        unwelcome = (FIRM + LOSSES * self.settings.loss_price) * self.settings.control_h
+        actions = replace(actions, firm=price[0, self.bus[self.ordered.own]] < -unwelcome)
         status = found.status if found else ""
-        price = found.price if found else np.zeros((2, self.study.network.n))
         return Control(
             found, powers, price, found.cost if found else 0.0, status, actions,
             time.perf_counter() - started - central_s, central_s, drawn,

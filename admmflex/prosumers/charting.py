@@ -36,7 +36,8 @@ PIECES, SIDES = 16, 8  # by which the rows of a chart grow, so that charts keep 
 @dataclass(frozen=True, eq=False)
 class Actions:
     """What the devices do: (S,) and (C,) powers [kW, kvar]; ``beyond`` (n,): how far [kVA] a set-point is outside its
-    chart, where the law of the nearest polygon was used and its powers were cut to the limits.
+    chart, where the law of the nearest polygon was used and its powers were cut to the limits; ``firm`` (n,): homes
+    that must not inject more than that, as a limit of the grid binds.
     """
 
     source_p: Array
@@ -44,6 +45,7 @@ class Actions:
     storage_p: Array
     storage_q: Array
     beyond: Array
+    firm: BoolArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,24 +69,34 @@ class Plant:
 
         A plant that is not curtailed gives what it can; one that is, no more than it was told. What that and the load
         add to what was measured, the storages of the home take up as far as they can, so that its connection keeps the
-        set-point.
+        set-point; what they cannot take, the plants of a home do not give while the grid is full.
         """
         devices, give = self.devices, self.reality.give[:, t]
         unbound = self._free & (told.source_p >= seen.give - CURTAILED_KW)
         source_p = np.where(unbound, give, np.minimum(told.source_p, give))
+        surplus = self.reality.fixed_p[:, t] - seen.fixed_p
+        np.add.at(surplus, devices.source_home, source_p - told.source_p)
+        moved = self._moved(told.storage_p - self._share(step) * surplus[devices.storage_home], step)
+        if told.firm is not None:
+            np.add.at(surplus, devices.storage_home, moved - told.storage_p)
+            source_p = self._held_back(source_p, np.where(told.firm, surplus.clip(0.0), 0.0))
         with_power = self._with_power * source_p
         reach = _reach(self._source_edges, devices.source_size[:, step], source_p)
         source = np.stack([source_p, with_power + np.clip(told.source_q - with_power, -reach, reach)])
-        powers = np.stack([self.reality.fixed_p[:, t], self.reality.fixed_q[:, t]])
-        surplus = powers[0] - seen.fixed_p
-        np.add.at(surplus, devices.source_home, source_p - told.source_p)
-        moved = self._moved(told.storage_p - self._share(step) * surplus[devices.storage_home], step)
         reach = _reach(self._storage_edges, devices.size[:, step], moved)
         storage = np.stack([moved, np.clip(told.storage_q, -reach, reach)])
+        powers = np.stack([self.reality.fixed_p[:, t], self.reality.fixed_q[:, t]])
         for c in range(2):
             np.add.at(powers[c], devices.source_home, source[c])
             np.add.at(powers[c], devices.storage_home, storage[c])
         return Done(powers, source, storage, self.energy, self._wear(source, storage))
+
+    def _held_back(self, source_p: Array, excess: Array) -> Array:
+        """Sources that cost nothing give less by the excess (n,) of their home, in proportion."""
+        home, total = self.devices.source_home, np.zeros(self.devices.homes)
+        able = np.where(self._free, source_p, 0.0)
+        np.add.at(total, home, able)
+        return np.asarray(source_p - able * np.minimum(excess / np.maximum(total, 1e-12), 1.0)[home])
 
     def _share(self, step: int) -> Array:
         """Part of the surplus of its home that each storage takes up: by power."""
