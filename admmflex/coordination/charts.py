@@ -86,12 +86,9 @@ class ChartControl:
     Args:
         study: a radial grid; steps of equal length are market periods.
         comm: ranks that own homes.
-        expected_price: (n_bus, K) [EUR/kWh] grid prices of a plan for the horizon: what congestion homes shall foresee.
     """
 
-    def __init__(
-        self, study: Study, comm: Comm, settings: ChartSettings | None = None, expected_price: Array | None = None
-    ) -> None:
+    def __init__(self, study: Study, comm: Comm, settings: ChartSettings | None = None) -> None:
         self.settings = settings or ChartSettings()
         self.study, self.comm, self.ordered = study, comm, Sorted.of(study, comm)
         self.homes: list[Prosumer] = [
@@ -126,7 +123,6 @@ class ChartControl:
             study.horizon,
             even=self.settings.even,
             memory_h=self.settings.memory_h,
-            price=None if expected_price is None else expected_price[self.bus[self.ordered.own]],
         )
         self.period = -1
 

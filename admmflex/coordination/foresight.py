@@ -29,7 +29,6 @@ class Foresight:
         devices, homes: in the same order.
         even: [EUR/kWh per kW] as in ``stored_value``.
         memory_h: [h] how far ahead a deviation from the forecast is expected to last; 0 trusts the forecast.
-        price: (n, K) [EUR/kWh] grid prices that are expected, added to both tariffs.
     """
 
     def __init__(
@@ -40,10 +39,9 @@ class Foresight:
         *,
         even: float,
         memory_h: float,
-        price: Array | None = None,
     ) -> None:
         self.devices, self.horizon, self.memory_h = devices, horizon, memory_h
-        self.ahead = _outlook(devices, homes, horizon, even, price)
+        self.ahead = _outlook(devices, homes, horizon, even)
         self._end = at_end(self.ahead)
         self._after, self.period = self._end, -1
         self._sources = devices.sources_of_stores(self.ahead.give.shape[1])
@@ -94,19 +92,15 @@ class Foresight:
         return np.asarray(np.append(self._factor, 1.0)[self._sources])
 
 
-def _outlook(
-    devices: Devices, homes: Sequence[Prosumer], horizon: Horizon, even: float, price: Array | None
-) -> Outlook:
+def _outlook(devices: Devices, homes: Sequence[Prosumer], horizon: Horizon, even: float) -> Outlook:
     first = np.cumsum(devices.assets) - devices.assets
     flows = [[asset.flow(horizon) for asset in one.assets] for one in homes]
     several = np.flatnonzero(np.bincount(devices.storage_home, minlength=len(homes)) > 1)
     planned = dict(zip(several.tolist(), _alone([homes[int(i)] for i in several], horizon), strict=True))
-    extra = np.zeros((len(homes), horizon.steps)) if price is None else price
     rows = []
     for home, asset in zip(devices.storage_home.tolist(), devices.storage_asset.tolist(), strict=True):
         one, which = homes[home], asset - int(first[home])
-        tariff = one.import_price + extra[home], one.export_price + extra[home]
-        meter = Meter(*tariff, one.import_limit_kw, one.export_limit_kw, even)
+        meter = Meter(one.import_price, one.export_price, one.import_limit_kw, one.export_limit_kw, even)
         others = [p for j, p in enumerate(planned.get(home, [])) if j != which and flows[home][j].store is not None]
         rows.append((meter, flows[home], which, np.sum([np.zeros(horizon.steps), *others], axis=0)))
     return outlook(devices.dt, rows)

@@ -9,7 +9,6 @@ from admmflex.comm import Comm, SerialComm
 from admmflex.coordination.charts import ChartControl, ChartSettings, Control
 from admmflex.data.reality import Deviations, Reality, realise
 from admmflex.data.study import Study
-from admmflex.horizon import Array
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.studies.day import Day, Homes, Record, Step
@@ -27,7 +26,6 @@ def simulate(
     seed: int = 0,
     deviations: Deviations | None = None,
     reality: Reality | None = None,
-    expected_price: Array | None = None,
     periods: range | None = None,
     observe: Callable[[dict[str, Any]], None] | None = None,
     watch: Callable[[int, Control, Done], None] | None = None,
@@ -36,15 +34,14 @@ def simulate(
 
     Args:
         study: its profiles are the forecast; steps of equal length are market periods.
-        control: instead of one that is made from the settings and the expected prices.
+        control: instead of one that is made from the settings.
         seed, deviations: of what happens instead.
         reality: what happens to the prosumers in the order of the study, where it is not to be drawn.
-        expected_price: see ``ChartControl``.
         periods: steps of the horizon to go through, from the energies at its start; all of them by default.
         observe: told after every period.
         watch: shown every control step: its number, what was chosen and what was done.
     """
-    control = control or ChartControl(study, comm or SerialComm(), settings, expected_price)
+    control = control or ChartControl(study, comm or SerialComm(), settings)
     dt_h = control.settings.control_h
     per_step = round(float(study.horizon.dt_h[0]) / dt_h)
     everybody = Devices.of([one for one in study.prosumers if isinstance(one, Prosumer)], study.horizon)
