@@ -25,6 +25,7 @@ from admmflex.coordination.foresight import Foresight
 from admmflex.coordination.schemes import Sorted
 from admmflex.coordination.set_points import CentralStep, SetPoints, StepSettings
 from admmflex.data.study import Study
+from admmflex.errors import SolverError
 from admmflex.horizon import Array, IntArray
 from admmflex.prosumers.chart import Charts
 from admmflex.prosumers.charting import Actions, Charting, HomeCharts, Measured, Rest
@@ -139,22 +140,30 @@ class ChartControl:
         drawn = self.charting.charts(measured, self._rest(measured, tau))
         pieces, sides = self._shared(drawn)
         drawn_s = time.perf_counter() - started
-        powers, found = np.zeros((2, len(self.bus))), None
-        if self.central is not None:
-            found = self.central.solve(Charts.stacked(self.bus, pieces, sides))
-            powers = np.stack([found.p, found.q])
-        price = self.comm.broadcast(found.price if found else np.zeros((2, self.study.network.n)))
-        powers = self.comm.broadcast(powers)
+        found, status = self._central(pieces, sides)
+        neutral, free = np.zeros((2, len(self.bus))), np.zeros((2, self.study.network.n))
+        usable = found is not None and found.status != "infeasible"
+        powers = self.comm.broadcast(np.stack([found.p, found.q]) if found is not None and usable else neutral)
+        price = self.comm.broadcast(found.price if found is not None and usable else free)
         central_s = time.perf_counter() - started - drawn_s
         own = powers[:, self.ordered.own]
         actions = self.charting.actions(drawn, own[0], own[1])
         unwelcome = (FIRM + LOSSES * self.settings.loss_price) * self.settings.control_h
         actions = replace(actions, firm=price[0, self.bus[self.ordered.own]] < -unwelcome)
-        status = found.status if found else ""
         return Control(
             found, powers, price, found.cost if found else 0.0, status, actions,
             time.perf_counter() - started - central_s, central_s, drawn,
         )  # fmt: skip
+
+    def _central(self, pieces: Array, sides: Array) -> tuple[SetPoints | None, str]:
+        """What the grid chooses, on rank 0; where it finds nothing, homes are asked to exchange little."""
+        if self.central is None:
+            return None, ""
+        try:
+            found = self.central.solve(Charts.stacked(self.bus, pieces, sides))
+        except SolverError:
+            return None, "failed"
+        return found, found.status
 
     def _rest(self, measured: Measured, tau: float) -> Rest:
         """Tariff, and what energy is worth after the control step: the rest of the period is part of that."""

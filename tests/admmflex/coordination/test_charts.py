@@ -13,8 +13,10 @@ from admmflex import scenario
 from admmflex.comm import SerialComm
 from admmflex.coordination.charts import ChartControl
 from admmflex.data.study import Study
+from admmflex.errors import SolverError
 from admmflex.horizon import Array
 from admmflex.prosumers.charting import Measured
+from grid.limits import Limits
 
 FIVE = Path(__file__).parents[3] / "experiments" / "flex_charts" / "five.yaml"
 STEP = 10 / 3600
@@ -77,3 +79,26 @@ def test_a_home_that_cannot_be_trusted_does_what_is_safe_and_the_others_go_on(st
     assert chosen.actions.storage_p[2] == 0.0
     assert chosen.actions.source_p[2] == pytest.approx(measured.give[2])
     assert np.abs(chosen.actions.storage_p[[0, 1, 3, 4]]).max() > 0.0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_where_the_grid_finds_nothing_homes_exchange_little(
+    study: Study, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Voltages that no power of the homes can make, or a solver that gives up."""
+    network = study.network.with_limits(1.15, 1.20)
+    found, measured = control(replace(study, network=network, limits=Limits.of(network)), FREE)
+    if fails:
+
+        def give_up(charts: object) -> None:
+            raise SolverError("no answer")
+
+        assert found.central is not None
+        monkeypatch.setattr(found.central, "solve", give_up)
+    chosen = found.step(measured, 0.1)
+    assert chosen.status == ("failed" if fails else "infeasible")
+    done = chosen.actions
+    exchange = measured.fixed_p.copy()
+    np.add.at(exchange, found.devices.source_home, done.source_p)
+    np.add.at(exchange, found.devices.storage_home, done.storage_p)
+    assert_allclose(exchange, 0.0, atol=1e-6)
