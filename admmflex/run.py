@@ -21,11 +21,18 @@ from admmflex.progress import Observer, Silent
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from admmflex.results import Result
 from admmflex.scenario import Scenario, Study, build
-from admmflex.studies.charts_day import by_charts
 
 Scheme = Callable[[Study, Comm, Observe], Outcome]
+
+
+def _by_charts(study: Study, comm: Comm, observe: Observe) -> Outcome:
+    from admmflex.studies.charts_day import by_charts  # with mpo, which no other scheme needs
+
+    return by_charts(study, comm, observe)
+
+
 SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
-    {"admm": by_prices, "charts": by_charts, "central": by_one_problem, "none": on_their_own}
+    {"admm": by_prices, "charts": _by_charts, "central": by_one_problem, "none": on_their_own}
 )
 
 

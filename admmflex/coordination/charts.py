@@ -71,7 +71,6 @@ class Control:
     set_points: SetPoints | None
     powers: Array
     price: Array
-    cost: float
     status: str
     actions: Actions
     chart_s: float
@@ -151,7 +150,7 @@ class ChartControl:
         unwelcome = (FIRM + LOSSES * self.settings.loss_price) * self.settings.control_h
         actions = replace(actions, firm=price[0, self.bus[self.ordered.own]] < -unwelcome)
         return Control(
-            found, powers, price, found.cost if found else 0.0, status, actions,
+            found, powers, price, status, actions,
             time.perf_counter() - started - central_s, central_s, drawn,
         )  # fmt: skip
 

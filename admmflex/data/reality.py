@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
 from admmflex.horizon import Array, IntArray
 from admmflex.prosumers.devices import Devices
@@ -91,6 +90,8 @@ def realise(devices: Devices, per_step: int, seed: int, deviations: Deviations |
 
 def _wander(rng: np.random.Generator, shape: tuple[int, int], deviation: float, steps: float) -> Array:
     """A stationary autoregression with correlation exp(-1 / steps) from step to step, along the last axis."""
+    from scipy.signal import lfilter
+
     keep = np.exp(-1.0 / steps)
     noise = rng.standard_normal(shape)
     noise[:, 1:] *= np.sqrt(1.0 - keep * keep)

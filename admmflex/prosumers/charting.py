@@ -196,9 +196,8 @@ class Charting:
 
     def _safe_power(self, measured: Measured) -> Array:
         """(S,) [kW] what sources do in a home that is to do what is safe."""
-        free = np.array([one.give_cost == 0.0 for one in self.devices.sources], np.bool_)
         most = self.devices.source_give.max(axis=1, initial=0.0)
-        return np.where(free, np.clip(measured.give, 0.0, most), 0.0)
+        return np.where(self.devices.free, np.clip(measured.give, 0.0, most), 0.0)
 
     def _add_points(self, rows: ChartRows, homes: IntArray, measured: Measured, level: Array) -> None:
         power, nothing = np.zeros(self.devices.homes), np.zeros(len(homes))

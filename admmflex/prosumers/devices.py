@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from admmflex.assets.flow import Flow, Store
-from admmflex.horizon import Array, Horizon, IntArray
+from admmflex.horizon import Array, BoolArray, Horizon, IntArray
 from admmflex.prosumers.period import Reactive, Source, Storage
 from admmflex.prosumers.prosumer import Prosumer
 
@@ -58,6 +59,22 @@ class Devices:
     def homes(self) -> int:
         """n."""
         return len(self.fixed_p)
+
+    @cached_property
+    def free(self) -> BoolArray:
+        """(S,) sources whose active power costs nothing."""
+        return np.array([one.give_cost == 0.0 for one in self.sources], np.bool_)
+
+    @cached_property
+    def reactive_cost(self) -> Array:
+        """(S,) [EUR/kvarh] of sources; 0 where there is no reactive power."""
+        return np.array([one.reactive.cost if one.reactive else 0.0 for one in self.sources])
+
+    @cached_property
+    def idle_share(self) -> Array:
+        """(S,) reactive power that a source can make without active power, over its size."""
+        kinds = [one.reactive for one in self.sources]
+        return np.array([min([1.0, *(c for c, _ in one.edges)]) if one else 0.0 for one in kinds])
 
     def sources_of_stores(self, width: int) -> IntArray:
         """(C, width) numbers of the sources that give in the home of each storage; S where there are fewer."""

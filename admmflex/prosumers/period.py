@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -119,7 +120,13 @@ class Shape:
 
     def variables(self) -> tuple[str, ...]:
         """Names of the variables, in order: g1, up, down of the sources; g1, t1, up, down, g2, t2, d of storages."""
-        return tuple(_rows(self).cost)
+        return _variables(self)
+
+
+@cache
+def _variables(shape: Shape) -> tuple[str, ...]:
+    """Asked for in every control step."""
+    return tuple(_rows(shape).cost)
 
 
 @dataclass

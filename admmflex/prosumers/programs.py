@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ class Programs:
 
     def __init__(self, explicit: str | os.PathLike[str] | None = None) -> None:
         self.explicit = None if explicit is None else Path(explicit)
-        self._planes: dict[str, Planes] = {}
-        self._solutions: dict[str, Solution | None] = {}
+        self._planes: dict[Hashable, Planes] = {}
+        self._solutions: dict[Hashable, Solution | None] = {}
 
     def slices(self, group: Group, parameters: dict[int, Array]) -> list[tuple[Group, Slices]]:
         """Slices of homes, of the solution of their type where there is one; flat ones have pieces as planes only."""
@@ -57,5 +58,7 @@ class Programs:
         return self._planes[key]
 
 
-def _key(group: Group) -> str:
-    return repr((group.shape, group.ranges, group.tied))
+def _key(group: Group) -> Hashable:
+    """What makes the program; built in every control step."""
+    tied = tuple((name, *terms.items()) for name, terms in group.tied.items())
+    return group.shape, *group.ranges.items(), *tied

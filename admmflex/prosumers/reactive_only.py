@@ -37,10 +37,8 @@ def _merit(devices: Devices, homes: IntArray, step: int) -> tuple[IntArray, Arra
     [kvar], cost, and the reach and the cost of all that come before.
     """
     chosen = np.flatnonzero(np.isin(devices.source_home, homes))
-    kinds = [devices.sources[k].reactive for k in chosen]
-    cost = np.array([one.cost if one else 0.0 for one in kinds])
-    share = np.array([min([float(one.bounded or np.inf), *(c for c, _ in one.edges)]) if one else 0.0 for one in kinds])
-    reach = np.where(np.isfinite(share), share, 0.0) * devices.source_size[chosen, step]
+    cost = devices.reactive_cost[chosen]
+    reach = devices.idle_share[chosen] * devices.source_size[chosen, step]
     order = np.lexsort((cost, devices.source_home[chosen]))
     chosen, cost, reach = chosen[order], cost[order], reach[order]
     owner = devices.source_home[chosen]
