@@ -18,7 +18,7 @@ from grid.network import S_BASE_KVA
 from grid.source import open_json
 from grid.three_phase import Branch, Bus, Pi, assemble, from_sequences, line, tee, transformer
 from grid.three_phase_case import ThreePhaseCase
-from grid.unbalanced_network import balanced
+from grid.unbalanced_network import PHASES, balanced
 
 if TYPE_CHECKING:
     from pandapower import pandapowerNet
@@ -85,7 +85,7 @@ def _name(row: Any, otherwise: str) -> str:
 def _by_phase(row: Any, what: str, unit: str) -> Array:
     """(3,) power of an element; a symmetric one gives a third to each phase."""
     if f"{what}_a_{unit}" in row.index:
-        return np.array([row[f"{what}_{phase}_{unit}"] for phase in "abc"], dtype=np.float64)
+        return np.array([row[f"{what}_{phase}_{unit}"] for phase in PHASES], dtype=np.float64)
     return np.full(3, row[f"{what}_{unit}"] / 3.0)
 
 
@@ -97,15 +97,16 @@ def _buses(net: pandapowerNet) -> tuple[dict[int, str], dict[str, Bus]]:
     pairs = [(row[a], row[b]) for a, b in zip(switches.bus, switches.element, strict=True) if a in row and b in row]
     ends = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     graph = sp.coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(index), len(index)))
-    group = connected_components(graph, directed=False)[1]
+    members_of: dict[int, list[int]] = {}
+    for bus, group in sorted(zip(index, connected_components(graph, directed=False)[1], strict=True)):
+        members_of.setdefault(group, []).append(bus)
     fused: dict[int, str] = {}
     buses: dict[str, Bus] = {}
-    for number in range(group.max(initial=-1) + 1):
-        members = sorted(bus for bus, own in zip(index, group, strict=True) if own == number)
+    for members in members_of.values():
         label = str(members[0])
         fused |= dict.fromkeys(members, label)
-        bus = net.bus.loc[members[0]]
-        buses[label] = Bus(_name(bus, label), float(bus.vn_kv), tuple(members))
+        first = net.bus.loc[members[0]]
+        buses[label] = Bus(_name(first, label), float(first.vn_kv), tuple(members))
     return fused, buses
 
 
@@ -143,9 +144,7 @@ def _transformers(net: pandapowerNet, fused: dict[int, str], notes: list[str]) -
         if i in set(off.element) or row.hv_bus not in fused or row.lv_bus not in fused:
             notes.append(f"trafo {i}: switched off")
             continue
-        yield _transformer(
-            net, row, str(row["name"]) if row["name"] else str(i), (fused[row.hv_bus], fused[row.lv_bus])
-        )
+        yield _transformer(net, row, _name(row, str(i)), (fused[row.hv_bus], fused[row.lv_bus]))
 
 
 def _transformer(net: pandapowerNet, row: Any, name: str, ends: tuple[str, str]) -> Branch:

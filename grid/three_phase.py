@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -77,9 +77,9 @@ class Branch:
 
     def turned(self) -> Branch:
         """The same line seen from its other end."""
-        return Branch(
-            self.kind, self.name, self.lower, self.upper, self.k, self.z, self.y_to, self.y_from, self.needs,
-            self.wires, self.i_max_a, self.s_max_kva,
+        return replace(
+            self, upper=self.lower, lower=self.upper, y_from=self.y_to, y_to=self.y_from, wires=self.needs,
+            needs=self.wires,
         )  # fmt: skip
 
 

@@ -12,9 +12,8 @@ from grid.arrays import ComplexArray
 from grid.dss.connection import Connection, connection
 from grid.dss.lines import Line, line_branch, read_line
 from grid.dss.properties import Properties
-from grid.dss.text import Script
+from grid.dss.text import FREQUENCY, Script
 from grid.dss.transformers import Winding, read_earth, read_windings, transformer_branch
-from grid.errors import Fault
 from grid.network import S_BASE_KVA
 from grid.three_phase import Branch, Bus, from_sequences, widened
 
@@ -36,35 +35,24 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def frequency(script: Script, faults: list[Fault]) -> float:
-    """Frequency of the circuit [Hz], 60 by default."""
-    text, where = script.options.get("defaultbasefrequency", ("60", ""))
-    try:
-        return float(text)
-    except ValueError:
-        faults.append(Fault(where, f"DefaultBaseFrequency = {text}", "a number", "correct the frequency"))
-    return 60.0
-
-
-def plan(
-    table: dict[str, list[Properties]], script: Script, hertz: float, others: Sequence[Connection], faults: list[Fault]
-) -> Plan:
-    """Branches of the whole circuit; what is wrong is added to ``faults``."""
+def plan(table: dict[str, list[Properties]], script: Script, others: Sequence[Connection]) -> Plan:
+    """Branches of the whole circuit; what is wrong is added to the faults of the script."""
+    hertz = script.number(FREQUENCY, 60.0, above=0.0)
     _same_frequency(table, hertz)
     codes = {one.element.name: one for one in table.get("linecode", [])}
     circuit = table["circuit"][0]
     lines = [line for one in table.get("line", []) if (line := read_line(one, codes, hertz)) is not None]
     transformers = [(one, pair) for one in table.get("transformer", []) if (pair := read_windings(one)) is not None]
-    earths = [earth for one in table.get("reactor", []) if (earth := read_earth(one)) is not None]
+    earths = [(one, earth) for one in table.get("reactor", []) if (earth := read_earth(one)) is not None]
     neutral = any(3 in (*each.upper, *each.lower) for each in lines)
     neutral |= any(each.neutral == 3 for each in others) or any(pair[1].at.neutral == 3 for _, pair in transformers)
     neutral |= bool(earths)
     w = 4 if neutral else 3
     source = connection(circuit, "bus1", 3, neutral=True, text=circuit.text("bus1", "sourcebus"))
     z_0, z_1 = _source_impedance(circuit)
-    base = _bases(circuit, source.bus, lines, transformers, script, faults)
-    star = _earthings(earths, base, faults)
-    if faults:
+    base = _bases(circuit, source.bus, lines, transformers, script.numbers("voltagebases"))
+    star = _earthings(earths, base)
+    if script.faults:
         return Plan({}, [], SOURCE, 1.0 + 0j, w)
     buses = {label: Bus(label, kv) for label, kv in base.items()}
     buses[SOURCE] = Bus(SOURCE, base[source.bus])
@@ -80,15 +68,15 @@ def plan(
 
 
 def _earthings(
-    earths: Sequence[tuple[str, complex]], base: Mapping[str, float], faults: list[Fault]
+    earths: Sequence[tuple[Properties, tuple[str, complex]]], base: Mapping[str, float]
 ) -> dict[str, complex]:
     """Earthing admittance [pu] of the neutral by bus."""
     star: dict[str, complex] = {}
-    for bus, ohm in earths:
+    for given, (bus, ohm) in earths:
         if bus in base:
             star[bus] = star.get(bus, 0.0) + base[bus] ** 2 / _S_MVA / ohm
         else:
-            faults.append(Fault("reactor", f"bus {bus!r}", "a bus of the circuit", "correct the bus"))
+            given.fault(f"bus {bus!r}", "a bus of the circuit", "correct the bus", given.where("bus1"))
     return star
 
 
@@ -104,16 +92,9 @@ def _bases(
     source: str,
     lines: Sequence[Line],
     transformers: Sequence[tuple[Properties, tuple[Winding, Winding]]],
-    script: Script,
-    faults: list[Fault],
+    listed: Sequence[float],
 ) -> dict[str, float]:
     """Nominal voltage of every bus [kV]: from the source through lines, and across transformers by their rating."""
-    text, where = script.options.get("voltagebases", ("", ""))
-    try:
-        listed = [float(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        faults.append(Fault(where, f"voltagebases = {text}", "numbers", "correct the option"))
-        listed = []
 
     def nominal(kv: float) -> float:
         near = min(listed, key=lambda each: abs(each / kv - 1.0), default=kv)

@@ -127,17 +127,6 @@ class Properties:
             return default
         return found
 
-    def words(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
-        return [word for word in self.text(name).replace(",", " ").split() if word] or list(default)
-
-    def numbers(self, name: str) -> list[float]:
-        text, where = self._value.get(name, ("", ""))
-        try:
-            return [float(word) for word in text.replace(",", " ").split()]
-        except ValueError:
-            self.fault(f"{name} = {text}", "numbers", "correct the numbers", where)
-            return []
-
     def matrix(self, name: str, n: int) -> Array | None:
         """A symmetric (n, n) matrix given whole or as its lower triangle, rows parted by |; None with a fault."""
         text, where = self._value[name]

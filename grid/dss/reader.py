@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from grid.dss.circuit import frequency, plan
+from grid.dss.circuit import plan
 from grid.dss.connection import Connection, connection
 from grid.dss.properties import Properties
 from grid.dss.text import NO_CURRENT, Script, read_script
@@ -21,7 +22,7 @@ _BRANCHES = ("circuit", "line", "linecode", "transformer", "reactor")
 _INJECTIONS = ("load", "generator", "pvsystem")
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Injection:
     """A load or generator: where it is connected, and its powers per phase, injections positive."""
 
@@ -41,17 +42,16 @@ def read_dss(path: Path) -> ThreePhaseCase:
         InputError: every fault, by file and line.
     """
     script = read_script(path)
-    faults = list(script.faults)
-    table = _properties(script, faults)
+    table = _properties(script)
     circuits = table.get("circuit", [])
     if len(circuits) != 1:
-        faults.append(Fault(f"file {str(path)!r}", f"{len(circuits)} circuits", "exactly one", "give one New Circuit"))
-        require(faults)
-    hertz = frequency(script, faults)
-    injections = [_injection(one, faults) for kind in _INJECTIONS for one in table.get(kind, [])]
-    scale = _load_multiplier(script, faults)
-    found = plan(table, script, hertz, [each.at for each in injections], faults)
-    require(faults)
+        count = f"{len(circuits)} circuits"
+        script.faults.append(Fault(f"file {str(path)!r}", count, "exactly one", "give one New Circuit"))
+        require(script.faults)
+    injections = [_injection(one) for kind in _INJECTIONS for one in table.get(kind, [])]
+    scale = script.number("loadmult", 1.0)
+    found = plan(table, script, [each.at for each in injections])
+    require(script.faults)
     notes = [*_notes(script), *found.notes]
     name, v_slack = circuits[0].element.name, balanced(found.v_slack, found.w)
     network, position = assemble(name, found.buses, found.branches, found.slack, v_slack, notes)
@@ -59,7 +59,7 @@ def read_dss(path: Path) -> ThreePhaseCase:
     return _case(network, position, injections, scale)
 
 
-def _properties(script: Script, faults: list[Fault]) -> dict[str, list[Properties]]:
+def _properties(script: Script) -> dict[str, list[Properties]]:
     """Enabled elements by class."""
     table: dict[str, list[Properties]] = {}
     for element in script.elements.values():
@@ -67,32 +67,20 @@ def _properties(script: Script, faults: list[Fault]) -> dict[str, list[Propertie
             continue
         if element.kind not in (*_BRANCHES, *_INJECTIONS):
             allowed = ", ".join((*_BRANCHES, *_INJECTIONS))
-            faults.append(Fault(element.label, "not modelled", allowed, "replace or remove it"))
+            script.faults.append(Fault(element.label, "not modelled", allowed, "replace or remove it"))
             continue
-        found = Properties(element, faults)
+        found = Properties(element, script.faults)
         if found.flag("enabled", True):
             table.setdefault(element.kind, []).append(found)
     return table
 
 
 def _notes(script: Script) -> list[str]:
-    out: dict[str, int] = {}
-    for element in script.elements.values():
-        if element.kind in NO_CURRENT:
-            out[element.kind] = out.get(element.kind, 0) + 1
+    out = Counter(element.kind for element in script.elements.values() if element.kind in NO_CURRENT)
     return [f"{count} {kind} left out: no effect on a snapshot" for kind, count in out.items()]
 
 
-def _load_multiplier(script: Script, faults: list[Fault]) -> float:
-    text, where = script.options.get("loadmult", ("1", ""))
-    try:
-        return float(text)
-    except ValueError:
-        faults.append(Fault(where, f"loadmult = {text}", "a number", "correct the option"))
-        return 1.0
-
-
-def _injection(given: Properties, faults: list[Fault]) -> _Injection:
+def _injection(given: Properties) -> _Injection:
     """Powers and connection of one element; a multi-phase one gives equal shares."""
     kind = given.element.kind
     common = ("phases", "bus1", "model", "conn", "basefreq")

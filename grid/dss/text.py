@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,8 +23,8 @@ NO_CURRENT = (
     "loadshape", "tshape", "priceshape", "xycurve", "growthshape", "spectrum", "monitor", "energymeter", "sensor",
     "tcc_curve", "wiredata", "linespacing", "linegeometry", "cndata", "tsdata",
 )  # fmt: skip
-_FREQUENCY = "defaultbasefrequency"
-_OPTIONS_READ = (_FREQUENCY, "voltagebases", "loadmult")
+FREQUENCY = "defaultbasefrequency"
+_OPTIONS_READ = (FREQUENCY, "voltagebases", "loadmult")
 _OPTIONS_WITHOUT_EFFECT = (
     "mode", "number", "stepsize", "h", "hour", "sec", "time", "year", "tolerance", "maxiterations", "maxiter",
     "maxcontroliter", "maxcontroli", "controlmode", "algorithm", "casename", "datapath", "markertransformers",
@@ -57,6 +58,29 @@ class Script:
     elements: dict[tuple[str, str], Element] = field(default_factory=dict)
     options: dict[str, Value] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+
+    def numbers(self, option: str, default: tuple[float, ...] = (), above: float = -math.inf) -> tuple[float, ...]:
+        """Finite numbers that an option lists; the default with a fault when one is not, or not above a limit."""
+        if option not in self.options:
+            return default
+        text, where = self.options[option]
+        try:
+            found = tuple(float(word) for word in text.replace(",", " ").split())
+        except ValueError:
+            found = ()
+        if found and all(above < each < math.inf for each in found):
+            return found
+        allowed = "numbers" if above == -math.inf else f"numbers above {above:g}"
+        self.faults.append(Fault(where, f"{option} = {text}", allowed, "correct the option"))
+        return default
+
+    def number(self, option: str, default: float, above: float = -math.inf) -> float:
+        """One such number."""
+        found = self.numbers(option, (default,), above)
+        if len(found) > 1:
+            text, where = self.options[option]
+            self.faults.append(Fault(where, f"{option} = {text}", "one number", "correct the option"))
+        return found[0]
 
 
 def read_script(path: Path) -> Script:
@@ -163,11 +187,11 @@ def _find(full_name: str, script: Script) -> Element | None:
 
 def _options(rest: str, where: str, script: Script) -> None:
     for key, value in _tokens(rest):
-        if key and _FREQUENCY.startswith(key) and len(key) > 7:
+        if key and FREQUENCY.startswith(key) and len(key) > 7:
             if script.elements:
                 value_now = f"{key} = {value} after the first New"
                 script.faults.append(Fault(where, value_now, "before New Circuit", "move it to the top"))
-            script.options[_FREQUENCY] = (value, where)
+            script.options[FREQUENCY] = (value, where)
         elif key in _OPTIONS_READ:
             script.options[key] = (value, where)
         elif key not in _OPTIONS_WITHOUT_EFFECT:

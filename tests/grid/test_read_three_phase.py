@@ -353,10 +353,13 @@ BASE = "New Circuit.c basekv=0.4 bus1=src\nNew Line.l bus1=src bus2=a\nNew Line.
         ("New Reactor.r phases=3 bus1=a", "one phase between"),
         ("New PVSystem.p bus1=a pmpp=10 kva=5", "above kva = 5"),
         ("New Load.x bus1=a like=y", "like = y"),
-        ("New Reactor.r phases=1 bus1=z.4 bus2=z.0 r=1", "bus 'z'"),
+        ("New Reactor.r phases=1 bus1=z.4 bus2=z.0 r=1", "circuit.dss:4: reactor.r: bus 'z'"),
         ("Edit Circuit.c r1=1", "give one of these, whole"),
         ("Edit Vsource.Source mvasc3=1", "at most 3/2 of mvasc3"),
         ("Set loadmult=x", "loadmult = x"),
+        ("Set loadmult=nan", "loadmult = nan; allowed: numbers"),
+        ("Set voltagebases=[0.4 x]", "voltagebases = 0.4 x"),
+        ("New Load.x phases=1 bus1=a.1 kw=1\nSet loadmult=[1 2]", "loadmult = 1 2; allowed: one number"),
         ("Set DefaultBaseFrequency=50", "after the first New"),
     ],
 )
@@ -366,6 +369,13 @@ def test_faults_of_elements(line: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(grid.InputError) as caught:
         grid.read_three_phase(path)
     assert said in str(caught.value)
+
+
+def test_a_frequency_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "circuit.dss"
+    path.write_text("Set DefaultBaseFrequency=0\n" + BASE)
+    with pytest.raises(grid.InputError, match="defaultbasefrequency = 0; allowed: numbers above 0"):
+        grid.read_three_phase(path)
 
 
 def drop(table: str, column: str) -> Callable[[Any], None]:
