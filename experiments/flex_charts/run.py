@@ -6,7 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -122,11 +122,11 @@ def row(name: str, day: Day, best: float, seconds: float) -> Row:
 
 
 def charts(
-    case: Case, name: str, best: float, *, forecast: Study | None = None, **settings: float | str
+    case: Case, name: str, best: float, settings: ChartSettings, forecast: Study | None = None
 ) -> tuple[Row, Day]:
     """The day under charts; ``forecast``: instead of the profiles."""
     started = time.perf_counter()
-    chosen = ChartSettings(control_h=case.control_s / 3600.0, **settings)  # type: ignore[arg-type]
+    chosen = replace(settings, control_h=case.control_s / 3600.0)
     day = simulate(forecast or case.study, settings=chosen, reality=case.reality)
     return row(name, day, best, time.perf_counter() - started), day
 
@@ -139,15 +139,18 @@ def prices(case: Case, name: str, best: float) -> tuple[Row, Day]:
     return row(name, day, best, time.perf_counter() - started), day
 
 
-def compared(case: Case, merge: int, *, with_prices: bool) -> tuple[list[Row], list[Course]]:
-    """Every way, on what happened."""
+def compared(
+    case: Case, merge: int, settings: ChartSettings, *, with_prices: bool
+) -> tuple[list[Row], list[Course]]:
+    """Every way, on what happened; charts with these settings."""
     best, found = foresight(case, merge)
     rows, courses = [best], [Course.of_plan(best.name, case.known(merge), found)]
     ways = [prices(case, "prices, forecast", best.cost_eur)] if with_prices else []
     exact = case.known(case.per_step)
-    ways.append(charts(case, "charts, quarter hours known", best.cost_eur, forecast=exact))
-    ways.append(charts(case, "charts, forecast", best.cost_eur))
-    ways.append(charts(case, "charts without a future", best.cost_eur, future="none"))
+    ways.append(charts(case, "charts, quarter hours known", best.cost_eur, settings, exact))
+    ways.append(charts(case, "charts, forecast", best.cost_eur, settings))
+    blind = replace(settings, future="none")
+    ways.append(charts(case, "charts without a future", best.cost_eur, blind))
     for one, day in ways:
         rows.append(one)
         courses.append(Course.of_day(one.name, day))
@@ -171,15 +174,19 @@ def main() -> None:
     parser.add_argument("--control", type=float, default=10.0, help="seconds of a control step")
     parser.add_argument("--merge", type=int, help="control steps that perfect foresight takes together; a minute")
     parser.add_argument("--no-prices", action="store_true", help="leave out the closed loop by prices")
+    parser.add_argument("--even", type=float, default=ChartSettings.even, help="of charts, EUR/kWh per kW")
+    parser.add_argument("--loss-price", type=float, default=ChartSettings.loss_price, help="of charts, EUR/kWh")
     parser.add_argument("--json", type=Path)
     parser.add_argument(
         "--figure", type=Path, help="a page with both schemes on the day that differs from the forecast"
     )
     given = parser.parse_args()
     merge = given.merge or max(1, round(60.0 / given.control))
+    settings = ChartSettings(even=given.even, loss_price=given.loss_price)
     day, console, found = study(f"flex_charts/{given.day}"), Console(width=100), {}
     for name, deviations in (("forecast exact", NONE), ("forecast and what happened differ", None)):
-        rows, courses = compared(Case.of(day, given.control, deviations), merge, with_prices=not given.no_prices)
+        case = Case.of(day, given.control, deviations)
+        rows, courses = compared(case, merge, settings, with_prices=not given.no_prices)
         title = f"{given.day}, {given.control:g} s, {name}"
         console.print(table(rows, title))
         found[name] = [asdict(one) for one in rows]
