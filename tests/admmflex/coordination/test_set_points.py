@@ -244,7 +244,7 @@ def test_bad_charts_are_named() -> None:
 
 def test_programs_that_are_cut_short_are_unsettled_and_can_be_gone_on_from() -> None:
     """Three programs at each of three operating points: rows go on joining, from one call to the next as well."""
-    charts = drawn(4.0, 3)
+    charts = drawn(6.0, 3)
     model = BranchFlow.of(rural3(), 100.0)
     steps = LinearSteps(model, Limits.of(rural3()), charts, 0.3)
     short, enough = Stop(1e-5, 1e-3, points=3, rounds=3), Stop(1e-5, 1e-3)
