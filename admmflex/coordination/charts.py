@@ -131,15 +131,17 @@ class ChartControl:
         pieces, sides = self._shared(drawn)
         drawn_s = time.perf_counter() - started
         found, status = self._central(pieces, sides)
-        neutral, free = np.zeros((2, len(self.bus))), np.zeros((2, self.study.network.n))
+        neutral, free = np.zeros((2, len(self.bus))), np.zeros((3, self.study.network.n))
         usable = found is not None and found.status != "infeasible"
         powers = self.comm.broadcast(np.stack([found.p, found.q]) if found is not None and usable else neutral)
-        price = self.comm.broadcast(found.price if found is not None and usable else free)
+        told = self.comm.broadcast(np.vstack([found.price, found.full]) if found is not None and usable else free)
+        price, full = told[:2], told[2] > 0.0
         central_s = time.perf_counter() - started - drawn_s
         own = powers[:, self.ordered.own]
         actions = self.charting.actions(drawn, own[0], own[1])
         unwelcome = (FIRM + LOSSES * self.settings.loss_price) * self.settings.control_h
-        actions = replace(actions, firm=price[0, self.bus[self.ordered.own]] < -unwelcome)
+        at = self.bus[self.ordered.own]
+        actions = replace(actions, firm=full[at] | (price[0, at] < -unwelcome))
         return Control(
             found, powers, price, status, actions,
             time.perf_counter() - started - central_s, central_s, drawn,

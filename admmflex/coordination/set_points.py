@@ -22,11 +22,13 @@ from admmflex.coordination.cone import ConeAnswer, ConeProgram
 from admmflex.coordination.linear_steps import LinearSteps, Stop
 from admmflex.dso import AcCheck
 from admmflex.errors import Fault, SolverError, require
-from admmflex.horizon import Array
+from admmflex.horizon import Array, BoolArray
 from admmflex.prosumers.chart import Charts, empty_polygons
 from grid.branchflow import BranchFlow
 from grid.limits import Limits
 from grid.network import Network
+
+NEAR_PU, NEAR_LOADING = 0.005, 0.05  # of a limit: where more sun than was measured could break it within a step
 
 Way = Literal["auto", "linear", "cone"]
 Status = Literal["optimal", "feasible", "infeasible", "not_converged"]
@@ -62,6 +64,7 @@ class SetPoints:
         losses_kw: in the AC power flow.
         price: (2, n) worth of one more kW and kvar at every bus, in the unit of the charts.
         voltage_excess_pu, loading_excess: largest in the AC power flow, at least 0; infinite without a solution.
+        full: (n,) buses of feeders that inject and are close to a limit.
         bound: no powers cost less; -inf when the cone was not asked.
         surplus_kw: fictitious losses of the cone, NaN when it was not asked; well above zero = not tight.
     """
@@ -76,6 +79,7 @@ class SetPoints:
     price: Array
     voltage_excess_pu: float
     loading_excess: float
+    full: BoolArray
     bound: float = -np.inf
     surplus_kw: float = np.nan
 
@@ -212,14 +216,38 @@ class CentralStep:
             price=price,
             voltage_excess_pu=voltage,
             loading_excess=loading,
+            full=self._full(injected[0, :, 0], flow),
             bound=relaxed.value if relaxed else -np.inf,
             surplus_kw=relaxed.surplus_kw if relaxed else np.nan,
         )
 
+    def _full(self, p: Array, flow: grid.PowerFlow) -> BoolArray:
+        """Buses whose feeder injects in all and has a voltage or a loading close to its upper limit."""
+        over, _, overload = self.limits.excess(flow.v)
+        feeder, first = self.network.feeder, int(self.network.feeder.min(initial=0))
+        ends = np.maximum(feeder[self.limits.from_bus], feeder[self.limits.to_bus])
+        close, total = np.zeros((2, int(feeder.max(initial=0)) - first + 1))
+        close[feeder[over[:, 0] > -NEAR_PU] - first] = 1.0
+        close[ends[overload[:, 0] > -NEAR_LOADING] - first] = 1.0
+        np.add.at(total, feeder - first, p)
+        shared = bool(first < 0 and close[0] and p.sum() > 0.0)  # above the feeders: it is close for all of them
+        return np.asarray(((close > 0.0) & (total > 0.0))[feeder - first] | shared)
+
     def _nothing(self, charts: Charts, relaxed: ConeAnswer) -> SetPoints:
         lost = np.full(len(charts), np.nan)
         return SetPoints(
-            "infeasible", "cone", lost, lost, np.inf, lost, np.nan, relaxed.price, np.inf, np.inf, bound=np.inf
+            "infeasible",
+            "cone",
+            lost,
+            lost,
+            np.inf,
+            lost,
+            np.nan,
+            relaxed.price,
+            np.inf,
+            np.inf,
+            np.zeros(self.network.n, np.bool_),
+            bound=np.inf,
         )
 
 

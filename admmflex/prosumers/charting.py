@@ -37,7 +37,7 @@ PIECES, SIDES = 16, 8  # by which the rows of a chart grow, so that charts keep 
 class Actions:
     """What the devices do: (S,) and (C,) powers [kW, kvar]; ``beyond`` (n,): how far [kVA] a set-point is outside its
     chart, where the law of the nearest polygon was used and its powers were cut to the limits; ``firm`` (n,): homes
-    that must not inject more than that, as a limit of the grid binds.
+    that must not inject more than that, as a limit of the grid binds or is close.
     """
 
     source_p: Array

@@ -254,3 +254,25 @@ def test_programs_that_are_cut_short_are_unsettled_and_can_be_gone_on_from() -> 
     whole = LinearSteps(model, Limits.of(rural3()), charts, 0.3).solve(charts, enough)
     assert whole.settled
     assert_allclose(charts.costs(last.p, last.q).sum(), charts.costs(whole.p, whole.q).sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "export", "full"), [(1.0, 0.1, False), (40.0, 0.1, True), (40.0, -1.0, False)])
+def test_feeders_that_inject_close_to_a_limit_are_full(size: float, export: float, full: bool) -> None:
+    """At the slack no feeder begins; the rest is told by the voltage at the end, and by who injects."""
+    charts = Charts.of([exporter(export, size)], np.array([2]))
+    found = solve(feeder(), charts, 0.0, "linear")
+    volts = np.abs(power_flow(feeder(), charts, found.p, found.q).v[:, 0]).max()
+    assert (volts > 1.05 - 0.005) == full
+    assert found.full[2] == full
+
+
+def test_a_heavy_import_does_not_make_a_feeder_full() -> None:
+    H, h = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), np.array([-20.0, 20.0, 0.0, 0.0])
+    limits, charts = (
+        Limits.of(feeder(0.05), line_loading=0.12),
+        Charts.of([Chart(*np.zeros((3, 1)), H, h)], np.array([2])),
+    )
+    found = CentralStep(feeder(0.05), limits, 0.0).solve(charts)
+    flow = power_flow(feeder(0.05), charts, found.p, found.q)
+    assert 0.95 < np.abs(limits.loading(flow.v)).max() < 1.0
+    assert not found.full.any()
