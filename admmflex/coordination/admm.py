@@ -27,13 +27,14 @@ from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, vio
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
 from admmflex.coordination.proof import Averaging, Dual, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
-from admmflex.coordination.stopping import meets_limits, settled, steady
+from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, settled, steady
 from admmflex.dso import Dso
 from admmflex.horizon import Array
 
 Status = Literal["optimal", "infeasible", "not_converged"]
 FIRST_RHO = 1e-4  # of the first answer, at no price: identical devices spread instead of moving together
 SLACK_PRICE = 100.0  # of violating a limit by 1 kWh, in typical tariffs
+ABOVE_DEAREST = 5.0  # and at least so many times the dearest energy
 DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the day can be met at all
 
 
@@ -107,7 +108,8 @@ class Admm:
         self.mixer: Mixer | None = None
         self.averaging: Averaging | None = None
         if settings.mixing is not None:
-            slack_price = SLACK_PRICE * community.price_scale * float(community.dt_h.max())
+            most = max(SLACK_PRICE * community.price_scale, ABOVE_DEAREST * community.dearest)
+            slack_price = most * float(community.dt_h.max())
             self.mixer = Mixer(dso.twin(), comm, settings.mixing.window, slack_price)
         elif settings.certify:
             self.averaging = Averaging(self.exchange, dso, settings)
@@ -166,12 +168,15 @@ class Admm:
                 "primal": primal,
                 "dual": dual,
                 "cost_eur": cost,
-                "voltage_excess_pu": float(excess[0]),
-                "loading_excess": float(excess[1]),
+                **self._named(excess),
                 "rows": int(self.comm.sum(np.array([float(len(self.dso.rows))]))[0]),
             }
         )
         return Plan(population.y.copy(), population.state(), cost, excess), own
+
+    def _named(self, excess: Array, prefix: str = "") -> dict[str, float]:
+        """An excess over the limits for the record of a round."""
+        return {prefix + name: float(value) for name, value in zip(EXCESS, excess, strict=False)}
 
     def _remember(self, own: Array, bus_cost: Array) -> None:
         """Every answer, whatever it was asked for, may be mixed later."""
@@ -200,9 +205,7 @@ class Admm:
         """
         mixing = self.settings.mixing
         if mixing is None or self.mixer is None:
-            doubtful = iteration % DOUBT_ROUNDS == 0 and not meets_limits(
-                np.array([self.history[-1]["voltage_excess_pu"], self.history[-1]["loading_excess"]]), self.settings
-            )
+            doubtful = iteration % DOUBT_ROUNDS == 0 and not meets_limits(excess_of(self.history[-1]), self.settings)
             return None, self._push(self.dso, own) if doubtful else None
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
@@ -240,7 +243,7 @@ class Admm:
         record["answers"] = self.exchange.answers
         if mix is not None:
             record["mix_cost_eur"] = mix.cost
-            record["mix_voltage_excess_pu"], record["mix_loading_excess"] = map(float, mix.excess)
+            record |= self._named(mix.excess, "mix_")
             record["mix_slack_kw"] = mix.slack
         self.observe(record)
 

@@ -80,7 +80,7 @@ class CentralResult:
             those of an infeasible problem are the penalty's and mean nothing.
         plans: what the assets of each prosumer do; empty for cvxpy prosumers.
         rows: limits that bind; for an infeasible problem those that no plan can meet.
-        violation: largest excess of the voltage [pu] and of the loading in the AC power flow of ``y``.
+        violation: largest excess over each kind of limit in the AC power flow of ``y``, see ``AcCheck.worst``.
     """
 
     status: Status
@@ -90,7 +90,7 @@ class CentralResult:
     price: Array
     plans: tuple[tuple[AssetPlan, ...], ...]
     rows: tuple[BindingRow, ...]
-    violation: tuple[float, float]
+    violation: tuple[float, ...]
     relinearisations: int
 
 

@@ -11,7 +11,8 @@ import grid
 from admmflex.dso import AcCheck
 from admmflex.errors import SolverError
 from admmflex.horizon import Array, BoolArray, IntArray
-from grid.limits import BRANCH, V_HIGH, V_LOW, Limits
+from grid.connection import SIDES
+from grid.limits import BRANCH, SLACK, V_HIGH, V_LOW, Limits
 from grid.linear import Linearisation
 from grid.network import Network
 
@@ -32,10 +33,9 @@ class Point:
     lin: Linearisation
 
 
-def excess(network: Network, limits: Limits, p: Array, q: Array) -> tuple[float, float]:
-    """Largest excess of a voltage [pu] and of a loading [fraction of the rating] in the AC power flow, at least 0."""
-    voltage, loading = AcCheck.of(limits, grid.power_flow(network, p, q)).worst.tolist()
-    return voltage, loading
+def excess(network: Network, limits: Limits, p: Array, q: Array) -> tuple[float, ...]:
+    """Largest excess over each kind of limit in the AC power flow, at least 0: see ``AcCheck.worst``."""
+    return tuple(AcCheck.of(limits, grid.power_flow(network, p, q), p[0] + 1j * q[0]).worst.tolist())
 
 
 def operating_point(network: Network, p: Array, q: Array) -> Point:
@@ -79,15 +79,16 @@ class WorkingSet:
 
     def linearised(self, point: Point) -> tuple[Array, Array, Array]:
         """Value ``(M,)`` [pu] and gradients ``(M, n_bus)`` [1/kW, 1/kvar] at an operating point."""
-        row = self.limits.functional(point.lin.v, self.step, self.kind, self.index, self.direction)
-        gp, gq = point.lin.gradients(self.step, row.bus_a, row.h_a, row.bus_b, row.h_b)
+        own = point.p[0] + 1j * point.q[0]
+        row = self.limits.functional(point.lin.v, self.step, self.kind, self.index, self.direction, own)
+        gp, gq = point.lin.gradients(self.step, row.bus_a, row.h_a, row.bus_b, row.h_b, root=row.root)
         return row.value, gp, gq
 
     def add_violated(self, point: Point, p: Array, q: Array) -> int:
         """Add the limits that the linearised voltages at ``p, q`` exceed most, by step, feeder and kind; how many."""
         v = point.lin.v + point.lin.dv(p - point.p, q - point.q)
-        tables = zip((V_HIGH, V_LOW, BRANCH), self.limits.excess(v), strict=True)
-        found = [self._worst(kind, table) for kind, table in tables]
+        tables = (*self.limits.excess(v), self.limits.connection_excess(v, p[0] + 1j * q[0]))
+        found = [self._worst(kind, table) for kind, table in zip((V_HIGH, V_LOW, BRANCH, SLACK), tables, strict=True)]
         step = np.concatenate([steps for steps, _ in found])
         index = np.concatenate([rows for _, rows in found])
         kind = np.concatenate([np.full(len(steps), kind) for kind, (steps, _) in enumerate(found)])
@@ -111,7 +112,7 @@ class WorkingSet:
 
     def _worst(self, kind: int, table: Array) -> tuple[IntArray, IntArray]:
         """Steps and rows of the largest excess of each group, where it is above the tolerance."""
-        group = self.end_group if kind == BRANCH else self.bus_group
+        group = {BRANCH: self.end_group, SLACK: np.arange(SIDES)}.get(kind, self.bus_group)
         steps, rows = [], []
         for g in np.unique(group):
             members = np.flatnonzero(group == g)
