@@ -1,4 +1,4 @@
-"""Limits of the power drawn at the slack: a cap, a floor, a band, a requested profile, or nothing at all (an island)."""
+"""Limits of the power drawn at the slack: a cap, a floor, a band, a requested profile, or nothing (an island)."""
 
 from __future__ import annotations
 

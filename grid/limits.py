@@ -24,7 +24,7 @@ class Functional:
     """M rows at an operating point: excess over the limit, and its differential Re(h_a dV[bus_a] + h_b dV[bus_b]).
 
     ``value`` (M,) is positive where the limit is violated; ``bus_a``, ``bus_b`` (M,) are positions; ``h_a``, ``h_b``
-    (M,) complex. The slack's limits have ``root`` (M,) instead, dF/dp_0 - j dF/dq_0 at the slack [1/kW], zero elsewhere.
+    (M,) complex. The slack's limits have ``root`` (M,) instead: dF/dp_0 - j dF/dq_0 there [1/kW], zero for others.
     """
 
     value: Array

@@ -15,6 +15,8 @@ from admmflex.horizon import Horizon
 from admmflex.prosumers.prosumer import Prosumer
 from grid import Network
 
+LOADS = " (loads)"
+
 
 def cut_loose(network: Network, prosumers: Sequence[Prosumer], spec: IslandSpec) -> tuple[Network, list[Prosumer], str]:
     """The island, the prosumers in it, and a note on what is left out.
@@ -27,9 +29,10 @@ def cut_loose(network: Network, prosumers: Sequence[Prosumer], spec: IslandSpec)
     leader = _leader(prosumers, spec.grid_forming)
     network, left_out = _network(network, leader, spec)
     there = set(network.known_buses.tolist())
-    inside = [_islanded(one, spec) for one in prosumers if one.bus in there]
-    note = f"island of {network.n} buses and {len(inside)} prosumers, its voltage held by {leader.name!r}"
-    outside = len(prosumers) - len(inside)
+    kept = [one for one in prosumers if one.bus in there]
+    inside = [part for one in kept for part in _islanded(one, spec)]
+    note = f"island of {network.n} buses and {len(kept)} prosumers, its voltage held by {leader.name!r}"
+    outside = len(prosumers) - len(kept)
     if left_out or outside:
         note += f"; {left_out} buses and {outside} prosumers are outside"
     return network, inside, note
@@ -64,18 +67,27 @@ def _network(network: Network, leader: Prosumer, spec: IslandSpec) -> tuple[Netw
     return found, network.n - found.n
 
 
-def _islanded(one: Prosumer, spec: IslandSpec) -> Prosumer:
-    """Without a tariff, with loads that may be shed, and with a reserve where the prosumer holds the voltage."""
+def _islanded(one: Prosumer, spec: IslandSpec) -> list[Prosumer]:
+    """Without a tariff, and with a reserve where the prosumer holds the voltage.
+
+    Loads that may be shed stand beside the rest of their home: without a tariff the two have nothing in
+    common, unless their connection is limited.
+    """
     assets: list[Asset] = []
+    loads: list[Asset] = []
     for asset in one.assets:
         if isinstance(asset, FixedLoad) and spec.shedding is not None:
-            assets += _sheddable(asset, spec.shedding)
+            loads += _sheddable(asset, spec.shedding)
         elif isinstance(asset, Battery | Generator) and one.name == spec.grid_forming:
             assets.append(with_reserve(asset, spec.reserve))
         else:
             assets.append(asset)
     nothing = np.zeros_like(one.import_price)
-    return replace(one, assets=tuple(assets), import_price=nothing, export_price=nothing)
+    bare = replace(one, import_price=nothing, export_price=nothing)
+    limited = min(one.import_limit_kw, one.export_limit_kw) < np.inf
+    if limited or not (assets and loads):
+        return [replace(bare, assets=(*assets, *loads))]
+    return [replace(bare, assets=tuple(assets)), replace(bare, name=f"{one.name}{LOADS}", assets=tuple(loads))]
 
 
 def _sheddable(load: FixedLoad, spec: SheddingSpec) -> list[Asset]:
