@@ -36,7 +36,15 @@ _UNITS = (
     ("_kwh", "kWh"), ("_kw", "kW"), ("_kvar", "kvar"), ("_kva", "kVA"), ("_kwh_per_k", "kWh/K"), ("_kw_per_k", "kW/K"),
     ("_c", "degC"), ("_h", "h"), ("_l", "l"), ("_price", "EUR/kWh"), ("q_cost", "EUR/kvarh"), ("", "1"),
 )  # fmt: skip
-_UNIT_OF = {"wear": "EUR/kWh", "end_value": "EUR/kWh", "reactive": "", "eta_c": "1"}
+_UNIT_OF = {
+    "wear": "EUR/kWh",
+    "end_value": "EUR/kWh",
+    "reactive": "",
+    "priority": "",
+    "cost": "EUR/kWh",
+    "price": "EUR/kWh",
+    "eta_c": "1",
+}
 
 
 def dataset(

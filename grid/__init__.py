@@ -5,9 +5,11 @@ Knows nothing of prosumers. Powers are injections, positive into the grid; array
 """
 
 from grid.case import Case, read_case
+from grid.connection import Connection, drawn_kw
 from grid.elements import Elements, Profiles
 from grid.errors import Fault, InputError
-from grid.limits import BRANCH, V_HIGH, V_LOW, Functional, Limits
+from grid.island import find_branches, island
+from grid.limits import BRANCH, SLACK, V_HIGH, V_LOW, Functional, Limits
 from grid.linear import Linearisation, linearise
 from grid.network import Network
 from grid.powerflow import PowerFlow, power_flow
@@ -20,9 +22,11 @@ from grid.unbalanced_network import UnbalancedNetwork
 
 __all__ = [
     "BRANCH",
+    "SLACK",
     "V_HIGH",
     "V_LOW",
     "Case",
+    "Connection",
     "Elements",
     "Fault",
     "Functional",
@@ -36,6 +40,9 @@ __all__ = [
     "UnbalancedFlow",
     "UnbalancedLinearisation",
     "UnbalancedNetwork",
+    "drawn_kw",
+    "find_branches",
+    "island",
     "linearise",
     "linearise_unbalanced",
     "power_flow",

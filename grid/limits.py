@@ -1,18 +1,21 @@
-"""Limits of a grid as rows: bus voltages, branch currents at both ends, apparent power of transformers."""
+"""Limits of a grid as rows: bus voltages, branch currents at both ends, apparent power of transformers, slack power."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from grid.arrays import Array, BoolArray, ComplexArray, IntArray
+from grid.connection import SIDES, Connection, slack_row
 from grid.errors import Fault, InputError
 from grid.network import Network
 
-V_HIGH, V_LOW, BRANCH = 0, 1, 2
+V_HIGH, V_LOW, BRANCH, SLACK = 0, 1, 2, 3
+KINDS = 4
 _NAN_STAYS = np.errstate(divide="ignore", invalid="ignore")  # voltages of steps without a power flow solution
 
 
@@ -21,7 +24,7 @@ class Functional:
     """M rows at an operating point: excess over the limit, and its differential Re(h_a dV[bus_a] + h_b dV[bus_b]).
 
     ``value`` (M,) is positive where the limit is violated; ``bus_a``, ``bus_b`` (M,) are positions; ``h_a``, ``h_b``
-    (M,) complex.
+    (M,) complex. The slack's limits have ``root`` (M,) instead: dF/dp_0 - j dF/dq_0 there [1/kW], zero for others.
     """
 
     value: Array
@@ -29,6 +32,7 @@ class Functional:
     h_a: ComplexArray
     bus_b: IntArray
     h_b: ComplexArray
+    root: ComplexArray
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Limits:
         as_power: (E,) apparent power instead of current.
         from_bus, to_bus: (E,) positions.
         c_f, c_t: (E,) complex coefficients over the rating.
+        connection: limits of what is drawn at the slack in each of K steps, if there are any.
     """
 
     network: Network
@@ -66,6 +71,7 @@ class Limits:
     to_bus: IntArray
     c_f: ComplexArray
     c_t: ComplexArray
+    connection: Connection | None = None
 
     @classmethod
     def of(
@@ -116,6 +122,19 @@ class Limits:
         """Number of monitored branch ends."""
         return len(self.branch)
 
+    @cached_property
+    def _slack_row(self) -> ComplexArray:
+        return slack_row(self.network)
+
+    @property
+    def islanded(self) -> bool:
+        """Whether nothing is exchanged at the slack, in any step."""
+        return self.connection is not None and not self.connection.bounds.any()
+
+    def at(self, steps: slice) -> Limits:
+        """The limits of some of the steps: only those of the slack depend on the step."""
+        return self if self.connection is None else replace(self, connection=self.connection.at(steps))
+
     @_NAN_STAYS
     def loading(self, v: ComplexArray) -> ComplexArray:
         """(E, K) complex loading of every monitored end at voltages v (n, K): magnitude 1 is the limit."""
@@ -126,24 +145,31 @@ class Limits:
 
     @_NAN_STAYS
     def functional(
-        self, v: ComplexArray, step: ArrayLike, kind: ArrayLike, index: ArrayLike, direction: ArrayLike | None = None
+        self,
+        v: ComplexArray,
+        step: ArrayLike,
+        kind: ArrayLike,
+        index: ArrayLike,
+        direction: ArrayLike | None = None,
+        own: ComplexArray | None = None,
     ) -> Functional:
         """Value and differential of M rows at voltages v (n, K).
 
-        V_HIGH |V_i| - v_max,   V_LOW v_min - |V_i|,   BRANCH Re(conj(u) loading_e) - 1
+        V_HIGH |V_i| - v_max,   V_LOW v_min - |V_i|,   BRANCH Re(conj(u) loading_e) - 1,   SLACK see ``Connection``
 
         Args:
             v: (n, K) operating point.
-            step, kind, index: (M,) step, kind of limit, bus (V_HIGH, V_LOW) or monitored end (BRANCH).
+            step, kind, index: (M,) step, kind of limit, bus (V_HIGH, V_LOW), monitored end (BRANCH) or side (SLACK).
             direction: (M,) complex u with |u| = 1 of BRANCH rows; the direction of the loading itself by default
                 (then the row is |loading| - 1 to first order).
+            own: (K,) what is injected at the slack bus itself [kW, kvar]; nothing by default.
         """
         step, kind, index = (np.asarray(a, dtype=np.int64) for a in (step, kind, index))
         size = len(step)
         bus_a, bus_b = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
         h_a, h_b = np.zeros(size, dtype=np.complex128), np.zeros(size, dtype=np.complex128)
-        value = np.zeros(size)
-        volts = np.flatnonzero(kind != BRANCH)
+        value, root = np.zeros(size), np.zeros(size, dtype=np.complex128)
+        volts = np.flatnonzero(kind <= V_LOW)
         sign = np.where(kind[volts] == V_HIGH, 1.0, -1.0)
         at = index[volts]
         bus_a[volts] = bus_b[volts] = at
@@ -157,7 +183,12 @@ class Limits:
             bus_a[rows], bus_b[rows] = self.from_bus[end], self.to_bus[end]
             u = None if direction is None else np.asarray(direction, dtype=np.complex128)[rows]
             value[rows], h_a[rows], h_b[rows] = self._branch_rows(v[bus_a[rows], k], v[bus_b[rows], k], end, u)
-        return Functional(value, bus_a, h_a, bus_b, h_b)
+        slack = np.flatnonzero(kind == SLACK)
+        if len(slack) and self.connection is not None:
+            k, side = step[slack], index[slack]
+            value[slack] = self.connection.rows(v, _injected(v, own), self._slack_row, k, side)
+            root[slack] = self.connection.root(k, side)
+        return Functional(value, bus_a, h_a, bus_b, h_b, root)
 
     def _branch_rows(
         self, v_f: ComplexArray, v_t: ComplexArray, end: IntArray, direction: ComplexArray | None
@@ -191,6 +222,13 @@ class Limits:
         high[0] = low[0] = -np.inf
         return high, low, np.abs(self.loading(v)) - 1.0
 
+    @_NAN_STAYS
+    def connection_excess(self, v: ComplexArray, own: ComplexArray | None = None) -> Array:
+        """How far each side of the slack's limits is exceeded at v (n, K), over ``base_kw``: (4, K); -inf without."""
+        if self.connection is None:
+            return np.full((SIDES, v.shape[1]), -np.inf)
+        return self.connection.excess(v, _injected(v, own), self._slack_row)
+
     def worst(self, v: ComplexArray) -> dict[int, Worst]:
         """Largest |V| [pu], smallest |V| [pu] and largest |loading| over buses, branch ends and steps, by kind.
 
@@ -212,12 +250,18 @@ class Limits:
 
     def label(self, kind: int, index: int) -> str:
         """Row for messages: ``voltage at bus 42 'Bus 7'``, ``current of line 3 'Line 3' at its from end``."""
+        if kind == SLACK and self.connection is not None:
+            return self.connection.labels[index]
         if kind != BRANCH:
             return f"voltage at {self.network.bus_label(index)}"
         branch = int(self.branch[index])
         what = "apparent power" if self.as_power[index] else "current"
         ends = ("hv side", "lv side") if self.network.branch_kinds[branch] == "trafo" else ("from end", "to end")
         return f"{what} of {self.network.branch_label(branch)} at its {ends[0] if self.at_from[index] else ends[1]}"
+
+
+def _injected(v: ComplexArray, own: ComplexArray | None) -> ComplexArray:
+    return np.zeros(v.shape[1], dtype=np.complex128) if own is None else own
 
 
 def _check_options(transformer: str, line_loading: float, transformer_loading: float) -> None:

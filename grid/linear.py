@@ -85,21 +85,29 @@ class Linearisation:
         bus_b: ArrayLike,
         h_b: ArrayLike,
         out: tuple[Array, Array] | None = None,
+        root: ComplexArray | None = None,
     ) -> tuple[Array, Array]:
         """Gradients (M, n) per kW and per kvar of M functionals Re(h_a dV[bus_a, step] + h_b dV[bus_b, step]).
 
-        ``out`` reuses the two arrays of an earlier call with as many rows.
+        ``out`` reuses the two arrays of an earlier call with as many rows. ``root (M,)`` adds a multiple of the power
+        that leaves at the slack, dF/dp_0 - j dF/dq_0: 1 for active, -j for reactive power; what is injected at the
+        slack leaves there as a whole.
         """
         step, bus_a, bus_b = (np.ascontiguousarray(x, dtype=np.int64) for x in (step, bus_a, bus_b))
         h_a, h_b = (np.ascontiguousarray(h, dtype=np.complex128) / S_BASE_KVA for h in (h_a, h_b))
         p, q = (np.empty((len(step), self.network.n)) for _ in range(2)) if out is None else out
+        at_root = np.zeros(len(step), dtype=np.complex128) if root is None else root
         if self.network.is_tree:
-            self._tree_gradients(step, np.zeros(len(step), dtype=np.complex128), bus_a, h_a, bus_b, h_b, p, q)
+            self._tree_gradients(step, at_root, bus_a, h_a, bus_b, h_b, p, q)
+            p[:, 0], q[:, 0] = at_root.real, -at_root.imag
             return p, q
         g = np.zeros((len(step), self.network.n), dtype=np.complex128)
         np.add.at(g, (np.arange(len(step)), bus_a), np.conj(h_a))
         np.add.at(g, (np.arange(len(step)), bus_b), np.conj(h_b))
+        if at_root.any():
+            g -= np.conj(self.network.y_bus[[0], :].toarray()) * (at_root * self.v[0, step])[:, None]
         self._adjoint(step, g, p, q)
+        p[:, 0], q[:, 0] = at_root.real, -at_root.imag
         return p, q
 
     def pcc_gradients(self, steps: ArrayLike) -> tuple[Array, Array, Array, Array]:
@@ -108,16 +116,11 @@ class Linearisation:
         1 - dP/dp is the marginal loss. The row of the slack drops out: u_0 = V_0 for P, -j V_0 for Q.
         """
         step = np.ascontiguousarray(steps, dtype=np.int64)
-        size, n = len(step), self.network.n
-        none, zero = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.complex128)
+        none, zero = np.zeros(len(step), dtype=np.int64), np.zeros(len(step), dtype=np.complex128)
         found = []
         for w_0 in (1.0 + 0j, -1j):
-            p, q = np.empty((size, n)), np.empty((size, n))
-            if self.network.is_tree:
-                self._tree_gradients(step, np.full(size, w_0), none, zero, none, zero, p, q)
-            else:
-                row = self.network.y_bus[[0], :].toarray()
-                self._adjoint(step, -np.conj(row) * (w_0 * self.v[0, step])[:, None], p, q)
+            p, q = self.gradients(step, none, zero, none, zero, root=np.full(len(step), w_0))
+            p[:, 0] = q[:, 0] = 0.0
             found += [p, q]
         return found[0], found[1], found[2], found[3]
 

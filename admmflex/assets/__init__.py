@@ -6,10 +6,12 @@ from admmflex.assets.deferrable import Deferrable, Task
 from admmflex.assets.ev import ElectricVehicle, Session
 from admmflex.assets.fixed_load import FixedLoad
 from admmflex.assets.flow import Asset, Flow, Relaxable, Store
+from admmflex.assets.generator import Generator
 from admmflex.assets.heat_pump import HeatPump, cop
 from admmflex.assets.pv import Pv
 from admmflex.assets.sheddable_load import SheddableLoad
 from admmflex.assets.shortfall import Shortfall
+from admmflex.assets.unmet import Unmet
 
 __all__ = [
     "Asset",
@@ -19,6 +21,7 @@ __all__ = [
     "ElectricVehicle",
     "FixedLoad",
     "Flow",
+    "Generator",
     "HeatPump",
     "Pv",
     "Relaxable",
@@ -27,5 +30,6 @@ __all__ = [
     "Shortfall",
     "Store",
     "Task",
+    "Unmet",
     "cop",
 ]

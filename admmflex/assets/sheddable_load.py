@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from admmflex.assets.checks import number_faults, profile_faults
 from admmflex.assets.flow import Flow
 from admmflex.errors import Fault
 from admmflex.horizon import Array, Horizon
+
+PRIORITIES: tuple[str, ...] = ("normal", "critical")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class SheddableLoad:
         p_kw, q_kvar: ``(K,)`` consumption [kW, kvar], p not negative.
         share: largest part that may be shed, in [0, 1].
         lost_load_price: value of lost load [EUR/kWh].
+        priority: "normal" or "critical", for reports.
 
     Source: section 2 of the formulation (islanded operation), [G].
     """
@@ -36,6 +39,7 @@ class SheddableLoad:
     q_kvar: Array
     share: float
     lost_load_price: float
+    priority: Literal["normal", "critical"] = "normal"
     kind: ClassVar[str] = "sheddable"
 
     def faults(self, horizon: Horizon) -> list[Fault]:
@@ -44,6 +48,10 @@ class SheddableLoad:
         return [
             *number_faults(element, "share", self.share, low=0.0, high=1.0),
             *number_faults(element, "lost_load_price", self.lost_load_price, low=0.0),
+            *[
+                Fault(element, f"priority = {self.priority!r}", ", ".join(PRIORITIES), "choose one of these")
+                for _ in range(self.priority not in PRIORITIES)
+            ],
             *profile_faults(element, "p_kw", self.p_kw, horizon, low=0.0),
             *profile_faults(element, "q_kvar", self.q_kvar, horizon),
         ]

@@ -15,7 +15,7 @@ Source: Grammatikos et al., price-based control with ADMM; over-relaxation after
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,15 +25,17 @@ from admmflex.coordination.community import Community, Memory, Plan
 from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
+from admmflex.coordination.opening import opening_price
 from admmflex.coordination.proof import Averaging, Dual, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
-from admmflex.coordination.stopping import meets_limits, settled, steady
+from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, settled, steady
 from admmflex.dso import Dso
 from admmflex.horizon import Array
 
 Status = Literal["optimal", "infeasible", "not_converged"]
 FIRST_RHO = 1e-4  # of the first answer, at no price: identical devices spread instead of moving together
 SLACK_PRICE = 100.0  # of violating a limit by 1 kWh, in typical tariffs
+ABOVE_DEAREST = 5.0  # and at least so many times the dearest energy
 DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the day can be met at all
 
 
@@ -97,6 +99,10 @@ class Admm:
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
         warm: Warm | None = None,
     ) -> None:
+        if (
+            dso.limits.connection is not None
+        ):  # a mix would follow the losses from one vertex to the next: docs/decisions/islands.md
+            settings = replace(settings, mixing=None)
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
         n_buses = len(dso.buses)
         self.exchange = Exchange(community, comm, n_buses, self._remember)
@@ -107,7 +113,8 @@ class Admm:
         self.mixer: Mixer | None = None
         self.averaging: Averaging | None = None
         if settings.mixing is not None:
-            slack_price = SLACK_PRICE * community.price_scale * float(community.dt_h.max())
+            most = max(SLACK_PRICE * community.price_scale, ABOVE_DEAREST * community.dearest)
+            slack_price = most * float(community.dt_h.max())
             self.mixer = Mixer(dso.twin(), comm, settings.mixing.window, slack_price)
         elif settings.certify:
             self.averaging = Averaging(self.exchange, dso, settings)
@@ -127,6 +134,8 @@ class Admm:
         best: tuple[Mix, Plan] | None = None
         before: Mix | None = None
         dual: Dual | None = None
+        if self.cold and self.dso.limits.islanded:
+            self._open()
         for iteration in range(1, self.settings.max_iterations + 1):
             plan, own = self._round(iteration)
             if iteration == 1 and self.cold:
@@ -153,6 +162,16 @@ class Admm:
                 self.rho = self.settings.balancing.update(self.rho, iteration, record["primal"], record["dual"])
         return self._result("not_converged", best[1] if best else plan, baseline)
 
+    def _open(self) -> None:
+        """Begin with a price at which the energy of an island is about in balance.
+
+        Changes of the prices are then compared with the geometric mean of that price and a typical tariff.
+        """
+        price = opening_price(self.exchange, self.community.dearest, FIRST_RHO)
+        self.price[0] = price
+        self.bus_price[:, : len(self.dso.buses)] = price
+        self._price_norm *= float(np.sqrt(max(price / self.community.price_scale, 0.1)))
+
     def _round(self, iteration: int) -> tuple[Plan, Array]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""
         own, cost = self.exchange.ask(self.price, FIRST_RHO if iteration == 1 and self.cold else self.rho)
@@ -166,12 +185,15 @@ class Admm:
                 "primal": primal,
                 "dual": dual,
                 "cost_eur": cost,
-                "voltage_excess_pu": float(excess[0]),
-                "loading_excess": float(excess[1]),
+                **self._named(excess),
                 "rows": int(self.comm.sum(np.array([float(len(self.dso.rows))]))[0]),
             }
         )
         return Plan(population.y.copy(), population.state(), cost, excess), own
+
+    def _named(self, excess: Array, prefix: str = "") -> dict[str, float]:
+        """An excess over the limits for the record of a round."""
+        return {prefix + name: float(value) for name, value in zip(EXCESS, excess, strict=False)}
 
     def _remember(self, own: Array, bus_cost: Array) -> None:
         """Every answer, whatever it was asked for, may be mixed later."""
@@ -185,7 +207,8 @@ class Admm:
             self.bus_z, self.exchange.z[:] = own.copy(), self.community.population.y
         every = self.settings.relinearise_every
         if iteration == 1 or (every and iteration % every == 0):
-            self.dso.relinearise(self.bus_z)
+            # in an island the losses move every price, and the shares run away to where no prosumer can follow
+            self.dso.relinearise(self.bus_z if self.dso.limits.connection is None else own)
         relaxed = relaxation * own + (1.0 - relaxation) * self.bus_z
         mobility = self.count / self.rho
         self.bus_z, self.bus_price = self.dso.project(relaxed - mobility * self.bus_price, mobility)
@@ -200,9 +223,7 @@ class Admm:
         """
         mixing = self.settings.mixing
         if mixing is None or self.mixer is None:
-            doubtful = iteration % DOUBT_ROUNDS == 0 and not meets_limits(
-                np.array([self.history[-1]["voltage_excess_pu"], self.history[-1]["loading_excess"]]), self.settings
-            )
+            doubtful = iteration % DOUBT_ROUNDS == 0 and not meets_limits(excess_of(self.history[-1]), self.settings)
             return None, self._push(self.dso, own) if doubtful else None
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
@@ -240,7 +261,7 @@ class Admm:
         record["answers"] = self.exchange.answers
         if mix is not None:
             record["mix_cost_eur"] = mix.cost
-            record["mix_voltage_excess_pu"], record["mix_loading_excess"] = map(float, mix.excess)
+            record |= self._named(mix.excess, "mix_")
             record["mix_slack_kw"] = mix.slack
         self.observe(record)
 

@@ -20,6 +20,7 @@ class Community:
         flexible: (2, n, K) where p and q can move at all.
         dt_h: (K,) [h].
         price_scale: a typical tariff [EUR/kWh].
+        dearest: highest cost of giving energy that any asset has, such as a value of lost load [EUR/kWh].
     """
 
     population: Population
@@ -27,6 +28,7 @@ class Community:
     flexible: BoolArray
     dt_h: Array
     price_scale: float
+    dearest: float = 0.0
 
     def by_bus(self, values: Array, n_buses: int) -> Array:
         """Sum ``values (n,)`` over the prosumers of every bus, ``(B,)``."""

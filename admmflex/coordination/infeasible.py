@@ -17,7 +17,7 @@ import numpy as np
 from admmflex.comm import Comm
 from admmflex.dso import Dso
 from admmflex.horizon import Array, IntArray
-from grid.limits import BRANCH, Limits
+from grid.limits import BRANCH, SLACK, Limits
 
 OVERWHELMING = 1e3  # [EUR/kWh]
 TOLERANCE_KW = 1e-2  # mean over the rows
@@ -49,7 +49,9 @@ class Shortfall:
                 f"no AC power flow exists at {when}: the voltages collapse even when every prosumer gives all it can "
                 f"for {limits.label(self.kind, self.index)}; check the sizes and units of the loads"
             )
-        by = f"{100 * self.excess:.2f} % of the rating" if self.kind == BRANCH else f"{self.excess:.5f} pu"
+        by = f"{self.excess:.5f} pu"
+        if self.kind in (BRANCH, SLACK):
+            by = f"{100 * self.excess:.2f} % of the {'rating' if self.kind == BRANCH else 'load'}"
         who = "it is" if self.limits == 1 else f"{self.limits} limits (counted step by step) are"
         average = "" if self.limits == 1 else " on average"
         return (
@@ -77,7 +79,7 @@ def judge(dso: Dso, comm: Comm, violated: IntArray, best: Array, pushed: Array, 
     rows = dso.rows
     at = rows.step[violated], rows.kind[violated], rows.index[violated]
 
-    exact_best, exact_pushed = (dso.exact(dso.power_flow(x))[violated] for x in (best, pushed))
+    exact_best, exact_pushed = (dso.exact(x, dso.power_flow(x))[violated] for x in (best, pushed))
     linear_kw, exact_kw = dso.excess_kw(pushed)[violated], exact_pushed / rows.scale[violated]
     total = comm.sum(np.array([linear_kw.sum(), exact_kw.sum(), float(len(violated))]))
     least = float(min(total[0], total[1]) / max(total[2], 1.0))

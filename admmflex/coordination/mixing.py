@@ -21,7 +21,7 @@ from admmflex.coordination.master import Effects, Start, solve_master
 from admmflex.dso import AcCheck, Dso
 from admmflex.horizon import Array
 from grid import PowerFlow
-from grid.limits import BRANCH
+from grid.limits import BRANCH, SLACK
 
 LP_ROUNDS = 12
 SLACK_TOLERANCE = 1e-3  # [kW]
@@ -30,15 +30,15 @@ LOOSE, FINE = 1e-2, 5e-6  # gaps of the LP while rows are still added, and at la
 FEW = 0.05  # of the rows: when no more are added than this, the LP is solved finely
 ROOM = 0.2  # [kW]: rows with more room at the last mix leave the LP; those that matter come back
 BINDING = 1e-3  # [kW]: a row with more room has no price; the interior point leaves it a tiny one
-AC_TOLERANCE = np.array([2e-5, 2e-4])  # [pu, fraction]: when to stop relinearising
+AC_TOLERANCE = np.array([2e-5, 2e-4, 1e-4])  # [pu, fraction, fraction of the load]: when to stop relinearising
 
 
 @dataclass(frozen=True)
 class Mix:
     """A plan made of past answers.
 
-    ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` [pu, fraction]
-    over the limits in the AC power flow; ``slack`` [kW] the largest violation that no combination avoids;
+    ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` over the
+    limits in the AC power flow, as ``AcCheck.worst``; ``slack`` [kW] the largest violation that no combination avoids;
     ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses; ``least`` [EUR]
     what the powers of the own steps are worth at that price, at least, if they meet the linearised limits.
     """
@@ -105,8 +105,10 @@ class Mixer:
             x = combine(weights, answers)
             price, least = self._price(x, nu)
             flow = self.dso.power_flow(x)
-            excess = self.comm.largest(AcCheck.of(self.dso.limits, flow).worst)
-            good = bool(np.all(excess <= AC_TOLERANCE) and np.all(self._misjudged(x, flow) <= AC_TOLERANCE))
+            excess = self.comm.largest(AcCheck.of(self.dso.limits, flow, self.dso.own(x)).worst)
+            good = bool(
+                np.all(excess <= AC_TOLERANCE[: len(excess)]) and np.all(self._misjudged(x, flow) <= AC_TOLERANCE)
+            )
             if fine and (good or slack > SLACK_TOLERANCE):
                 break
             if not good:
@@ -144,14 +146,14 @@ class Mixer:
         return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
 
     def _misjudged(self, x: Array, flow: PowerFlow) -> Array:
-        """How far rows that bind at ``x`` are from the AC power flow there [pu, fraction], at most over all ranks.
+        """How far rows that bind at ``x`` are from the AC power flow there, kind by kind, at most over all ranks.
 
         Rows linearised far away may be stricter than the limit: the plan meets it, and is poor.
         """
         rows, linear = self.dso.rows, self.dso.linear(x)
-        apart = np.where(linear / rows.scale > -BINDING, np.abs(self.dso.exact(flow) - linear), 0.0)
-        branch = rows.kind == BRANCH
-        return self.comm.largest(np.array([apart[~branch].max(initial=0.0), apart[branch].max(initial=0.0)]))
+        apart = np.where(linear / rows.scale > -BINDING, np.abs(self.dso.exact(x, flow) - linear), 0.0)
+        kinds = rows.kind < BRANCH, rows.kind == BRANCH, rows.kind == SLACK
+        return self.comm.largest(np.array([apart[of].max(initial=0.0) for of in kinds]))
 
     def _price(self, x: Array, nu: Array) -> tuple[Array, float]:
         """price = - gradient' nu of the own rows that bind at ``x``, and min price' z = nu' (value - gradient z0)."""

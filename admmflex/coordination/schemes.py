@@ -19,6 +19,7 @@ from admmflex.data.spec import CoordinationSpec
 from admmflex.data.study import Study
 from admmflex.dso import Dso
 from admmflex.horizon import Array, Horizon, IntArray
+from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.choose import AnyProsumer, flexible, populate
 from admmflex.response.signal import COUNTS, WAYS
 
@@ -77,6 +78,7 @@ class Sorted:
         buses: (B,) positions of the prosumer buses in the network.
         bus: (n,) index into ``buses``, ascending.
         own: the share of this rank.
+        typical_price: of energy, where the tariffs do not say it [EUR/kWh].
     """
 
     prosumers: list[AnyProsumer]
@@ -84,6 +86,7 @@ class Sorted:
     buses: IntArray
     bus: IntArray
     own: slice
+    typical_price: float | None = None
 
     @staticmethod
     def of(study: Study, comm: Comm) -> Sorted:
@@ -92,19 +95,24 @@ class Sorted:
         buses, bus = np.unique(position[order], return_inverse=True)
         bus = bus.astype(np.int64)
         prosumers = [study.prosumers[i] for i in order]
-        return Sorted(prosumers, order, buses, bus, own_prosumers(bus, comm.rank, comm.size))
+        typical = None if study.island is None else study.island.typical_price
+        return Sorted(prosumers, order, buses, bus, own_prosumers(bus, comm.rank, comm.size), typical)
 
     def community(self, horizon: Horizon) -> Community:
         """The rank's prosumers, ready to answer."""
         own = self.prosumers[self.own]
         position = {one.bus: int(b) for one, b in zip(self.prosumers, self.bus, strict=True)}
-        price = float(np.mean([np.mean(np.abs(one.import_price)) for one in self.prosumers]))
+        price = self.typical_price
+        if price is None:
+            price = float(np.mean([np.mean(np.abs(one.import_price)) for one in self.prosumers]))
+        flows = [asset.flow(horizon) for one in self.prosumers if isinstance(one, Prosumer) for asset in one.assets]
         return Community(
             population=populate(own, horizon, position),
             bus=self.bus[self.own],
             flexible=flexible(own, horizon),
             dt_h=horizon.dt_h,
             price_scale=max(price, 1e-3),
+            dearest=max((float(flow.give_cost.max(initial=0.0)) for flow in flows), default=0.0),
         )
 
 
@@ -129,7 +137,7 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
     ordered = Sorted.of(study, comm)
     community = ordered.community(study.horizon)
     steps = own_steps(study.horizon.steps, comm.rank, comm.size)
-    dso = Dso(study.network, study.limits, ordered.buses, steps.stop - steps.start)
+    dso = Dso(study.network, study.limits.at(steps), ordered.buses, steps.stop - steps.start)
     started = time.perf_counter()
 
     def timed(record: dict[str, Any]) -> None:
@@ -141,10 +149,9 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
     if found.shortfall is not None:
         message = found.shortfall.describe(study.limits, study.horizon.label(found.shortfall.step))
     elif found.status == "not_converged":
-        volts, load = found.plan.excess
-        message = (
-            f"{found.rounds} rounds used up; the best plan exceeds the limits by {volts:.2g} pu and {100 * load:.2g} %"
-        )
+        volts, load, *slack = found.plan.excess
+        by = [f"{volts:.2g} pu", f"{100 * load:.2g} %", *(f"{100 * one:.2g} % of the load" for one in slack)]
+        message = f"{found.rounds} rounds used up; the best plan exceeds the limits by {', '.join(by)}"
     price = np.zeros((2, study.network.n, study.horizon.steps))
     price[:, ordered.buses] = found.price
     return Outcome(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from admmflex.coordination.penalty import Balancing
+from admmflex.horizon import Array
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class AdmmSettings:
         relinearise_every: rounds between two linearisations of the grid; 0 keeps the first one.
         max_iterations: rounds after which a run gives up.
         cost_tolerance: relative movement of the cost at which a plan counts as settled.
-        voltage_tolerance, loading_tolerance: what a plan may exceed in the AC power flow [pu], [fraction].
+        voltage_tolerance, loading_tolerance, connection_tolerance: what a plan may exceed in the AC power flow [pu],
+            [fraction], at the slack [fraction of the load].
         cost_scale: [EUR] least cost that a movement is compared with, where the cost itself may be about zero.
         certify: ask one last answer for a lower bound of the cost.
     """
@@ -45,5 +49,11 @@ class AdmmSettings:
     cost_tolerance: float = 2e-4
     voltage_tolerance: float = 1e-4
     loading_tolerance: float = 1e-3
+    connection_tolerance: float = 5e-4
     cost_scale: float = 1e-9
     certify: bool = True
+
+    @property
+    def tolerances(self) -> Array:
+        """(3,) of voltages, loadings and the power at the slack."""
+        return np.array([self.voltage_tolerance, self.loading_tolerance, self.connection_tolerance])

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.horizon import Array
 
+EXCESS = ("voltage_excess_pu", "loading_excess", "connection_excess")
+"""What the record of a round calls the parts of ``AcCheck.worst``; the last is there where the slack has limits."""
 STEADY_ROUNDS = 8
 STEADY_PRIMAL = 1e-2  # relative disagreement of prosumers and grid
 
 
+def excess_of(record: Mapping[str, Any]) -> Array:
+    """Excess of the answers of a round over the limits, as ``AcCheck.worst``, from its record."""
+    return np.array([record[name] for name in EXCESS if name in record])
+
+
 def meets_limits(excess: Array, settings: AdmmSettings) -> bool:
-    """Whether an excess [pu, fraction] over the limits in the AC power flow is small enough."""
-    return bool(excess[0] <= settings.voltage_tolerance and excess[1] <= settings.loading_tolerance)
+    """Whether an excess over the limits in the AC power flow, as ``AcCheck.worst``, is small enough."""
+    return bool(np.all(excess <= settings.tolerances[: len(excess)]))
 
 
 def settled(before: float, after: float, settings: AdmmSettings) -> bool:
@@ -29,7 +38,5 @@ def steady(history: Sequence[Mapping[str, Any]], settings: AdmmSettings) -> bool
         return False
     costs = [record["cost_eur"] for record in recent]
     return settled(min(costs), max(costs), settings) and all(
-        record["voltage_excess_pu"] <= settings.voltage_tolerance
-        and record["loading_excess"] <= settings.loading_tolerance
-        for record in recent
+        meets_limits(excess_of(record), settings) for record in recent
     )

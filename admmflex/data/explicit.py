@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from admmflex.assets import Asset, Battery, Boiler, Deferrable, ElectricVehicle, FixedLoad, HeatPump, Pv, SheddableLoad
+from admmflex.assets import (
+    Asset,
+    Battery,
+    Boiler,
+    Deferrable,
+    ElectricVehicle,
+    FixedLoad,
+    Generator,
+    HeatPump,
+    Pv,
+    SheddableLoad,
+)
 from admmflex.assets import cop as performance
 from admmflex.data import stays, tariff
 from admmflex.data.profiles import Resolver
@@ -10,6 +21,7 @@ from admmflex.data.prosumer_spec import (
     BoilerSpec,
     DeferrableSpec,
     EvSpec,
+    GeneratorSpec,
     HeatPumpSpec,
     LoadSpec,
     ProsumerSpec,
@@ -47,7 +59,11 @@ def prosumer(spec: ProsumerSpec, profile: Resolver, price: tuple[Array, Array], 
         assets.append(_deferrable(name, spec.deferrable, profile))
     if spec.sheddable is not None:
         assets.append(_sheddable(name, spec.sheddable, profile))
-    if spec.tariff is not None:
+    if spec.generator is not None:
+        assets.append(_generator(name, spec.generator))
+    if spec.tariff == "none":
+        price = tariff.free(profile.horizon)
+    elif spec.tariff is not None:
         try:
             price = tariff.prices(spec.tariff, profile.horizon, f"prosumer {name!r} tariff")
         except InputError as error:
@@ -109,4 +125,10 @@ def _deferrable(name: str, spec: DeferrableSpec, profile: Resolver) -> Deferrabl
 def _sheddable(name: str, spec: SheddableSpec, profile: Resolver) -> SheddableLoad:
     element = f"sheddable '{name} sheddable'"
     p, q = profile(spec.p_kw, element, "p_kw"), profile(spec.q_kvar, element, "q_kvar")
-    return SheddableLoad(f"{name} sheddable", p, q, spec.share, spec.lost_load_price)
+    return SheddableLoad(f"{name} sheddable", p, q, spec.share, spec.lost_load_price, spec.priority)
+
+
+def _generator(name: str, spec: GeneratorSpec) -> Generator:
+    fuel = spec.fuel_kwh if spec.fuel_l is None else spec.fuel_l * spec.kwh_per_l
+    fields = spec.model_dump(exclude={"fuel_kwh", "fuel_l", "kwh_per_l"})
+    return Generator(name=f"{name} generator", fuel_kwh=fuel, **fields)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from admmflex.assets.battery import BatteryReactive
+from admmflex.assets.generator import GeneratorReactive
 from admmflex.assets.heat_pump import HeatSink, HeatSource
 from admmflex.assets.pv import PvReactive
-from admmflex.data.section import Clock, Profile, Section
+from admmflex.data.section import Clock, NotNegative, Positive, Profile, Section
 
 
 class BandSpec(Section):
@@ -169,6 +172,27 @@ class SheddableSpec(Section):
     q_kvar: Profile = 0.0
     share: float
     lost_load_price: float
+    priority: Literal["normal", "critical"] = "normal"
+
+
+class GeneratorSpec(Section):
+    """Generator of one prosumer, with the fields of the asset; the tank in litres, or as the energy it yields."""
+
+    p_max_kw: float
+    cost: float
+    fuel_kwh: float | None = None
+    fuel_l: NotNegative | None = None
+    kwh_per_l: Positive = Field(default=3.3, description="electric energy that a litre yields; a small diesel's")
+    reactive: GeneratorReactive = "disc"
+    power_factor: float = 0.8
+    s_kva: float | None = None
+    q_cost: float = 0.0
+
+    @model_validator(mode="after")
+    def _one_tank(self) -> GeneratorSpec:
+        if self.fuel_kwh is not None and self.fuel_l is not None:
+            raise ValueError("give fuel_kwh or fuel_l, not both")
+        return self
 
 
 class ProsumerSpec(Section):
@@ -186,4 +210,7 @@ class ProsumerSpec(Section):
     boiler: BoilerSpec | None = None
     deferrable: DeferrableSpec | None = None
     sheddable: SheddableSpec | None = None
-    tariff: TariffSpec | None = None
+    generator: GeneratorSpec | None = None
+    tariff: TariffSpec | Literal["none"] | None = Field(
+        default=None, description="none: the operator's own, which takes part without a tariff"
+    )

@@ -8,19 +8,23 @@ from pydantic import Field, model_validator
 
 from admmflex.data.model_spec import AdoptionSpec, SimbenchSpec
 from admmflex.data.prosumer_spec import ProsumerSpec, TariffSpec
-from admmflex.data.section import Finite, NotNegative, Positive, Profile, Section
+from admmflex.data.section import Finite, NotNegative, Positive, Profile, Section, Share
 
 __all__ = [
     "AdoptionSpec",
     "ChartsSpec",
+    "ConnectionSpec",
     "CoordinationSpec",
     "DeviationsSpec",
     "HorizonSpec",
+    "IslandSpec",
     "LimitsSpec",
     "NetworkSpec",
     "ProsumerSpec",
     "ProsumersSpec",
+    "ReserveSpec",
     "ScenarioSpec",
+    "SheddingSpec",
     "SimbenchSpec",
     "TablesSpec",
     "TariffSpec",
@@ -54,6 +58,29 @@ class HorizonSpec(Section):
         return self
 
 
+class ConnectionSpec(Section):
+    """What the connection with the upstream grid may exchange; active power drawn is positive.
+
+    A cap on import or on export, a band around a requested profile ``p_kw``, or the profile itself (``band_kw: 0``); a
+    floor is a negative limit of the other direction. What cannot be met is missed by as little energy as possible,
+    unless ``unmet_price`` is null: then the day is infeasible.
+    """
+
+    import_kw: Profile | None = None
+    export_kw: Profile | None = None
+    p_kw: Profile | None = None
+    band_kw: NotNegative = 0.0
+    import_kvar: Profile | None = None
+    export_kvar: Profile | None = None
+    unmet_price: Positive | None = Field(default=10.0, description="[EUR/kWh] off the limits, far above the tariff")
+
+    @model_validator(mode="after")
+    def _something(self) -> ConnectionSpec:
+        if not self.model_fields_set - {"band_kw", "unmet_price"}:
+            raise ValueError("give at least one of import_kw, export_kw, p_kw, import_kvar, export_kvar")
+        return self
+
+
 class LimitsSpec(Section):
     """What the grid may carry; percentages of the ratings in the network."""
 
@@ -62,6 +89,7 @@ class LimitsSpec(Section):
     line_percent: Positive = 100.0
     transformer_percent: Positive = 100.0
     transformer: Literal["current", "power"] = "current"
+    connection: ConnectionSpec | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> LimitsSpec:
@@ -162,6 +190,39 @@ class CoordinationSpec(Section):
     certify: bool = True
 
 
+class ReserveSpec(Section):
+    """What the unit that holds the voltage keeps for what no plan foresees: percentages of its power and energy."""
+
+    power_percent: Annotated[float, Field(ge=0.0, lt=100.0)] = 10.0
+    energy_percent: Annotated[float, Field(ge=0.0, lt=50.0)] = 5.0
+
+
+class SheddingSpec(Section):
+    """Which loads may be shed, and what that is worth [EUR/kWh]: a critical share of every fixed load, and the rest."""
+
+    critical_share: Share = 0.3
+    normal_price: Positive = 3.0
+    critical_price: Positive = 15.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SheddingSpec:
+        if self.normal_price >= self.critical_price:
+            raise ValueError("normal_price must be below critical_price")
+        return self
+
+
+class IslandSpec(Section):
+    """``mode: islanded``: what is cut loose, and what holds its voltage."""
+
+    grid_forming: str = Field(description="name of the prosumer whose battery or generator is the slack")
+    voltage_pu: Positive = 1.0
+    open: tuple[str, ...] = Field(
+        default=(), description="branches that are open, such as 'trafo 0'; those at the upstream grid by default"
+    )
+    reserve: ReserveSpec = ReserveSpec()
+    shedding: SheddingSpec | None = SheddingSpec()
+
+
 class ScenarioSpec(Section):
     """A whole scenario file."""
 
@@ -173,8 +234,19 @@ class ScenarioSpec(Section):
     weather: WeatherSpec = WeatherSpec()
     prosumers: ProsumersSpec
     coordination: CoordinationSpec = CoordinationSpec()
-    mode: Literal["grid-connected"] = "grid-connected"
+    mode: Literal["grid-connected", "islanded"] = "grid-connected"
+    island: IslandSpec | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _island_of_mode(self) -> ScenarioSpec:
+        if (self.mode == "islanded") != (self.island is not None):
+            raise ValueError("mode: islanded and a section island belong together")
+        if self.island is not None and self.limits.connection is not None:
+            raise ValueError("an island has no connection: remove limits.connection")
+        if self.coordination.method == "charts" and (self.island is not None or self.limits.connection is not None):
+            raise ValueError("method charts knows no limits of the connection: use admm or central")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from admmflex.data import adoption, elements, explicit, network_prosumers, tables, tariff
+import numpy as np
+
+from admmflex.data import adoption, elements, exchange_limits, explicit, islands, network_prosumers, tables, tariff
 from admmflex.data.clock import make_horizon
 from admmflex.data.network_prosumers import Source
 from admmflex.data.plausibility import unit_faults
 from admmflex.data.profiles import Columns, Resolver
 from admmflex.data.prosumer_spec import ProsumerSpec
-from admmflex.data.spec import CoordinationSpec, LimitsSpec, ScenarioSpec, SimbenchSpec, TablesSpec
+from admmflex.data.spec import CoordinationSpec, ScenarioSpec, SimbenchSpec, TablesSpec
 from admmflex.data.validation import prosumer_rows
 from admmflex.data.weather import Weather
 from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.connection import connection_faults
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
-from grid import Case, Limits, Network
+from grid import Case, Connection, Limits, Network
 
 T = TypeVar("T")
 _ONLY_LOADS = SimbenchSpec.model_validate({"by": "load", "pv": {"use": False}, "storages": {"use": "idle"}})
 _NO_TABLE = Columns("tables.profiles, which is not given")
 _SHOWN = 3
 _LISTED = 20
+
+
+@dataclass(frozen=True)
+class Island:
+    """An island: the prosumer that holds its voltage, and a typical price of energy [EUR/kWh], as it has no tariff."""
+
+    grid_forming: str
+    typical_price: float
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class Study:
         settings: how to coordinate.
         seed: of everything that is drawn.
         notes: what was decided on the way and the user should know.
+        island: what holds the voltage, where nothing is exchanged with the upstream grid.
     """
 
     network: Network
@@ -52,6 +63,7 @@ class Study:
     settings: CoordinationSpec
     seed: int
     notes: tuple[str, ...]
+    island: Island | None = None
 
 
 class _Collector:
@@ -81,37 +93,49 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     collect = _Collector(faults)
     case = collect(lambda: elements.read_network(spec.network, folder))
     horizon = collect(lambda: make_horizon(spec.horizon))
-    prosumers, notes = ((), ()) if horizon is None else _prosumers(spec, folder, case, horizon, collect)
+    prosumers, notes, profile = ([], [], None) if horizon is None else _prosumers(spec, folder, case, horizon, collect)
     if horizon is not None:
         known = None if case is None else frozenset(case.network.known_buses.tolist())
         collect.faults += _prosumer_faults(prosumers, horizon, known)
-    network = collect(lambda: None if case is None else _limited(case.network, spec.limits))
+    network = collect(lambda: None if case is None else _limited(case.network, spec))
     require(merged(collect.faults))
-    if network is None or horizon is None:
+    if network is None or profile is None or horizon is None:
         raise InputError(merged(collect.faults))
+    island, exchange = None, None
+    if spec.island is not None:
+        typical = float(np.mean([one.import_price.mean() for one in prosumers]))
+        island = Island(spec.island.grid_forming, typical)
+        network, prosumers, note = islands.cut_loose(network, prosumers, spec.island)
+        notes.append(note)
+        exchange = Connection.closed(islands.typical_load(prosumers, horizon))
+    elif spec.limits.connection is not None:
+        exchange = exchange_limits.connection(spec.limits.connection, prosumers, profile)
+        gap = exchange_limits.unmet(spec.limits.connection, exchange, network, horizon)
+        prosumers += [] if gap is None else [gap]
     limits = Limits.of(
         network,
         transformer=spec.limits.transformer,
         line_loading=spec.limits.line_percent / 100.0,
         transformer_loading=spec.limits.transformer_percent / 100.0,
     )
+    limits = replace(limits, connection=exchange)
     unserved = [one.text(horizon) for _, one in shortfalls(prosumers, horizon)]
     if len(unserved) > _LISTED:
         unserved[_LISTED:] = [f"and {len(unserved) - _LISTED} more devices or times that cannot be served"]
     remarks = (*network.notes, *notes, *unserved)
-    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks)
+    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks, island)
 
 
-def _limited(network: Network, limits: LimitsSpec) -> Network:
+def _limited(network: Network, spec: ScenarioSpec) -> Network:
     """The network with the voltage band of the scenario."""
-    slack = abs(network.v_slack)
+    limits, slack = spec.limits, abs(network.v_slack) if spec.island is None else spec.island.voltage_pu
     if not limits.v_min <= slack <= limits.v_max:
         raise InputError(
             Fault(
                 "limits",
                 f"slack voltage {slack:g} pu, which nothing in the grid can change",
                 f"v_min = {limits.v_min:g} to v_max = {limits.v_max:g} pu",
-                "change network.slack_pu or the limits",
+                f"change {'network.slack_pu' if spec.island is None else 'island.voltage_pu'} or the limits",
             )
         )
     return network.with_limits(v_min=limits.v_min, v_max=limits.v_max)
@@ -119,8 +143,8 @@ def _limited(network: Network, limits: LimitsSpec) -> Network:
 
 def _prosumers(
     spec: ScenarioSpec, folder: Path, case: Case | None, horizon: Horizon, collect: _Collector
-) -> tuple[list[Prosumer], list[str]]:
-    """Prosumers of all sources: network, adoption, list, table; and notes."""
+) -> tuple[list[Prosumer], list[str], Resolver]:
+    """Prosumers of all sources: network, adoption, list, table; notes; and the profiles, for limits."""
     notes: list[str] = []
     own = spec.prosumers
     price = collect(lambda: tariff.prices(spec.tariff, horizon)) or tariff.free(horizon)
@@ -142,7 +166,7 @@ def _prosumers(
     collect.faults += profile.faults
     if not prosumers and not collect.faults:
         collect.faults.append(Fault("prosumers", "none", "at least one", "use a network with loads, or list prosumers"))
-    return prosumers, notes
+    return prosumers, notes, profile
 
 
 def _tables(

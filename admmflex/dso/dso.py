@@ -25,23 +25,31 @@ MAX_HALVINGS = 30  # 1 GW becomes 1 W
 
 @dataclass(frozen=True)
 class AcCheck:
-    """Excess over the limits in an AC power flow, per step ``(K,)``; infinite where the power flow has no solution."""
+    """Excess over the limits in an AC power flow, per step ``(K,)``; infinite where the power flow has no solution.
+
+    ``connection`` is that of the slack's limits, over their typical load; None where there are none.
+    """
 
     voltage_pu: Array
     loading: Array
+    connection: Array | None = None
 
     @classmethod
-    def of(cls, limits: Limits, flow: grid.PowerFlow) -> AcCheck:
-        """What the limits say to an AC power flow."""
+    def of(cls, limits: Limits, flow: grid.PowerFlow, own: ComplexArray | None = None) -> AcCheck:
+        """What the limits say to an AC power flow, with ``own (K,)`` injected at the slack bus itself [kW, kvar]."""
         over, under, overload = limits.excess(flow.v)
         voltage = np.maximum(over, under).max(axis=0, initial=0.0)
         loading = overload.max(axis=0, initial=0.0)
-        return cls(np.where(flow.converged, voltage, np.inf), np.where(flow.converged, loading, np.inf))
+        found = [voltage, loading]
+        if limits.connection is not None:
+            found.append(limits.connection_excess(flow.v, own).max(axis=0, initial=0.0))
+        return cls(*(np.where(flow.converged, one, np.inf) for one in found))
 
     @property
     def worst(self) -> Array:
-        """[largest voltage excess in pu, largest loading excess as a fraction]."""
-        return np.array([self.voltage_pu.max(initial=0.0), self.loading.max(initial=0.0)])
+        """Largest excess of [voltage in pu, loading as a fraction, slack power, if limited, as one of the load]."""
+        parts = (self.voltage_pu, self.loading, self.connection)
+        return np.array([one.max(initial=0.0) for one in parts if one is not None])
 
 
 class Dso:
@@ -70,7 +78,7 @@ class Dso:
 
     def later(self, steps: int) -> Dso:
         """The grid so many steps later: the working set and the operating points of the steps that are left."""
-        left = Dso(self.network, self.limits, self.buses, self.n_steps - steps)
+        left = Dso(self.network, self.limits.at(slice(steps, None)), self.buses, self.n_steps - steps)
         left.rows, left.origin = self.rows.later(steps), self.origin[steps:].copy()
         return left
 
@@ -82,6 +90,11 @@ class Dso:
         p[self.buses], q[self.buses] = x[:, :n_buses].T, x[:, n_buses:].T
         return p, q
 
+    def own(self, x: Array) -> ComplexArray:
+        """``(K,)`` what bus quantities ``(K, 2 B)`` inject at the slack bus itself [kW, kvar]."""
+        at, n_buses = np.flatnonzero(self.buses == 0), len(self.buses)
+        return np.asarray((x[:, at] + 1j * x[:, n_buses + at]).sum(axis=1))
+
     def power_flow(self, x: Array) -> grid.PowerFlow:
         """AC power flow of bus injections, warm-started from the last one that was asked for here."""
         flow = grid.power_flow(self.network, *self.spread(x), v_start=self._v)
@@ -90,7 +103,7 @@ class Dso:
 
     def check(self, x: Array) -> AcCheck:
         """What the limits say to the AC power flow of bus injections ``x``."""
-        return AcCheck.of(self.limits, self.power_flow(x))
+        return AcCheck.of(self.limits, self.power_flow(x), self.own(x))
 
     def relinearise(self, x: Array) -> None:
         """Move the operating point to the AC power flow of ``x`` and renew every row.
@@ -105,7 +118,7 @@ class Dso:
             self.origin[~flow.converged] *= 0.5
             flow = grid.power_flow(self.network, *self.spread(self.origin))
         self.lin = linearise(self.network, flow.v, *self.spread(self.origin))
-        self.rows.refresh(self.lin)
+        self.rows.refresh(self.lin, self.own(self.origin))
 
     def deviation(self, x: Array) -> ComplexArray:
         """Linearised change of the complex voltages from the operating point to ``x``, ``(n, K)`` pu."""
@@ -115,18 +128,19 @@ class Dso:
     def add_violated(self, x: Array, coarse: float = 1.0) -> int:
         """Add the rows that ``x`` violates most, beyond ``coarse`` times the tolerances; returns how many."""
         assert self.lin is not None
-        return self.rows.add_violated(self.lin, self.deviation(x), coarse)
+        own = self.own(self.origin), self.own(x - self.origin)
+        return self.rows.add_violated(self.lin, self.deviation(x), *own, coarse)
 
     def linear(self, x: Array) -> Array:
         """The rows at ``x``, ``(M,)`` [pu, fraction]; at most zero where they are met."""
         rows = self.rows
         return np.asarray(rows.value + np.einsum("mj,mj->m", rows.gradient, (x - self.origin)[rows.step]))
 
-    def exact(self, flow: grid.PowerFlow) -> Array:
-        """What the rows are linearised from, in an AC power flow; infinite where that has no solution."""
+    def exact(self, x: Array, flow: grid.PowerFlow) -> Array:
+        """What the rows are linearised from, in the AC power flow of ``x``; infinite where that has no solution."""
         rows = self.rows
         v = np.where(flow.converged, flow.v, 1.0)
-        value = self.limits.functional(v, rows.step, rows.kind, rows.index, rows.direction).value
+        value = self.limits.functional(v, rows.step, rows.kind, rows.index, rows.direction, self.own(x)).value
         return np.where(flow.converged[rows.step], value, np.inf)
 
     def excess_kw(self, x: Array) -> Array:

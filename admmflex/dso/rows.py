@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from admmflex.dso._project import gather, loading_excess, voltage_excess, worst_per_group
 from admmflex.horizon import Array, BoolArray, IntArray
-from grid.limits import BRANCH, V_HIGH, V_LOW, Limits
+from grid.connection import SIDES
+from grid.limits import BRANCH, KINDS, SLACK, V_HIGH, V_LOW, Limits
 from grid.linear import Linearisation
 
 ComplexArray = NDArray[np.complex128]
@@ -18,6 +19,7 @@ ComplexArray = NDArray[np.complex128]
 ANGLE_BUCKETS = 1024  # cuts of one branch and step closer than 2 pi / 1024 are one row: |I| exact to 5e-6
 VOLTAGE_TOLERANCE = 1e-7  # [pu]
 LOADING_TOLERANCE = 1e-6
+CONNECTION_TOLERANCE = 1e-6  # of the typical load
 _COLUMNS = ("step", "kind", "index", "direction", "key", "value", "nu", "idle", "gradient")
 
 
@@ -38,8 +40,8 @@ def feeder_groups(limits: Limits) -> tuple[tuple[IntArray, int], tuple[IntArray,
 def row_keys(limits: Limits, step: IntArray, kind: IntArray, index: IntArray, direction: ComplexArray) -> IntArray:
     """One number for each row ``(M,)``: its step, its limit, and the bucket of its direction."""
     bucket = np.round(np.angle(direction) * (ANGLE_BUCKETS / (2 * np.pi))).astype(np.int64) % ANGLE_BUCKETS
-    index_of = max(limits.ends, limits.network.n)
-    return ((step * 3 + kind) * index_of + index) * ANGLE_BUCKETS + np.where(kind == BRANCH, bucket, 0)
+    index_of = max(limits.ends, limits.network.n, SIDES)
+    return ((step * KINDS + kind) * index_of + index) * ANGLE_BUCKETS + np.where(kind == BRANCH, bucket, 0)
 
 
 def _empty_int() -> IntArray:
@@ -85,17 +87,20 @@ class Rows:
         """Row t of the result is where the rows of step t begin, ``(K + 1,)``."""
         return np.searchsorted(self.step, np.arange(n_steps + 1))
 
-    def refresh(self, lin: Linearisation) -> None:
-        """Recompute value and gradient of every row at a new operating point."""
+    def refresh(self, lin: Linearisation, own: ComplexArray | None = None) -> None:
+        """Recompute value and gradient of every row at a new operating point; ``own (K,)`` as in ``add_violated``."""
         if len(self):
-            self.value, self.gradient = self._linearised(lin, self.step, self.kind, self.index, self.direction)
+            self.value, self.gradient = self._linearised(lin, own, self.step, self.kind, self.index, self.direction)
 
-    def add_violated(self, lin: Linearisation, dv: ComplexArray, coarse: float = 1.0) -> int:
+    def add_violated(
+        self, lin: Linearisation, dv: ComplexArray, own: ComplexArray, change: ComplexArray, coarse: float = 1.0
+    ) -> int:
         """Add, per step and feeder, the rows that the linearised voltages ``V0 + dv (n, K)`` violate most; how many.
 
+        ``own (K,)`` is injected at the slack bus itself at the operating point [kW, kvar], ``change`` added to it;
         ``coarse`` multiplies the tolerances.
         """
-        step, kind, index, direction = self._violated(lin, dv, coarse)
+        step, kind, index, direction = self._violated(lin, dv, own + change, coarse)
         if not len(step):
             return 0
         key = row_keys(self.limits, step, kind, index, direction)
@@ -103,7 +108,7 @@ class Rows:
         if not len(fresh):
             return 0
         step, kind, index, direction = step[fresh], kind[fresh], index[fresh], direction[fresh]
-        value, gradient = self._linearised(lin, step, kind, index, direction)
+        value, gradient = self._linearised(lin, own, step, kind, index, direction)
         count = len(fresh)
         added = (step, kind, index, direction, key[fresh], value, np.zeros(count), np.zeros(count, np.int64), gradient)
         self._insert(dict(zip(_COLUMNS, added, strict=True)))
@@ -115,7 +120,7 @@ class Rows:
 
     def later(self, steps: int) -> Rows:
         """The rows of all but the first ``steps`` steps, with their multipliers."""
-        left, kept = Rows(self.limits, self.buses), self.step >= steps
+        left, kept = Rows(self.limits.at(slice(steps, None)), self.buses), self.step >= steps
         for name in _COLUMNS:
             setattr(left, name, getattr(self, name)[kept].copy())
         left.step -= steps
@@ -134,20 +139,26 @@ class Rows:
         self.idle = np.where(self.nu > 0.0, 0, self.idle + 1)
 
     def _linearised(
-        self, lin: Linearisation, step: IntArray, kind: IntArray, index: IntArray, direction: ComplexArray
+        self,
+        lin: Linearisation,
+        own: ComplexArray | None,
+        step: IntArray,
+        kind: IntArray,
+        index: IntArray,
+        direction: ComplexArray,
     ) -> tuple[Array, Array]:
-        row = self.limits.functional(lin.v, step, kind, index, direction)
+        row = self.limits.functional(lin.v, step, kind, index, direction, own)
         size = len(step)
         if len(self._scratch[0]) < size:
             self._scratch = np.empty((2, size + size // 2, self.limits.network.n))
         gp, gq = self._scratch[:, :size]
-        lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b, out=(gp, gq))
+        lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b, out=(gp, gq), root=row.root)
         gradient = np.empty((size, 2 * len(self.buses)))
         gather(gp, gq, self.buses, gradient)
         return row.value, gradient
 
     def _violated(
-        self, lin: Linearisation, dv: ComplexArray, coarse: float
+        self, lin: Linearisation, dv: ComplexArray, own: ComplexArray, coarse: float
     ) -> tuple[IntArray, IntArray, IntArray, ComplexArray]:
         grid, volts = self.limits.network, coarse * VOLTAGE_TOLERANCE
         high, low = np.empty(dv.shape), np.empty(dv.shape)
@@ -162,6 +173,9 @@ class Rows:
             (V_LOW, *worst_per_group(low, *self.bus_group, volts)),
             (BRANCH, *worst_per_group(over, *self.end_group, coarse * LOADING_TOLERANCE)),
         ]
+        if ends.connection is not None:
+            beyond = ends.connection_excess(lin.v + dv, own)
+            found += [(SLACK, *worst_per_group(beyond, np.arange(SIDES), SIDES, coarse * CONNECTION_TOLERANCE))]
         step = np.concatenate([s for _, s, _ in found])
         index = np.concatenate([i for _, _, i in found])
         kind = np.concatenate([np.full(len(s), k) for k, s, _ in found])

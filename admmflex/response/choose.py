@@ -14,11 +14,13 @@ from admmflex.prosumers.fleet import split
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.prosumers.roles import follows
+from admmflex.prosumers.shedders import shedders, sheds_only
 from admmflex.response.chain import ChainResponse
 from admmflex.response.custom import CustomResponse, CvxpyProsumer
 from admmflex.response.home import HomeResponse
 from admmflex.response.population import Population
 from admmflex.response.qp import QpResponse
+from admmflex.response.shedding import SheddingResponse
 from admmflex.response.signal import Response
 
 AnyProsumer = Prosumer | CvxpyProsumer
@@ -27,9 +29,9 @@ AnyProsumer = Prosumer | CvxpyProsumer
 def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mapping[int, int]) -> Population:
     """The fastest exact response for every prosumer.
 
-    Homes with at most one storage are answered by the exact chain; homes with more, with a priced generator or with a
-    connection that can bind by a batched interior point; other compositions of assets by a quadratic program, and
-    prosumers written in cvxpy by cvxpy.
+    Consumers that can only shed have a closed form; homes with at most one storage are answered by the exact chain;
+    homes with more, with a priced generator or with a connection that can bind by a batched interior point; other
+    compositions of assets by a quadratic program, and prosumers written in cvxpy by cvxpy.
 
     Args:
         position: of every pandapower bus in the prices.
@@ -41,8 +43,14 @@ def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mappi
     plain = {i: one for i, one in enumerate(prosumers) if isinstance(one, Prosumer)}
     custom = {i: one for i, one in enumerate(prosumers) if not isinstance(one, Prosumer)}
     require([fault for one in plain.values() for fault in connection_faults(one, horizon)])
-    groups = split(list(plain.values()), horizon, position, rows=list(plain))
+    flows = {i: [asset.flow(horizon) for asset in one.assets] for i, one in plain.items()}
+    shedding = [i for i, one in plain.items() if sheds_only(one, flows[i])]
+    rest = [i for i in plain if i not in set(shedding)]
+    groups = split([plain[i] for i in rest], horizon, position, rows=rest)
     responses: list[Response] = []
+    consumers = shedders([plain[i] for i in shedding], shedding, [position[plain[i].bus] for i in shedding], horizon)
+    if consumers is not None:
+        responses.append(SheddingResponse(consumers, horizon))
     if groups.chain is not None:
         chain = ChainResponse(groups.chain, horizon.dt_h)
         _require_bands(chain.shortfall, groups.chain.prosumers, horizon)

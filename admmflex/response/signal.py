@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 from admmflex.horizon import Array, IntArray
 from admmflex.prosumers.program import AssetPlan
 
-WAYS = ("chain", "interior point", "quadratic program", "cvxpy")
+WAYS = ("shedding", "chain", "interior point", "quadratic program", "cvxpy")
 """The ways of answering, the fastest first; one class each."""
 
 COUNTS = ("fallbacks", "coupled_homes", "burnt_kwh")
