@@ -1,0 +1,6 @@
+"""Customer export limits on unbalanced three-phase feeders: what customers may feed in, so that no limit is broken."""
+
+from admmflex.export_limits.customers import Customers, customers_of
+from admmflex.export_limits.scenarios import Scenarios
+
+__all__ = ["Customers", "Scenarios", "customers_of"]
