@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from admmflex.horizon import Array, IntArray
+from admmflex.horizon import Array, BoolArray, IntArray
 
 WINDOW_DAYS = 10
 _NIGHT = 0.15  # of the highest envelope: below it the ratio says nothing
@@ -15,41 +15,54 @@ _LAGS = 24
 
 @dataclass(frozen=True, eq=False)
 class Clearness:
-    """Power of PV of a day as  envelope[d, k] F^-1( Phi(z[k]) ),  z[k] = a + e[k] + noise[k].
+    """Power of PV of a day as  envelope[d, k] F^-1( Phi(z[k]) ),  z a stationary Gaussian process with
 
-    a, the level of the day, and the AR(1) process e, and white noise have variances that sum to 1:
-
-        cov(z[k], z[k + h]) = level + drift phi^h    (h > 0)
+        cov(z[k], z[k + h]) = level + drift phi^h,  h > 0:  a level of the day, an AR(1) process, the rest white noise
 
     Args:
         envelope: (D, K) highest power at the same time within WINDOW_DAYS days: a clear sky.
+        by_day: (D, K) steps whose clearness counts.
         quantiles: (Q,) sorted values of power over envelope by day, F.
-        level, drift: variances of a and e.
-        phi: correlation of e from step to step.
-        score: (D,) standardised level of each measured day.
+        level, drift: variances, at most 1 together.
+        phi: correlation from step to step.
+        score: (D,) mean of z by day of each measured day, standardised.
     """
 
     envelope: Array
+    by_day: BoolArray
     quantiles: Array
     level: float
     drift: float
     phi: float
     score: Array
 
-    def sample(self, day: IntArray, level: Array, rng: np.random.Generator) -> Array:
-        """(N, K) power [kW per kW] on days with levels (N,), standard normal."""
+    def sample(self, day: IntArray, score: Array, rng: np.random.Generator) -> Array:
+        """(N, K) power [kW per kW] on days whose mean of z is given, standardised (N,): a draw of z moved to that mean.
+
+        z + cov(z, mean) / var(mean) (wanted mean - mean) has the law of z when the scores are standard normal.
+        """
         from scipy.signal import lfilter
         from scipy.special import ndtr
 
-        size = (len(day), self.envelope.shape[1])
-        white = rng.standard_normal((*size, 2))
+        white = rng.standard_normal((len(day), self.envelope.shape[1], 2))
         shock = np.sqrt(self.drift * (1.0 - self.phi**2)) * white[..., 0]
         shock[:, 0] = np.sqrt(self.drift) * white[:, 0, 0]
-        noise = np.sqrt(max(0.0, 1.0 - self.level - self.drift)) * white[..., 1]
-        z = np.sqrt(self.level) * level[:, None] + lfilter([1.0], [1.0, -self.phi], shock, axis=1) + noise
-        kappa = np.interp(ndtr(z), _middles(len(self.quantiles)), self.quantiles)
-        power: Array = self.envelope[day] * kappa
+        noise = np.sqrt(1.0 - self.level - self.drift) * white[..., 1]
+        z = lfilter([1.0], [1.0, -self.phi], shock, axis=1) + noise
+        weight = self.by_day / np.maximum(self.by_day.sum(axis=1, keepdims=True), 1)
+        with_mean = weight @ self._covariance
+        spread = np.sqrt(np.maximum((with_mean * weight).sum(axis=1, keepdims=True), 1e-12))
+        mean = (weight[day] * z).sum(axis=1, keepdims=True)
+        z += (with_mean / spread**2)[day] * (spread[day] * score[:, None] - mean)
+        power: Array = self.envelope[day] * np.interp(ndtr(z), _middles(len(self.quantiles)), self.quantiles)
         return power
+
+    @property
+    def _covariance(self) -> Array:
+        steps = np.arange(self.envelope.shape[1])
+        matrix: Array = self.level + self.drift * self.phi ** np.abs(steps[:, None] - steps)
+        np.fill_diagonal(matrix, 1.0)
+        return matrix
 
 
 def fit_clearness(sun: Array, days: IntArray) -> Clearness:
@@ -68,7 +81,7 @@ def fit_clearness(sun: Array, days: IntArray) -> Clearness:
     level, drift, phi = _fit(_autocovariance(z))
     means = np.nanmean(np.where(by_day, _scores(ratio, quantiles), np.nan), axis=1)
     centre, spread = np.nanmean(means[days]), np.nanstd(means[days])
-    return Clearness(envelope, quantiles, level, drift, phi, (means - centre) / (spread or 1.0))
+    return Clearness(envelope, by_day, quantiles, level, drift, phi, (means - centre) / (spread or 1.0))
 
 
 def _envelope(sun: Array) -> Array:
