@@ -36,9 +36,9 @@ def worst(
         rows: (M,) positions of the rows to look at.
         of_v, of_b: (all, w, 2); above, below, high, low: (all,).
         v, b: (R, w, K, 2) voltages and drawn currents at the swept buses.
-        excess, which: (K,) overwritten; a step with NaN has no largest one and gets inf.
+        excess, which: (K,) overwritten; -inf and -1 where all is NaN.
     """
-    x = np.empty((2, CHUNK))
+    x, beyond = np.empty((2, CHUNK)), np.empty(CHUNK)
     for first in range(0, v.shape[2], CHUNK):
         width = min(CHUNK, v.shape[2] - first)
         excess[first : first + width] = -np.inf
@@ -47,9 +47,11 @@ def worst(
             x[:] = 0.0
             _add(of_v[r], v[above[r]], first, width, x)
             _add(of_b[r], b[below[r]], first, width, x)
+            top, bottom = high[r], low[r]
             for k in range(width):
                 size = np.sqrt(x[0, k] * x[0, k] + x[1, k] * x[1, k])
-                beyond = max(size - high[r], low[r] - size)
-                if not beyond <= excess[first + k]:
-                    excess[first + k] = beyond if beyond == beyond else np.inf
+                beyond[k] = max(size - top, bottom - size)
+            for k in range(width):
+                if beyond[k] > excess[first + k]:
+                    excess[first + k] = beyond[k]
                     which[first + k] = r

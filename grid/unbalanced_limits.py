@@ -203,7 +203,8 @@ def _first(net: UnbalancedNetwork, r: Reduction, kind: IntArray, element: IntArr
         if len(chain):
             tight[chain[np.argmin(rating[chain])]] = True
     tight[1:] |= np.isfinite(net.s_max_kva)
-    use = np.where(kind == VOLTAGE, kept[element], tight[element])
+    transformer = np.isfinite(net.s_max_kva)[element - 1]
+    use = np.where(kind == VOLTAGE, kept[element], tight[element] & ((kind == CURRENT_TO) | transformer))
     return np.flatnonzero(use)
 
 

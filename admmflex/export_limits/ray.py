@@ -70,7 +70,7 @@ class Reach:
 
     Args:
         t: (C,) largest t such that the limits hold there and at every smaller t of the scan; 1 where nothing binds.
-        broken: (C,) limits are broken already at t = 0, and t = 0.
+        broken: (C,) limits are broken already at t = 0; then t = 0, or 1 where nobody wants anything.
         use: the limit that binds there, with excess in [-CLOSE, 0]; where nothing binds the one used most.
         binds: (C,) whether a limit stands in the way.
         flows: power flows computed.
@@ -87,6 +87,7 @@ class Reach:
 class _State:
     """What is known of C cases: the limits hold at lo (v_lo) and are broken at hi; the excess at both."""
 
+    end: Array
     lo: Array
     hi: Array
     g_lo: Array
@@ -113,7 +114,7 @@ def reach(ray: Ray, limits: UnbalancedLimits, scan: int = 8, tol: float = 1e-6) 
     while len(todo):
         part = ray.some(todo)
         state, rows = _search(part, limits, rows, scan, tol)
-        answer = np.where(state.bracketed | state.broken, state.lo, 1.0)
+        answer = np.where(state.bracketed | (state.broken & (state.end > 0)), state.lo, 1.0)
         flow = part.flow(answer)
         found = limits.worst(flow)
         flows += state.flows + part.cases
@@ -138,7 +139,7 @@ def _search(
     flow = ray.flow(t)
     rows = limits.first_rows(flow.reduction) if rows is None else rows
     g = limits.worst(flow, rows).excess
-    state = _State(t, end.copy(), g, np.full_like(g, np.inf), g > 0, np.zeros_like(g, dtype=bool), flow.v_swept)
+    state = _State(end, t, end.copy(), g, np.full_like(g, np.inf), g > 0, np.zeros_like(g, dtype=bool), flow.v_swept)
     state.flows = ray.cases
     active = np.flatnonzero(~state.broken & (end > 0))
     before = state.v[:, :, active]
