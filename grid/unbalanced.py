@@ -192,7 +192,7 @@ def _first_guess(network: UnbalancedNetwork, r: Reduction, start: UnbalancedFlow
     if v.shape[1:] not in ((network.w, 1), (network.w, steps)):
         allowed = f"({network.n}, {network.w}, 1 or {steps})"
         raise InputError(Fault("start", f"voltages {v.shape}", allowed, "start from the same feeder and steps"))
-    guess = np.where(np.isnan(v), no_load, v)
+    guess = np.ascontiguousarray(np.where(np.isnan(v), no_load, v))
     guess[0] = network.v_slack[:, None]
     return guess
 

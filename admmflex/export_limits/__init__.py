@@ -2,5 +2,6 @@
 
 from admmflex.export_limits.customers import Customers, customers_of
 from admmflex.export_limits.scenarios import Scenarios
+from admmflex.export_limits.search import UniformLimits, pv_power, uniform_limits
 
-__all__ = ["Customers", "Scenarios", "customers_of"]
+__all__ = ["Customers", "Scenarios", "UniformLimits", "customers_of", "pv_power", "uniform_limits"]
