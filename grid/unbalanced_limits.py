@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -127,6 +127,12 @@ class UnbalancedLimits:
         what = "power" if kind == POWER else f"current of conductor {_CONDUCTORS[conductor]}"
         end = {POWER: "", CURRENT_TO: " at its lower end", CURRENT_FROM: " at its upper end"}[kind]
         return f"{what} in {net.branch_label(element - 1)}{end}"
+
+    def rows(self, reduction: Reduction) -> _Rows:
+        """The limits of ``first_rows`` on voltages and currents, linear in what is swept."""
+        table = self._rows(reduction)
+        kept = {each.name: getattr(table, each.name)[table.first] for each in fields(table)[:-1]}
+        return _Rows(**kept, first=np.arange(len(table.first)))
 
     def _powers(self, flow: UnbalancedFlow, use: Use) -> None:
         """Put transformers whose power has a larger excess into ``use``."""

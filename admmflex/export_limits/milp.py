@@ -27,12 +27,14 @@ from admmflex.export_limits.powers import Day
 from admmflex.export_limits.taylor import Feeder
 from admmflex.horizon import Array, BoolArray
 from admmflex.linear_program import MODEL_STATUS, new_highs, pass_lp
-from grid import UnbalancedFlow
+from grid import UnbalancedFlow, UnbalancedLimits
 from grid.arrays import ComplexArray
+from grid.unbalanced_limits import VOLTAGE
 
 _TIE = 1e-3  # kW per unit of xi
 _GAP = 1e-7
 _TOLERANCE = 1e-9
+_PUBLISHED = Cuts()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ class Program:
     """
 
     day: Day
+    limits: UnbalancedLimits
     cuts: Cuts
     point: UnbalancedFlow
     pv: Array
@@ -66,22 +69,30 @@ class Program:
     @cached_property
     def feeder(self) -> Feeder:
         """Equations of the network around the point."""
-        return Feeder(self.day, self.point, self.pv)
+        return Feeder(self.day, self.limits, self.point, self.pv)
 
     @cached_property
     def deviation_deg(self) -> float:
-        """Half-width d of the cuts."""
+        """Angle d of the cuts."""
         if self.cuts.deviation_deg is not None:
             return self.cuts.deviation_deg
         return 1.1 * max(self.feeder.deviation_deg(flow) for flow in (self.point, self.day.flow(self.day.avail)))
 
     @cached_property
-    def limits(self) -> tuple[sp.csr_array, Array, Array]:
+    def cut_rows(self) -> tuple[sp.csr_array, Array, Array]:
         """Rows of the cuts, the same in all steps: matrix, lowest and highest values."""
-        parts = [self.feeder.voltage_rows(c, low, high) for c, low, high in self.cuts.voltage(self.deviation_deg)]
-        if self.cuts.currents:
-            parts += [self.feeder.current_rows(c) for c in self.cuts.current]
-        return sp.csr_array(sp.vstack([p[0] for p in parts])), *(np.concatenate([p[i] for p in parts]) for i in (1, 2))
+        f, low, high = self.feeder, list[Array](), list[Array]()
+        voltage, parts = np.flatnonzero(f.limited.kind == VOLTAGE), list[sp.csr_array]()
+        current, size = np.flatnonzero(f.limited.kind != VOLTAGE), len(f.limited.kind)
+        for c, least, most in self.cuts.voltage(self.deviation_deg, self.limits.v_min, self.limits.v_max):
+            parts.append(f.limit_rows(c * f.back)[voltage])
+            low.append(np.full(len(voltage), least))
+            high.append(np.full(len(voltage), most))
+        for c in self.cuts.current:
+            parts.append(f.limit_rows(np.full(size, c))[current])
+            low.append(np.full(len(current), -np.inf))
+            high.append(f.limited.high[current])
+        return sp.csr_array(sp.vstack(parts)), np.concatenate(low), np.concatenate(high)
 
     def rule(self, k: int) -> tuple[sp.csr_array, Array]:
         """Rows  A x <= high  of the export limit in step k."""
@@ -133,7 +144,7 @@ class Program:
 
     def _solved(self, steps: list[int], relaxed: bool) -> Array:
         """(steps, width) optimum; NaN when infeasible."""
-        cuts, cut_low, cut_high = self.limits
+        cuts, cut_low, cut_high = self.cut_rows
         blocks, lows, highs, bounds = [], [], [], []
         for k in steps:
             equations, right = self.feeder.equations(k)
@@ -168,10 +179,10 @@ class Program:
         return MilpAnswer(status, x[:, 0], pv, limited, f.voltages(x), self.deviation_deg)
 
 
-def program(day: Day, cuts: Cuts, pv: Array) -> Program:
+def program(day: Day, limits: UnbalancedLimits, pv: Array, cuts: Cuts = _PUBLISHED) -> Program:
     """The program around the AC power flow with some power of PV (n, C).
 
     Raises:
         InputError: no power flow solution at some step.
     """
-    return Program(day, cuts, day.flow(pv).require(), pv)
+    return Program(day, limits, cuts, day.flow(pv).require(), pv)

@@ -9,9 +9,10 @@ import scipy.sparse as sp
 
 from admmflex.export_limits.powers import Day
 from admmflex.horizon import Array, IntArray
-from grid import UnbalancedFlow
+from grid import UnbalancedFlow, UnbalancedLimits
 from grid.arrays import ComplexArray
 from grid.network import S_BASE_KVA
+from grid.unbalanced_limits import VOLTAGE
 
 _PER_UNIT = 3.0 / S_BASE_KVA
 
@@ -50,12 +51,14 @@ class Feeder:
 
     Args:
         day: customers, C steps.
+        limits: of the feeder.
         point: power flows of the steps.
         pv: (n, C) power of PV in them [kW].
     """
 
-    def __init__(self, day: Day, point: UnbalancedFlow, pv: Array) -> None:
+    def __init__(self, day: Day, limits: UnbalancedLimits, point: UnbalancedFlow, pv: Array) -> None:
         self.day, self.point, self.pv = day, point, pv
+        self.limited = limits.rows(point.reduction)
         self.network, self.reduction = point.network, point.reduction
         self.owners = np.flatnonzero(day.customers.rating_kw > 0.0)
         g, size = len(self.owners), len(self.reduction.kept) * self.network.w
@@ -124,56 +127,32 @@ class Feeder:
         loads: ComplexArray = p[..., 0] - 1j * q[..., 0]
         return -loads
 
+    def limit_rows(self, c: ComplexArray) -> sp.csr_array:
+        """Rows Re(c z) of the limited quantities z = of_v V + of_b b (see ``UnbalancedLimits.rows``), c (M,)."""
+        rows, entries = self.limited, _Entries()
+        for matrix, at in ((rows.of_v, self._v[rows.above]), (rows.of_b, self._b[rows.below])):
+            m, j = np.nonzero(matrix)
+            entries.real_part(m, at[m, j], c[m] * matrix[m, j])
+        return entries.matrix(len(rows.high), self.width)
+
+    def limited_at(self, flow: UnbalancedFlow) -> ComplexArray:
+        """(M, C) limited quantities z of power flows [pu]: voltages to neutral, currents over their rating."""
+        rows = self.limited
+        v, b = flow.v_swept[rows.above], flow.b_swept[rows.below]
+        return np.einsum("mj,mjk->mk", rows.of_v, v) + np.einsum("mj,mjk->mk", rows.of_b, b)
+
     @cached_property
-    def _reference(self) -> tuple[IntArray, IntArray, ComplexArray]:
-        """Swept buses and phases whose voltage is limited, and the conjugate directions of their voltage without load."""
-        r = self.reduction
-        u = _to_neutral(self.network.v_no_load[r.kept].T).T
-        bus, phase = np.nonzero(self.network.wires[r.kept, :3])
-        bus, phase = bus[bus > 0], phase[bus > 0]
-        size = np.abs(u[bus, phase])
-        return bus, phase, np.conj(u[bus, phase]) / size
+    def back(self) -> ComplexArray:
+        """(M,) conjugate directions of the voltages without load; 1 for currents."""
+        rows = self.limited
+        u = np.einsum("mj,mj->m", rows.of_v, self.network.v_no_load[self.reduction.kept][rows.above])
+        one = np.ones(len(u), dtype=np.complex128)
+        return np.where(rows.kind == VOLTAGE, np.conj(u) / np.maximum(np.abs(u), 1e-12), one)
 
     def deviation_deg(self, flow: UnbalancedFlow) -> float:
         """Largest angle between the limited voltages of power flows and those without load [deg]."""
-        bus, phase, back = self._reference
-        u = _to_neutral(flow.v_swept.transpose(1, 0, 2))[phase, bus]
-        return float(np.nanmax(np.abs(np.angle(u * back[:, None], deg=True))))
-
-    def voltage_rows(self, c: complex, low: float, high: float) -> tuple[sp.csr_array, Array, Array]:
-        """Rows  low <= Re(c u) <= high  for all rotated phase-to-neutral voltages u."""
-        bus, phase, back = self._reference
-        entries, row = _Entries(), np.arange(len(bus))
-        entries.real_part(row, self._v[bus, phase], c * back)
-        if self.network.w == 4:
-            entries.real_part(row, self._v[bus, 3], -c * back)
-        return entries.matrix(len(bus), self.width), np.full(len(bus), low), np.full(len(bus), high)
-
-    @cached_property
-    def rated(self) -> tuple[IntArray, Array]:
-        """Branches whose current can be the first of its chain to reach the rating, and the ratings [pu].
-
-        A transformer's rating counts as the current at its lower end and nominal voltage.
-        """
-        net, r = self.network, self.reduction
-        by_power = net.s_max_kva / (np.sqrt(3.0) * net.base_kv[1:])
-        limit = np.minimum(net.i_max_a, by_power) / net.i_base_a[1:]
-        order = np.lexsort((limit, r.below[1:]))
-        order = order[np.isfinite(limit[order]) & r.d[1:][order].any(axis=(1, 2))]
-        _, first = np.unique(np.stack([r.below[1:][order], r.above[1:][order]]), axis=1, return_index=True)
-        return order[first], limit[order[first]]
-
-    def current_rows(self, c: complex) -> tuple[sp.csr_array, Array, Array]:
-        """Rows  Re(c I) <= rating  for the currents of rated branches at their lower ends, phase by phase."""
-        branch, limit = self.rated
-        i, r, y = branch + 1, self.reduction, self.network.form.y
-        by_v, by_b = y[i] @ r.p[i], r.d[i] - y[i] @ r.q[i]
-        entries, row = _Entries(), np.arange(3 * len(i)).reshape(-1, 3)
-        for matrix, at in ((by_v, self._v[r.above[i]]), (by_b, self._b[r.below[i]])):
-            e, f, j = np.nonzero(matrix[:, :3])
-            entries.real_part(row[e, f], at[e, j], c * matrix[e, f, j])
-        entries.real(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1))
-        return entries.matrix(row.size, self.width), np.full(row.size, -np.inf), np.repeat(limit, 3)
+        turned = (self.limited_at(flow) * self.back[:, None])[self.limited.kind == VOLTAGE]
+        return float(np.nanmax(np.abs(np.angle(turned, deg=True))))
 
     def voltages(self, x: Array) -> ComplexArray:
         """(R, w, C) voltages of solutions x (C, width)."""
