@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -131,8 +131,8 @@ class UnbalancedLimits:
     def rows(self, reduction: Reduction) -> _Rows:
         """The limits of ``first_rows`` on voltages and currents, linear in what is swept."""
         table = self._rows(reduction)
-        kept = {each.name: getattr(table, each.name)[table.first] for each in fields(table)[:-1]}
-        return _Rows(**kept, first=np.arange(len(table.first)))
+        picked = {each.name: getattr(table, each.name)[table.first] for each in fields(table)[:-1]}
+        return replace(table, **picked, first=np.arange(len(table.first)))
 
     def _powers(self, flow: UnbalancedFlow, use: Use) -> None:
         """Put transformers whose power has a larger excess into ``use``."""

@@ -28,6 +28,8 @@ from grid.unbalanced_limits import VOLTAGE
 _CLARABEL = 1e-9
 _SOLVED = ("Solved", "AlmostSolved")
 _MOVED_KW, _ROUNDS = 1e-6, 50
+_PENALTY = 1e6  # kW per pu of excess: far more than any sensitivity
+_WITHIN = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,7 @@ def solve_nonlinear(
         start: (n,) first powers of PV; those without any export by default.
 
     Raises:
-        SolverError: the linear program of some round is infeasible, or HiGHS stopped without an answer.
+        SolverError: HiGHS stopped without an answer.
         InputError: no power flow solution on the way.
     """
     one = Day(day.customers, *(x[:, k : k + 1] for x in (day.load_p, day.load_q, day.avail)))
@@ -123,29 +125,32 @@ def solve_nonlinear(
         moved, pv, rounds = float(np.abs(new - pv).max()), new, rounds + 1
     flow = one.flow(pv).require()
     excess = float(limits.worst(flow).excess[0])
-    return NonlinearAnswer(xi, pv[:, 0], flow, moved <= _MOVED_KW, excess, rounds)
+    return NonlinearAnswer(xi, pv[:, 0], flow, moved <= _MOVED_KW and excess <= _WITHIN, excess, rounds)
 
 
 def _linear_step(model: Program, limited: BoolArray | None) -> tuple[float, Array]:
-    """xi and powers (n, 1) of the linear program around the model's power flow."""
+    """xi and powers (n, 1) of the linear program around the model's power flow; excess over the limits is priced."""
     f, own = model.feeder, model.feeder.owners
     g = len(own)
     z = f.limited_at(model.point)[:, 0]
     size = np.maximum(np.abs(z), 1e-12)
-    slope = f.limit_rows(np.conj(z) / size) @ _responses(model)
+    slope = f.limit_rows(np.asarray(np.conj(z) / size, dtype=np.complex128)) @ _responses(model)
     rule, rule_high = model.rule(0)
     low, high = (x[: 1 + 2 * g] for x in _fixed(model, 0, limited))
     at = slope @ model.pv[own, 0]
-    wide = np.hstack([np.zeros((len(z), 1)), slope, np.zeros((len(z), g))])
-    room = f.limited.high - size + at, f.limited.low - size + at
+    wide = sp.csr_array(np.hstack([np.zeros((len(z), 1)), slope, np.zeros((len(z), g))]))
+    none, ones = sp.csr_array((len(rule_high), 1)), sp.csr_array(np.ones((len(z), 1)))
+    matrix = sp.block_array([[rule[:, : 1 + 2 * g], none], [wide, -ones], [wide, ones]])
+    without = np.full(len(z), np.inf)
+    lows = np.concatenate([np.full(len(rule_high), -np.inf), -without, f.limited.low - size + at])
+    highs = np.concatenate([rule_high, f.limited.high - size + at, without])
     solver = new_highs()
-    matrix = sp.vstack([rule[:, : 1 + 2 * g], sp.csr_array(wide)])
-    lows = np.concatenate([np.full(len(rule_high), -np.inf), room[1]])
-    pass_lp(solver, model.cost[: 1 + 2 * g], matrix, lows, np.concatenate([rule_high, room[0]]), low, high)
+    cost = np.append(model.cost[: 1 + 2 * g], _PENALTY)
+    pass_lp(solver, cost, matrix, lows, highs, np.append(low, 0.0), np.append(high, np.inf))
     solver.run()
     if solver.getModelStatus() != MODEL_STATUS.kOptimal:
         status = solver.modelStatusToString(solver.getModelStatus())
-        raise SolverError(f"linear program of the limits: {status}; the feeder may break them without any export")
+        raise SolverError(f"HiGHS stopped with {status} on a linear program that has a solution")
     x = np.asarray(solver.getSolution().col_value)
     pv = np.zeros((model.day.customers.n, 1))
     pv[own, 0] = x[f.p_column]

@@ -87,11 +87,11 @@ class Generator:
         level = white @ mixing(self.correlation, homes.profile).T
         chosen = self._near.pick(position, homes.profile, level[:, :-1])[first:]
         sun = self.sky.sample(self.dates[position], level[:, -1], self._stream(_Stream.SKY))[first:, None, :]
-        load = (x[homes.profile, chosen] * homes.size[:, None] for x in (self.history.load_p, self.history.load_q))
+        p, q = (x[homes.profile, chosen] * homes.size[:, None] for x in (self.history.load_p, self.history.load_q))
         rating = self.customers.rating_kw[:, None]
         avail = np.minimum(self.oversizing * rating * sun, rating)
         begin = self.history.start + timedelta(days=int(self.dates[0]))
-        return Scenarios(*load, avail, 24.0 / sun.shape[-1], begin.isoformat(timespec="minutes"))
+        return Scenarios(p, q, avail, 24.0 / sun.shape[-1], begin.isoformat(timespec="minutes"))
 
     @cached_property
     def dates(self) -> IntArray:

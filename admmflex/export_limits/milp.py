@@ -6,8 +6,8 @@
          I_r = conj(s/U*) - conj(s*/U*^2) conj(U - U*)                       (first order in s = p - load and in U)
          cuts of |U| and of |I|                                              (``Cuts``)
 
-w_i = 0: all PV is used; w_i = 1: the limit holds with equality. A share of xi is taken off the objective: where nothing
-binds every xi is optimal, and the largest is meant. It costs nothing, because less curtailment never needs a smaller xi.
+w_i = 0: all PV is used; w_i = 1: the limit holds with equality. Where nothing binds every xi is optimal; the largest is
+meant, so a little of xi is taken off the objective. This costs nothing: less curtailment never needs a smaller xi.
 
 Source: Vergara et al., eq. (1)-(43); the big-M are the smallest valid ones.
 """

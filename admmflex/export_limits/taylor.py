@@ -139,7 +139,8 @@ class Feeder:
         """(M, C) limited quantities z of power flows [pu]: voltages to neutral, currents over their rating."""
         rows = self.limited
         v, b = flow.v_swept[rows.above], flow.b_swept[rows.below]
-        return np.einsum("mj,mjk->mk", rows.of_v, v) + np.einsum("mj,mjk->mk", rows.of_b, b)
+        z: ComplexArray = np.einsum("mj,mjk->mk", rows.of_v, v) + np.einsum("mj,mjk->mk", rows.of_b, b)
+        return z
 
     @cached_property
     def back(self) -> ComplexArray:
