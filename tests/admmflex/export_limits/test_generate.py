@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import ndtri
 
 from admmflex.errors import InputError
 from admmflex.export_limits.clearness import fit_clearness
@@ -79,14 +80,18 @@ def test_days_of_the_sun_have_the_measured_distribution(made):
     assert_allclose(np.percentile(drawn_days[:, noon], at), np.percentile(real[:, noon], at), atol=0.06)
 
 
-def test_clearness_finds_the_process_that_it_draws():
-    fitted = fit_clearness(measured().sun, np.arange(DAYS))
+def test_sampled_sky_has_the_fitted_autocovariance_and_the_wanted_means():
+    sky = fit_clearness(measured().sun, np.arange(DAYS))
     rng = np.random.default_rng(3)
-    day = np.arange(3 * DAYS) % DAYS
-    again = fit_clearness(fitted.sample(day, rng.standard_normal(len(day)), rng), np.arange(3 * DAYS))
-    lags = np.arange(1, 12)
-    was, now = (f.level + f.drift * f.phi**lags for f in (fitted, again))
-    assert_allclose(now, was, atol=0.08)
+    day, wanted = np.full(20000, 180), rng.standard_normal(20000)
+    light = np.flatnonzero(sky.by_day[180])
+    ratio = sky.sample(day, wanted, rng)[:, light] / sky.envelope[180, light]
+    rank = [np.searchsorted(sky.quantiles, ratio - sign * 1e-9, side) for sign, side in ((1, "left"), (-1, "right"))]
+    z = ndtri(np.clip(np.mean(rank, axis=0) / len(sky.quantiles), 1e-4, 1 - 1e-4))  # the clear hours share one rank
+    lags = np.arange(1, len(light))
+    found = [(z[:, :-h] * z[:, h:]).mean() for h in lags]
+    assert_allclose(found, sky.level + sky.drift * sky.phi**lags, atol=0.05)
+    assert np.corrcoef(z.mean(axis=1), wanted)[0, 1] > 0.99
 
 
 def test_more_scenarios_keep_the_first_and_a_seed_repeats(made):
