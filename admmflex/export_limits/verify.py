@@ -145,6 +145,11 @@ class Simulator:
         self._node: IntArray = np.array(at)
         self._base: Array = network.base_kv[self.customers.at] * 1e3 / np.sqrt(3.0)
 
+    @property
+    def frequency(self) -> float:
+        """Base frequency of the circuit [Hz]."""
+        return float(self._circuit.Solution.Frequency)
+
     def flow(self, p: Array, q: Array) -> tuple[Array, Array, Array]:
         """Voltages to neutral (L, 3, C) [pu], losses [kW] and loading (C,) of injections (L, 3, C) [kW, kvar].
 

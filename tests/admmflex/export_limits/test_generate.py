@@ -131,8 +131,8 @@ def test_faults_are_named_all_at_once(made):
     with pytest.raises(InputError, match="columns NAME_pload"):
         history({}, np.ones(24), datetime(2023, 1, 1), 24)
     n = generator.customers.n
+    homes = Homes(np.full(n, 7), np.ones(n))
     with pytest.raises(InputError, match=r"days 400 to 2(?s:.*)oversizing = 0(?s:.*)profile 7"):
-        homes = Homes(np.full(n, 7), np.ones(n))
         Generator(generator.customers, generator.history, 0, Season(400, 2), homes, oversizing=0.0)
     with pytest.raises(InputError, match="0 measured days"):
         Generator(generator.customers, generator.history, 0, Season(366, 366))
