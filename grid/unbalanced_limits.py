@@ -99,7 +99,8 @@ class UnbalancedLimits:
         """The limit with the largest excess at every step, among all of them or among some rows only."""
         table, k = self._rows(flow.reduction), flow.v_swept.shape[2]
         count = len(table.high)
-        rows = np.arange(count + self.network.n) if rows is None else rows
+        rows = np.arange(count + 2 * self.network.n) if rows is None else rows
+        buses, branches = rows[(rows >= count) & (rows < count + self.network.n)], rows[rows >= count + self.network.n]
         excess, which = np.empty(k), np.empty(k, dtype=np.int64)
         _unbalanced_limits.worst(
             rows[rows < count], _real(table.of_v), _real(table.of_b), table.above, table.below, table.high, table.low,
@@ -108,15 +109,17 @@ class UnbalancedLimits:
         excess[~flow.converged] = np.inf
         use = Use(excess, which, table.kind[which], table.element[which], table.conductor[which])
         if self.transformer == "power":
-            self._powers(flow, use)
+            self._powers(flow, use, branches, count + self.network.n)
         if self.unbalance is not None:
-            self._unbalances(flow, use, rows[rows >= count] - count, count)
+            self._unbalances(flow, use, buses, count)
         return use
 
     def first_rows(self, reduction: Reduction) -> IntArray:
         """Rows that nearly always are the worst ones; what they leave out must be looked at in the end."""
         table = self._rows(reduction)
-        return np.concatenate([table.first, len(table.high) + reduction.kept])
+        transformers = np.flatnonzero(np.isfinite(self.network.s_max_kva)) + 1
+        count = len(table.high)
+        return np.concatenate([table.first, count + reduction.kept, count + self.network.n + transformers])
 
     def label(self, kind: int, element: int, conductor: int) -> str:
         """Limit for messages: ``voltage of phase b at bus 42 'Bus 7'``, ``current of phase a in line 'LINE3'``."""
@@ -134,18 +137,18 @@ class UnbalancedLimits:
         picked = {each.name: getattr(table, each.name)[table.first] for each in fields(table)[:-1]}
         return replace(table, **picked, first=np.arange(len(table.first)))
 
-    def _powers(self, flow: UnbalancedFlow, use: Use) -> None:
-        """Put transformers whose power has a larger excess into ``use``."""
+    def _powers(self, flow: UnbalancedFlow, use: Use, rows: IntArray, first: int) -> None:
+        """Put transformers whose power has a larger excess into ``use``; row of a branch: first + its lower bus."""
         net = self.network
-        for i in np.flatnonzero(np.isfinite(net.s_max_kva)) + 1:
+        for i in rows[(rows > first) & np.isfinite(net.s_max_kva[rows - first - 1])] - first:
             current = flow.i_to_a([i - 1])[0] / net.i_base_a[i]
             kva = np.abs((flow.v_at([i])[0] * np.conj(current)).sum(axis=0)) * S_BASE_KVA / 3.0
-            _replace(use, kva / (net.s_max_kva[i - 1] * self.transformer_loading) - 1.0, (-1, POWER, i))
+            _replace(use, kva / (net.s_max_kva[i - 1] * self.transformer_loading) - 1.0, (first + i, POWER, i))
 
-    def _unbalances(self, flow: UnbalancedFlow, use: Use, buses: IntArray, first_row: int) -> None:
+    def _unbalances(self, flow: UnbalancedFlow, use: Use, rows: IntArray, first: int) -> None:
         assert self.unbalance is not None
-        for i in buses[(buses > 0) & self.network.wires[buses, :3].all(axis=1)]:
-            _replace(use, flow.unbalance([i])[0] - self.unbalance, (first_row + i, UNBALANCE, i))
+        for i in rows[(rows > first) & self.network.wires[rows - first, :3].all(axis=1)] - first:
+            _replace(use, flow.unbalance([i])[0] - self.unbalance, (first + i, UNBALANCE, i))
 
     def _rows(self, reduction: Reduction) -> _Rows:
         key = id(reduction)

@@ -9,11 +9,11 @@ from admmflex.horizon import Array, IntArray
 
 @nb.njit(cache=True, error_model="numpy")
 def injections(
-    row: IntArray, share: Array, want: Array, base: Array, step: Array, t: Array, sign: float, out: Array
+    row: IntArray, share: Array, want: Array, base: Array, step: Array, t: Array, sign: Array, out: Array
 ) -> None:
-    """out[row_i, f] += share_if sign min(sign want_ik, base_ik + t_k step_ik) for customers i, phases f, pairs k.
+    """out[row_i, f] += share_if sign_ik min(sign_ik want_ik, base_ik + t_k step_ik) for customers i, phases f, cases k.
 
-    want (n, C); base, step (n, C) or (n, 1); t (C,); out (L, 3, C) is overwritten.
+    want (n, C); base, step, sign (n, C) or (n, 1); t (C,); out (L, 3, C) is overwritten.
     """
     out[:] = 0.0
     for i in range(len(row)):
@@ -23,4 +23,5 @@ def injections(
                 continue
             for k in range(len(t)):
                 limit = base[i, k % base.shape[1]] + t[k] * step[i, k % step.shape[1]]
-                out[row[i], f, k] += part * sign * min(sign * want[i, k], limit)
+                way = sign[i, k % sign.shape[1]]
+                out[row[i], f, k] += part * way * min(way * want[i, k], limit)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from admmflex.export_limits import _powers
 from admmflex.export_limits.customers import Customers
+from admmflex.export_limits.inverter import Inverter, settle
 from admmflex.horizon import Array, BoolArray, IntArray
 from grid import UnbalancedFlow, UnbalancedLimits, unbalanced_flow
 from grid.arrays import ComplexArray
 from grid.unbalanced_limits import Use
 
-FLOW_TOL = 1e-8  # pu
+FLOW_TOL = 1e-9  # pu
 CLOSE = 1e-7  # excess below zero at which a limit counts as reached
 _TURNS = 60
 
@@ -22,15 +23,17 @@ _TURNS = 60
 class Ray:
     """C cases of n customers whose limits open with t from 0 to 1:  limit_i = base_i + t step_i.
 
-    A customer that wants a net power w_i (export positive) gets min(w_i, limit_i), or with sign = -1, for imports,
-    max(w_i, -limit_i).
+    A customer that wants a net power w_i (export positive) gets min(w_i, limit_i), or where the sign is -1, for
+    imports, max(w_i, -limit_i).
 
     Args:
         customers: n.
         want: (n, C) [kW].
         q: (L, 3, C) injections by bus and phase [kvar], as from ``Customers.by_bus``.
         base, step: (n, C) or (n, 1) [kW], step >= 0.
-        sign: 1 for exports, -1 for imports.
+        sign: (n, C) or (n, 1), 1 for exports, -1 for imports.
+        inverter: how inverters answer the voltage; None for unity power factor.
+        load: (n, C) consumption within want [kW], which tells an inverter how much it makes.
     """
 
     customers: Customers
@@ -38,7 +41,9 @@ class Ray:
     q: Array
     base: Array
     step: Array
-    sign: float = 1.0
+    sign: Array = field(default_factory=lambda: np.ones((1, 1)))
+    inverter: Inverter | None = None
+    load: Array | None = None
 
     @property
     def cases(self) -> int:
@@ -46,8 +51,10 @@ class Ray:
 
     def some(self, which: IntArray | BoolArray) -> Ray:
         """The same for some of the cases."""
-        base, step = (x if x.shape[1] == 1 else x[:, which] for x in (self.base, self.step))
-        return replace(self, want=self.want[:, which], q=self.q[:, :, which], base=base, step=step)
+        base, step, sign = (x if x.shape[1] == 1 else x[:, which] for x in (self.base, self.step, self.sign))
+        load = None if self.load is None else self.load[:, which]
+        want, q = self.want[:, which], self.q[:, :, which]
+        return replace(self, want=want, q=q, base=base, step=step, sign=sign, load=load)
 
     def end(self) -> Array:
         """(C,) t in [0, 1] from which nothing changes any more: everyone gets what is wanted."""
@@ -59,9 +66,17 @@ class Ray:
     def flow(self, t: Array, start: UnbalancedFlow | None = None) -> UnbalancedFlow:
         """Power flow of every case at its own t (C,)."""
         one = self.customers
+        if self.inverter is not None:
+            load = np.zeros_like(self.want) if self.load is None else self.load
+            return settle(self.inverter, one, self.net(t), load, self.q, start, FLOW_TOL)
         p = np.empty((len(one.at), 3, self.cases))
-        _powers.injections(one.row, one.share, self.want, self.base, self.step, t, self.sign, p)
+        base, step, sign = (np.broadcast_to(x, (one.n, x.shape[1])) for x in (self.base, self.step, self.sign))
+        _powers.injections(one.row, one.share, self.want, base, step, t, sign, p)
         return unbalanced_flow(one.network, p, self.q, at=one.at, start=start, tol=FLOW_TOL)
+
+    def net(self, t: Array) -> Array:
+        """(n, C) net power of every customer [kW]."""
+        return np.asarray(self.sign * np.minimum(self.sign * self.want, self.base + t * self.step))
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,7 @@ class Reach:
     Args:
         t: (C,) largest t such that the limits hold there and at every smaller t of the scan; 1 where nothing binds.
         broken: (C,) limits are broken already at t = 0; then t = 0, or 1 where nobody wants anything.
-        use: the limit that binds there, with excess in [-CLOSE, 0]; where nothing binds the one used most.
+        use: the limit that binds there, its excess just below 0; where nothing binds the one used most.
         binds: (C,) whether a limit stands in the way.
         flows: power flows computed.
     """
@@ -102,8 +117,8 @@ def reach(ray: Ray, limits: UnbalancedLimits, scan: int = 8, tol: float = 1e-6) 
     """Open the limits until one of the feeder is reached.
 
     The excess is looked at on ``scan`` + 1 points from 0 to the end of the ray; the first bracket is narrowed by
-    safeguarded secants until the excess at its lower end is within CLOSE of 0, or it is narrower than tol. A
-    violation that begins and ends between two neighbouring points of the scan is not seen. Steps without a power flow
+    safeguarded secants until it is narrower than tol. A
+    violation that begins and ends between two neighbouring points of the scan is not seen. Cases without a power flow
     solution count as violations. First only the rows that nearly always bind are watched; the answer is checked
     against all, and repeated with those that it breaks.
     """
@@ -162,13 +177,16 @@ def _search(
 
 
 def _narrow(ray: Ray, limits: UnbalancedLimits, rows: IntArray, state: _State, tol: float) -> None:
-    """Illinois secants towards an excess of -CLOSE / 2 from both sides; a bisection wherever no secant exists."""
-    side = np.zeros(ray.cases)
+    """Illinois secants towards an excess of -CLOSE / 2; once there, a probe just beyond closes the bracket.
+
+    Bisection where no secant exists: beside cases without a power flow solution, and where the probe shows that the
+    excess was near 0 for another reason (a limit that binds already and does not move).
+    """
+    side, probed = np.zeros(ray.cases), np.zeros(ray.cases, dtype=np.bool_)
     weight_lo, weight_hi = np.ones(ray.cases), np.ones(ray.cases)
     active = np.flatnonzero(state.bracketed)
     for _ in range(_TURNS):
-        open_ = (state.hi[active] - state.lo[active] > tol) & (state.g_lo[active] < -CLOSE)
-        active = active[open_]
+        active = active[state.hi[active] - state.lo[active] > tol]
         if not len(active):
             return
         lo, hi = state.lo[active], state.hi[active]
@@ -176,6 +194,9 @@ def _narrow(ray: Ray, limits: UnbalancedLimits, rows: IntArray, state: _State, t
         beyond = (state.g_hi[active] + CLOSE / 2) * weight_hi[active]
         part = np.where(np.isfinite(beyond), below / (below - beyond), 0.5)
         t = lo + np.clip(part, 1e-3, 1 - 1e-3) * (hi - lo)
+        near = state.g_lo[active] >= -CLOSE
+        t[near] = np.where(probed[active], (lo + hi) / 2, lo + 0.9 * tol)[near]
+        probed[active] = near
         flow = ray.some(active).flow(t)
         g = limits.worst(flow, rows).excess
         state.flows += len(active)

@@ -10,6 +10,7 @@ import numpy as np
 
 from admmflex.errors import Fault, require
 from admmflex.export_limits.customers import Customers
+from admmflex.export_limits.inverter import Inverter
 from admmflex.export_limits.ray import Ray, reach
 from admmflex.export_limits.scenarios import Scenarios
 from admmflex.horizon import Array, BoolArray, IntArray
@@ -85,6 +86,7 @@ def uniform_limits(
     scenarios: Scenarios,
     limits: UnbalancedLimits,
     *,
+    inverter: Inverter | None = None,
     scan: int = 8,
     tol: float = 1e-6,
     observe: Callable[[int, int], None] | None = None,
@@ -98,6 +100,7 @@ def uniform_limits(
         customers: n.
         scenarios: N of n customers.
         limits: of the same network.
+        inverter: how inverters answer their voltage; unity power factor without.
         scan: intervals of the scan.
         tol: width of xi at which the search ends.
         observe: told how many pairs of scenario and step are done, and of how many.
@@ -113,7 +116,7 @@ def uniform_limits(
     flows, total = 0, count * steps
     for first in range(0, total, PAIRS):
         s, k = np.divmod(np.arange(first, min(first + PAIRS, total)), steps)
-        found = reach(ray_of(customers, scenarios, s, k), limits, scan, tol)
+        found = reach(ray_of(customers, scenarios, s, k, inverter), limits, scan, tol)
         flows += found.flows
         shown = found.binds | found.broken
         xi[s, k], passive[s, k], excess[s, k] = found.t, found.broken, found.use.excess
@@ -123,13 +126,17 @@ def uniform_limits(
     return UniformLimits(customers, scenarios, limits, xi, passive, which[0], which[1], which[2], excess, flows)
 
 
-def ray_of(customers: Customers, scenarios: Scenarios, s: IntArray, k: IntArray) -> Ray:
+def ray_of(
+    customers: Customers, scenarios: Scenarios, s: IntArray, k: IntArray, inverter: Inverter | None = None
+) -> Ray:
     """The line from no export to exports of the whole rating, for pairs of scenario s and step k."""
     load_p, load_q, avail = (
         np.ascontiguousarray(x[s, :, k].T) for x in (scenarios.load_p, scenarios.load_q, scenarios.avail)
     )
     none = np.zeros((customers.n, 1))
-    return Ray(customers, avail - load_p, customers.by_bus(-load_q), none, customers.rating_kw[:, None])
+    step = customers.rating_kw[:, None]
+    q = customers.by_bus(-load_q)
+    return Ray(customers, avail - load_p, q, none, step, inverter=inverter, load=load_p)
 
 
 def pv_power(scenarios: Scenarios, export_kw: Array) -> Array:

@@ -91,6 +91,7 @@ def test_voltage_that_rises_and_falls_again_does_not_fool_it(line):
     first = FINE[np.argmax(course > limits.v_max)]
     assert first - 1 / 400 - 1e-6 <= found.xi[0, 0] <= first
     assert found.what_binds(0, 0) == "voltage of phase a at bus 1 '1'"
+    assert uniform_limits(customers, scenarios, limits, scan=1).xi[0, 0] == 1.0  # what the scan is for
 
 
 def test_largest_limit_where_nothing_binds(drawn):
