@@ -30,7 +30,7 @@ def rows(done: Study) -> list[dict[str, Any]]:
         broken = run.violated(limits.v_min, limits.v_max)
         stands = np.ones(broken.shape[1], np.bool_) if r is None else done.robust[r].xi < 1.0
         often = [frequency(int(c), len(broken)) for c in broken[:, stands].sum(axis=0)]
-        allowed = 1.0 if r is None else 1.0 - r
+        allowed = 1.0 if r is None else done.robust[r].step_bound
         out.append(
             {
                 "robustness": r,
@@ -43,6 +43,7 @@ def rows(done: Study) -> list[dict[str, Any]]:
                 "lost": int(run.lost.sum()),
                 "broken": frequency(int(broken[:, stands].sum()), int(broken[:, stands].size)),
                 "worst_step": max(often, key=lambda f: f.share),
+                "bound": allowed,
                 "steps": int(stands.sum()),
                 "steps_above": sum(f.low > allowed for f in often),
                 "broken_elsewhere": int(broken[:, ~stands].sum()),
