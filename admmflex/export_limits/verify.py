@@ -145,6 +145,10 @@ class Simulator:
         self._node: IntArray = np.array(at)
         self._base: Array = network.base_kv[self.customers.at] * 1e3 / np.sqrt(3.0)
 
+    def command(self, text: str) -> None:
+        """Give OpenDSS a command, such as ``BatchEdit Load..* vmaxpu=1.05`` for its own behaviour of loads."""
+        self._dss.Text.Command = text
+
     @property
     def frequency(self) -> float:
         """Base frequency of the circuit [Hz]."""

@@ -1,7 +1,7 @@
 """The published program against its counterparts and the exact limit: ``python -m experiments.export_limits.accuracy``.
 
-First table, as in the paper: highest voltage of each phase in the binding step of the sunniest scenario. Second: how
-the limit of some binding steps moves with the angle of the cuts, the kind of cuts and the point of expansion.
+First table, as in the paper: highest voltage of each phase in the binding step of the sunniest scenario; OpenDSS with
+constant powers, and with its default, by which loads become impedances above 1.05 pu, feed-in included. Second: how the limit of some binding steps moves with the angle of the cuts, the kind of cuts and the point of expansion.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ CUTS = {
     "safe, d from the power flow": Cuts(safe=True),
 }
 
+DEFAULT = "OpenDSS, default vmaxpu"
+COLUMNS = ("phase", "MILP", "cone", "NLP", "OpenDSS", DEFAULT)
+
 
 def binding(own: Feeder, count: int, seed: int) -> tuple[list[Day], list[float]]:
     """The binding step with the most sun of each of some scenarios as a day of one step, and its exact limit."""
@@ -67,13 +70,17 @@ def voltages(own: Feeder, day: Day) -> list[dict[str, Any]]:
     if cone is None:
         raise SolverError("the cone program has no solution where the mixed-integer program has one")
     who = own.customers
-    simulated, _, _ = Simulator(own.script, who).flow(who.by_bus(answer.pv_kw - day.load_p), who.by_bus(-day.load_q))
+    simulator, powers = Simulator(own.script, who), (who.by_bus(answer.pv_kw - day.load_p), who.by_bus(-day.load_q))
+    constant, _, _ = simulator.flow(*powers)
+    simulator.command("BatchEdit Load..* vminpu=0.95 vmaxpu=1.05")
+    default, _, _ = simulator.flow(*powers)
     at = model.point.reduction.slot
     columns = {
         "MILP": _highest(answer.v[at, :, 0]),
         "cone": _highest(cone.v[at]),
         "NLP": _highest(nonlinear.flow.v_swept[at, :, 0]),
-        "OpenDSS": np.nanmax(simulated[..., 0], axis=0),
+        "OpenDSS": np.nanmax(constant[..., 0], axis=0),
+        DEFAULT: np.nanmax(default[..., 0], axis=0),
     }
     limits = {"MILP": answer.xi[0], "cone": cone.xi, "NLP": nonlinear.xi}
     rows = [{"phase": "abc"[f], **{name: float(v[f]) for name, v in columns.items()}} for f in range(3)]
@@ -126,14 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         days, exact = binding(own, chosen.steps, chosen.seed)
         sunniest = max(range(len(days)), key=lambda i: float(days[i].avail.sum()))
         first, second = voltages(own, days[sunniest]), variations(own, days, exact)
-    table = Table("phase", "MILP", "cone", "NLP", "OpenDSS", title=f"exact limit {exact[sunniest]:.6f}")
+    table = Table(*COLUMNS, title=f"exact limit {exact[sunniest]:.6f}")
     for row in first:
-        table.add_row(
-            *(
-                row[c] if c == "phase" else f"{row[c]:.6f}" if c in row else ""
-                for c in ("phase", "MILP", "cone", "NLP", "OpenDSS")
-            )
-        )
+        table.add_row(row["phase"], *(f"{row[name]:.6f}" if name in row else "" for name in COLUMNS[1:]))
     console.print(table)
     table = Table("point of expansion", "cuts", "limit - exact", "excess", "s", title=f"{len(days)} binding steps")
     for row in second:

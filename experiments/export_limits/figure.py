@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 COLOURS = {1.0: AGREED, 0.95: STORE, 0.9: "#8a5fa8"}
+DASHES = {1.0: None, 0.95: None, 0.9: "dot"}
 TITLES = (
     "Export limit of each scenario, share of the rating",
     "Limits by robustness",
@@ -48,7 +49,7 @@ def page(done: Study) -> go.Figure:
         f"{scenarios.shape[0]} scenarios of a summer day · verified in OpenDSS on {done.held.shape[0]} others"
     )
     frame(figure, f"Export limits on the feeder {done.feeder.name}", about, 1400)
-    legend = {"x": 0.0, "xanchor": "left", "y": 1.03}
+    legend = {"x": 0.0, "xanchor": "left", "y": 1.03, "traceorder": "normal"}
     figure.update_layout(hovermode="closest", legend=legend, margin={"t": 170})
     for title, axis in zip(figure.layout.annotations, figure.select_xaxes(), strict=False):
         if title.text in titles:
@@ -96,7 +97,8 @@ def _fan(figure: go.Figure, done: Study) -> None:
     figure.add_annotation(x=4.3, y=0.08, text="ranges 0-100, 5-95, 25-75 % and median", showarrow=False, xanchor="left",
                           font={"size": 12, "color": GREY}, row=1, col=1)  # fmt: skip
     for r in ROBUSTNESS:
-        figure.add_scatter(x=x, y=done.robust[r].xi, **_line(COLOURS[r], f"robustness {100 * r:.0f} %"), row=1, col=2)
+        figure.add_scatter(x=x, y=done.robust[r].xi,
+                           **_line(COLOURS[r], f"robustness {100 * r:.0f} %", dash=DASHES[r]), row=1, col=2)  # fmt: skip
 
 
 def _distribution(figure: go.Figure, xi: Array) -> None:
@@ -139,11 +141,12 @@ def _cumulative(figure: go.Figure, done: Study) -> None:
     """Voltage of this customer over all held-out scenarios and steps with sun."""
     i = done.worst_customer
     sun = done.held.avail[:, i] > 0.0
-    runs = [(done.free, RISE, "no limit")] + [(done.limited[r], COLOURS[r], None) for r in ROBUSTNESS]
-    for run, colour, name in runs:
+    runs = [(done.free, RISE, "no limit", None)]
+    runs += [(done.limited[r], COLOURS[r], None, DASHES[r]) for r in ROBUSTNESS]
+    for run, colour, name, dash in runs:
         v = np.sort(run.v[:, i][sun])
         picked = np.unique(np.linspace(0, len(v) - 1, 1500).astype(int))
-        shown = _line(colour, name, hovertemplate="%{x:.4f} pu, %{y:.3f}")
+        shown = _line(colour, name, dash=dash, hovertemplate="%{x:.4f} pu, %{y:.3f}")
         figure.add_scatter(x=v[picked], y=(picked + 1) / len(v), **shown, row=4, col=1)
     figure.add_vline(x=done.feeder.limits.v_max, line={"color": INK, "width": 1.2, "dash": "dash"}, row=4, col=1)
 
