@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -130,6 +130,12 @@ class UnbalancedLimits:
         what = "power" if kind == POWER else f"current of conductor {_CONDUCTORS[conductor]}"
         end = {POWER: "", CURRENT_TO: " at its lower end", CURRENT_FROM: " at its upper end"}[kind]
         return f"{what} in {net.branch_label(element - 1)}{end}"
+
+    def rows(self, reduction: Reduction) -> _Rows:
+        """The limits of ``first_rows`` on voltages and currents, linear in what is swept."""
+        table = self._rows(reduction)
+        picked = {each.name: getattr(table, each.name)[table.first] for each in fields(table)[:-1]}
+        return replace(table, **picked, first=np.arange(len(table.first)))
 
     def _powers(self, flow: UnbalancedFlow, use: Use, rows: IntArray, first: int) -> None:
         """Put transformers whose power has a larger excess into ``use``; row of a branch: first + its lower bus."""
