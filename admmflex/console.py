@@ -78,9 +78,7 @@ def limits_table(summary: Mapping[str, Any]) -> Table:
             f"{100 * step:.1f} %", "-" if day is None or math.isnan(day) else f"{100 * day:.0f} %",
         )  # fmt: skip
     confidence = found["limits"][0]["confidence"]
-    table.caption = (
-        f"limits in % of the ratings; breaks of new scenarios with {100 * confidence:g} % confidence at most"
-    )
+    table.caption = f"limits in % of the ratings; breaks of new ones at most, {100 * confidence:g} % confidence"
     table.caption_justify = "left"
     return table
 
