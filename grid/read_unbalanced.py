@@ -99,7 +99,7 @@ def _buses(net: pandapowerNet) -> tuple[dict[int, str], dict[str, Bus]]:
     graph = sp.coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(index), len(index)))
     members_of: dict[int, list[int]] = {}
     for bus, group in sorted(zip(index, connected_components(graph, directed=False)[1], strict=True)):
-        members_of.setdefault(group, []).append(bus)
+        members_of.setdefault(int(group), []).append(bus)
     fused: dict[int, str] = {}
     buses: dict[str, Bus] = {}
     for members in members_of.values():

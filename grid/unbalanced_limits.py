@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -178,7 +178,8 @@ def _build(limits: UnbalancedLimits, r: Reduction) -> _Rows:
         of_b = (drawn[i] - own[i] @ r.q[at])[rows, c] / rating[i, None]
         parts.append((np.full(len(i), kind), i, c, of_v, of_b, r.above[at], r.below[i], np.ones(len(i)), none))
     columns = [np.ascontiguousarray(np.concatenate(column)) for column in zip(*parts, strict=True)]
-    return _Rows(*columns, first=_first(net, r, columns[0], columns[1], rating))
+    named: dict[str, Any] = dict(zip((each.name for each in fields(_Rows)[:-1]), columns, strict=True))
+    return _Rows(**named, first=_first(net, r, named["kind"], named["element"], rating))
 
 
 def _voltages(limits: UnbalancedLimits, r: Reduction) -> tuple[Array | IntArray | ComplexArray, ...]:

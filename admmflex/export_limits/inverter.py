@@ -111,4 +111,4 @@ def _voltage(customers: Customers, flow: UnbalancedFlow) -> Array:
 
 def _at(curve: tuple[tuple[float, float], ...], v: Array) -> Array:
     points = np.array(curve)
-    return np.interp(v, points[:, 0], points[:, 1])
+    return np.asarray(np.interp(v, points[:, 0], points[:, 1]), dtype=np.float64)

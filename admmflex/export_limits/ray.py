@@ -47,7 +47,7 @@ class Ray:
 
     @property
     def cases(self) -> int:
-        return self.want.shape[1]
+        return int(self.want.shape[1])
 
     def some(self, which: IntArray | BoolArray) -> Ray:
         """The same for some of the cases."""
@@ -61,7 +61,7 @@ class Ray:
         with np.errstate(divide="ignore", invalid="ignore"):
             reached = (self.sign * self.want - self.base) / self.step
         reached = np.where(np.broadcast_to(self.step, reached.shape) > 0, reached, 0.0)
-        return np.clip(reached.max(axis=0), 0.0, 1.0)
+        return np.asarray(np.clip(reached.max(axis=0), 0.0, 1.0))
 
     def flow(self, t: Array, start: UnbalancedFlow | None = None) -> UnbalancedFlow:
         """Power flow of every case at its own t (C,)."""
@@ -117,10 +117,9 @@ def reach(ray: Ray, limits: UnbalancedLimits, scan: int = 8, tol: float = 1e-6) 
     """Open the limits until one of the feeder is reached.
 
     The excess is looked at on ``scan`` + 1 points from 0 to the end of the ray; the first bracket is narrowed by
-    safeguarded secants until it is narrower than tol. A
-    violation that begins and ends between two neighbouring points of the scan is not seen. Cases without a power flow
-    solution count as violations. First only the rows that nearly always bind are watched; the answer is checked
-    against all, and repeated with those that it breaks.
+    safeguarded secants to tol. A violation that begins and ends between two neighbouring points of the scan is not
+    seen. Cases without a power flow solution count as violations. First only the rows that nearly always bind are
+    watched; the answer is checked against all, and the search repeated with those that it breaks.
     """
     rows = None
     todo = np.arange(ray.cases)
@@ -135,7 +134,7 @@ def reach(ray: Ray, limits: UnbalancedLimits, scan: int = 8, tol: float = 1e-6) 
         flows += state.flows + part.cases
         t[todo], broken[todo], binds[todo] = answer, state.broken, state.bracketed
         if use is None:
-            use = Use(*(x.copy() for x in found))
+            use = found
         else:
             for mine, new in zip(use, found, strict=True):
                 mine[todo] = new
