@@ -1,7 +1,8 @@
 """The published program against its counterparts and the exact limit: ``python -m experiments.export_limits.accuracy``.
 
 First table, as in the paper: highest voltage of each phase in the binding step of the sunniest scenario; OpenDSS with
-constant powers, and with its default, by which loads become impedances above 1.05 pu, feed-in included. Second: how the limit of some binding steps moves with the angle of the cuts, the kind of cuts and the point of expansion.
+constant powers, and with its default, by which loads become impedances above 1.05 pu, feed-in included. Second: how
+the limit of some binding steps moves with the angle of the cuts, the kind of cuts and the point of expansion.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ def _fan(figure: go.Figure, done: Study) -> None:
     figure.add_annotation(x=4.3, y=0.08, text="ranges 0-100, 5-95, 25-75 % and median", showarrow=False, xanchor="left",
                           font={"size": 12, "color": GREY}, row=1, col=1)  # fmt: skip
     for r in ROBUSTNESS:
-        figure.add_scatter(x=x, y=done.robust[r].xi,
-                           **_line(COLOURS[r], f"robustness {100 * r:.0f} %", dash=DASHES[r]), row=1, col=2)  # fmt: skip
+        shown = _line(COLOURS[r], f"robustness {100 * r:.0f} %", dash=DASHES[r])
+        figure.add_scatter(x=x, y=done.robust[r].xi, **shown, row=1, col=2)
 
 
 def _distribution(figure: go.Figure, xi: Array) -> None:
