@@ -108,11 +108,9 @@ def voltages_here(ray: Ray, limits: grid.UnbalancedLimits) -> Callable[[Real], R
     return look
 
 
-def peer_excess(
-    ray: Ray, solve: Callable[[Real, Real], Any], voltages: Callable[[Any], Complex]
-) -> Callable[[Real], Real]:
+def peer_excess(ray: Ray, peer: Peer) -> Callable[[Real], Real]:
     """Excess of the voltages of another tool."""
-    q = by_load_q(ray)
+    (solve, voltages), q = peer, by_load_q(ray)
 
     def look(t: Real) -> Real:
         v = np.abs(voltages(solve(by_load(ray.customers, ray.net(t)), q)))[1:]
