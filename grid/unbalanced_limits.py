@@ -172,14 +172,24 @@ def _build(limits: UnbalancedLimits, r: Reduction) -> _Rows:
     rating = _ratings(limits)
     i, c = np.nonzero(net.wires & np.isfinite(rating)[:, None])
     rows, none = np.arange(len(i)), np.full(len(i), -np.inf)
-    parts = [_voltages(limits, r)]
+    currents = []
     for kind, at, own, drawn in ((CURRENT_TO, i, form.y, r.d), (CURRENT_FROM, up[i], form.g, form.h @ r.d)):
         of_v = (own[i] @ r.p[at])[rows, c] / rating[i, None]
         of_b = (drawn[i] - own[i] @ r.q[at])[rows, c] / rating[i, None]
-        parts.append((np.full(len(i), kind), i, c, of_v, of_b, r.above[at], r.below[i], np.ones(len(i)), none))
+        currents.append((np.full(len(i), kind), i, c, of_v, of_b, r.above[at], r.below[i], np.ones(len(i)), none))
+    parts = [_voltages(limits, r), _distinct([np.concatenate(column) for column in zip(*currents, strict=True)])]
     columns = [np.ascontiguousarray(np.concatenate(column)) for column in zip(*parts, strict=True)]
     named: dict[str, Any] = dict(zip((each.name for each in fields(_Rows)[:-1]), columns, strict=True))
     return _Rows(**named, first=_first(net, r, named["kind"], named["element"], rating))
+
+
+def _distinct(columns: list[Any]) -> list[Any]:
+    """Rows without repetitions: lines in a row carry the same current, and so do both ends without charging."""
+    of_v, of_b, above, below = columns[3:7]
+    where = np.where(of_v.any(axis=1), above, 0)
+    key = np.column_stack([below, where, of_v.real, of_v.imag, of_b.real, of_b.imag])
+    kept = np.sort(np.unique(key, axis=0, return_index=True)[1])
+    return [column[kept] for column in columns]
 
 
 def _voltages(limits: UnbalancedLimits, r: Reduction) -> tuple[Array | IntArray | ComplexArray, ...]:

@@ -103,6 +103,16 @@ def test_three_phase_power_flow_agrees_with_the_peers() -> None:
     assert all(row.agreement < 1e-8 for row in rows), "pu"
 
 
+def test_export_limits_agree_with_bisections_in_the_peers() -> None:
+    pytest.importorskip("dss")
+    pytest.importorskip("power_grid_model")
+    from experiments.benchmarks import export_limits_search
+
+    rows = export_limits_search.compare(1, 24, {"power-grid-model": 4, "OpenDSS": 4}, repeats=1)
+    assert len(rows) == 3
+    assert all(row.agreement < 3e-6 for row in rows), "share of the rating"
+
+
 def test_charts_and_stored_values_agree_with_linear_programs() -> None:
     from admmflex import scenario
     from experiments.benchmarks import charts, stored_value
