@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from admmflex import cli
+from admmflex.data.export_spec import ExportSpec
 from admmflex.data.spec import CoordinationSpec, ScenarioSpec
 from admmflex.errors import ExitCode
 from admmflex.scenario import load
@@ -105,7 +106,10 @@ def test_examples_of_scenario_keys_are_accepted():
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)]
     assert len(blocks) >= 4
     for block in blocks:
-        ScenarioSpec.model_validate(base | (block if "coordination" in block else {"prosumers": block}))
+        if block.get("coordination", {}).get("method") == "export-limits":
+            ExportSpec.model_validate(block)
+        else:
+            ScenarioSpec.model_validate(base | (block if "coordination" in block else {"prosumers": block}))
 
 
 def test_modules_that_pages_name_exist():

@@ -14,6 +14,7 @@ import numpy as np
 from admmflex.errors import Fault, InputError, require
 from admmflex.export_limits.customers import Customers
 from admmflex.export_limits.scenarios import Scenarios
+from admmflex.export_limits.search import pv_power
 from admmflex.horizon import Array, BoolArray, IntArray
 
 BELIEVED = (0.5, 1.5)
@@ -210,9 +211,7 @@ def simulate(
     """
     count, n, steps = scenarios.shape
     who = simulator.customers
-    wanted = scenarios.avail
-    if xi is not None:
-        wanted = np.minimum(wanted, scenarios.load_p + xi * who.rating_kw[:, None])
+    wanted = scenarios.avail if xi is None else pv_power(scenarios, xi * who.rating_kw[:, None])
     out = _copy(known) if known is not None else _nothing(count, n, steps)
     connected = np.where(who.share > 0.0, 1.0, np.nan)[:, :, None]
     for s in range(count):
