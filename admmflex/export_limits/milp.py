@@ -125,12 +125,11 @@ class Program:
         cost[0], cost[self.feeder.p_column] = -_TIE, -1.0
         return cost
 
-    def solve(self, *, together: bool = False, relaxed: bool = False) -> MilpAnswer:
+    def solve(self, *, together: bool = False) -> MilpAnswer:
         """Solve every step by itself, or all of them as one program, as published.
 
         Args:
             together: one program; infeasible as a whole when one step is.
-            relaxed: w in [0, 1].
 
         Raises:
             SolverError: HiGHS stopped without an answer.
@@ -139,10 +138,10 @@ class Program:
         groups = [list(steps)] if together else [[k] for k in steps]
         x = np.full((self.day.steps, self.feeder.width), np.nan)
         for group in groups:
-            x[group] = self._solved(group, relaxed)
+            x[group] = self._solved(group)
         return self._answer(x)
 
-    def _solved(self, steps: list[int], relaxed: bool) -> Array:
+    def _solved(self, steps: list[int]) -> Array:
         """(steps, width) optimum; NaN when infeasible."""
         cuts, cut_low, cut_high = self.cut_rows
         blocks, lows, highs, bounds = [], [], [], []
@@ -154,21 +153,20 @@ class Program:
             highs.append(np.concatenate([right, rule_high, cut_high]))
             bounds.append(self.bounds(k))
         low, high = (np.concatenate([b[i] for b in bounds]) for i in (0, 1))
-        highs_ = new_highs(_TOLERANCE)
+        solver = new_highs(_TOLERANCE)
         cost = np.tile(self.cost, len(steps))
-        pass_lp(highs_, cost, sp.block_diag(blocks), np.concatenate(lows), np.concatenate(highs), low, high)
-        if not relaxed:
-            whole = (self.feeder.width * np.arange(len(steps))[:, None] + self.feeder.w_column).ravel().astype(np.int32)
-            kinds = np.full(len(whole), int(highspy.HighsVarType.kInteger), np.uint8)
-            highs_.changeColsIntegrality(len(whole), whole, kinds)
-            highs_.setOptionValue("mip_rel_gap", _GAP)
-        highs_.run()
-        status = highs_.getModelStatus()
-        if status == MODEL_STATUS.kInfeasible:
+        pass_lp(solver, cost, sp.block_diag(blocks), np.concatenate(lows), np.concatenate(highs), low, high)
+        whole = (self.feeder.width * np.arange(len(steps))[:, None] + self.feeder.w_column).ravel().astype(np.int32)
+        kinds = np.full(len(whole), int(highspy.HighsVarType.kInteger), np.uint8)
+        solver.changeColsIntegrality(len(whole), whole, kinds)
+        solver.setOptionValue("mip_rel_gap", _GAP)
+        solver.run()
+        status = solver.getModelStatus()
+        if status in (MODEL_STATUS.kInfeasible, MODEL_STATUS.kUnboundedOrInfeasible):  # the costs are bounded
             return np.full((len(steps), self.feeder.width), np.nan)
         if status != MODEL_STATUS.kOptimal:
-            raise SolverError(f"HiGHS stopped with {highs_.modelStatusToString(status)} on steps {steps}")
-        return np.reshape(highs_.getSolution().col_value, (len(steps), -1))
+            raise SolverError(f"HiGHS stopped with {solver.modelStatusToString(status)} on steps {steps}")
+        return np.reshape(solver.getSolution().col_value, (len(steps), -1))
 
     def _answer(self, x: Array) -> MilpAnswer:
         f, day = self.feeder, self.day
