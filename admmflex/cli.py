@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from admmflex.progress import Display
     from admmflex.results import Result
-    from admmflex.scenario import Scenario, Study
+    from admmflex.scenario import Scenario
     from grid.errors import InputError
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 80},
 )
-Method = Literal["admm", "charts", "central", "none"]
+Method = Literal["admm", "charts", "central", "none", "export-limits"]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).", show_default=False)]
 
 TERMINAL = "ADMMFLEX_TERMINAL"
@@ -100,12 +100,11 @@ def validate(scenario: ScenarioFile) -> None:
     from admmflex.errors import InputError
 
     try:
-        study = _study(scenario, None)
+        sizes, notes = _checked(scenario, None)
     except InputError as error:
         raise typer.Exit(_refuse(error, scenario)) from None
-    sizes = f"{len(study.prosumers)} prosumers, {len(study.network.buses)} buses, {study.horizon.steps} steps"
     typer.echo(f"{scenario}: ok, {sizes}")
-    for note in study.notes:
+    for note in notes:
         typer.echo(f"note: {note}")
 
 
@@ -124,16 +123,33 @@ def _load(path: Path, method: Method | None) -> Scenario:
     from admmflex.scenario import load
 
     scenario = load(path)
-    if method is None:
+    given = scenario.spec.coordination.method
+    if method is None or method == given:
         return scenario
+    if "export-limits" in (method, given):
+        from admmflex.errors import Fault, InputError
+
+        remedy = "leave --method out, or write another scenario"
+        raise InputError(Fault("--method", f"{method!r} for a scenario of method {given!r}", repr(given), remedy))
     coordination = scenario.spec.coordination.model_copy(update={"method": method})
     return replace(scenario, spec=scenario.spec.model_copy(update={"coordination": coordination}))
 
 
-def _study(path: Path, method: Method | None) -> Study:
+def _checked(path: Path, method: Method | None) -> tuple[str, tuple[str, ...]]:
+    """How large a scenario is, and notes on its data; faults are raised."""
+    from admmflex.data.export_spec import ExportSpec
     from admmflex.scenario import build
 
-    return build(_load(path, method))
+    scenario = _load(path, method)
+    if isinstance(scenario.spec, ExportSpec):
+        from admmflex.export_limits.study import build as build_export
+
+        found = build_export(scenario.spec, scenario.folder)
+        count, n, steps = found.scenarios.shape
+        return f"{n} customers, {found.customers.network.n} buses, {count} scenarios, {steps} steps", found.notes
+    study = build(scenario)
+    sizes = f"{len(study.prosumers)} prosumers, {len(study.network.buses)} buses, {study.horizon.steps} steps"
+    return sizes, study.notes
 
 
 def _run_ranks(options: Options, ranks: int) -> int:
@@ -145,7 +161,7 @@ def _run_ranks(options: Options, ranks: int) -> int:
     from admmflex.launch import launch
     from admmflex.results import read
 
-    _study(options.scenario, options.method)
+    _checked(options.scenario, options.method)
     code = launch(ranks, options.arguments(), {TERMINAL: str(int(sys.stderr.isatty()))})
     if code == ExitCode.RANK_LOST:
         typer.echo(f"{options.scenario}: a rank was lost; nothing was decided", err=True)
@@ -207,7 +223,7 @@ def _observer(options: Options, speaks: bool) -> Display:
 
 def _tell(result: Result, options: Options) -> None:
     """Draw the picture, print the table and where everything is."""
-    from admmflex.console import facts, summary_table, verdict
+    from admmflex.console import facts, limits_table, summary_table, verdict
     from admmflex.report.figures import write_day
 
     picture = write_day(result.dataset, options.folder)
@@ -218,7 +234,7 @@ def _tell(result: Result, options: Options) -> None:
         return
     console = _console(sys.stdout)
     console.print()
-    console.print(summary_table(result.summary))
+    console.print(limits_table(result.summary) if "export_limits" in result.summary else summary_table(result.summary))
     for fact in facts(result.summary):
         console.print(fact)
     console.print(f"\nresult   {options.folder / 'result.nc'}, summary.json, history.jsonl")

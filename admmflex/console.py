@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping
 from datetime import datetime
@@ -56,6 +57,29 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
         ("worst loading", "worst_loading", _load),
     ):
         table.add_row(label, *(form(plan.get(key)) for plan in plans.values()))
+    return table
+
+
+def limits_table(summary: Mapping[str, Any]) -> Table:
+    """The export limits of every robustness: how low, what they cost, what they claim."""
+    from rich import box
+    from rich.table import Table
+
+    found = summary["export_limits"]
+    title = f"{found['customers']} customers, {found['scenarios']} scenarios, means per scenario"
+    table = Table(box=box.SIMPLE_HEAD, width=WIDTH, pad_edge=False, show_edge=False, title=title, title_justify="left")
+    for name in ("holds in", "lowest limit", "PV kWh", "curtailed kWh", "worst-off", "breaks in steps", "in days"):
+        table.add_column(name, justify="right")
+    for one in found["limits"]:
+        step, day = one["broken_per_step_at_most"], one["broken_per_day_at_most"]
+        table.add_row(
+            f"{one['robustness_percent']:g} %", f"{100 * one['lowest_limit']:.1f} %", f"{one['pv_kwh']:.1f}",
+            f"{one['curtailed_kwh']:.1f}", f"{100 * one['worst_off']:.1f} %",
+            f"{100 * step:.1f} %", "-" if day is None or math.isnan(day) else f"{100 * day:.0f} %",
+        )  # fmt: skip
+    confidence = found["limits"][0]["confidence"]
+    table.caption = f"limits in % of the ratings; breaks of new ones at most, {100 * confidence:g} % confidence"
+    table.caption_justify = "left"
     return table
 
 

@@ -173,13 +173,20 @@ HEADING = "round   primal     dual      rho   cost EUR voltage pu loading %"
 CHARTS = " step       chart ms   central ms   cost EUR voltage pu loading %"
 
 
+EXPORT = " part scenario-steps done          of"
+
+
 def heading(record: Record) -> str:
     """What stands above the rows of a run."""
+    if "of_pairs" in record:
+        return EXPORT
     return CHARTS if "chart_ms" in record else HEADING
 
 
 def line(record: Record) -> str:
     """One round, or one step of the horizon under charts, as a row; excess over the limits, 0 when met."""
+    if "of_pairs" in record:
+        return f"{record['iteration']:5d}{record['pairs']:20d}{record['of_pairs']:12d}"
     if "chart_ms" in record:
         first = "".join(_cell(record.get(key), width, ".1f") for key, width in (("chart_ms", 15), ("central_ms", 12)))
     else:
@@ -215,7 +222,7 @@ def _cell(value: Any, width: int, form: str) -> str:
 
 def opening(info: Record) -> str:
     """What is about to be solved, in one line."""
-    parts = [f"{info[key]} {key}" for key in ("prosumers", "buses", "steps") if key in info]
+    parts = [f"{info[key]} {key}" for key in ("customers", "prosumers", "buses", "scenarios", "steps") if key in info]
     if info.get("ranks", 1) > 1:
         parts.append(f"{info['ranks']} ranks")
     return f"{info.get('name', 'run')}: {', '.join(parts)}" + (f" ({info['method']})" if "method" in info else "")

@@ -17,6 +17,7 @@ from admmflex import results
 from admmflex.comm import Comm, default_comm
 from admmflex.coordination.schemes import Agreed, Observe, Outcome, by_one_problem, by_prices, on_their_own
 from admmflex.data.exchange_limits import UNMET
+from admmflex.data.export_spec import ExportSpec
 from admmflex.horizon import Array
 from admmflex.progress import Observer, Silent
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
@@ -53,6 +54,10 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
         InputError: every fault of the scenario and its data, or a folder that cannot be written, before anything is
             solved.
     """
+    if isinstance(scenario, Scenario) and isinstance(scenario.spec, ExportSpec):
+        from admmflex.export_day import run_export_limits  # which no other method needs
+
+        return run_export_limits(scenario, out=out, observer=observer)
     started = time.perf_counter()
     study = build(scenario) if isinstance(scenario, Scenario) else scenario
     if out is not None:

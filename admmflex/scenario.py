@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from admmflex.data import document, study
+from admmflex.data.export_spec import ExportSpec, asks_for_export_limits
 from admmflex.data.spec import ScenarioSpec
 from admmflex.data.study import Study
-from admmflex.data.validation import check
-from admmflex.errors import require
+from admmflex.data.validation import check, check_export
+from admmflex.errors import Fault, InputError, require
 
 __all__ = ["Scenario", "Study", "build", "load", "schema"]
 
@@ -22,12 +23,12 @@ class Scenario:
     Args:
         path: of the file; relative paths in it start at its folder.
         text: the file as it stands, kept with every result.
-        spec: what it says.
+        spec: what it says; an ``ExportSpec`` with ``method: export-limits``.
     """
 
     path: Path
     text: str
-    spec: ScenarioSpec
+    spec: ScenarioSpec | ExportSpec
 
     @property
     def name(self) -> str:
@@ -47,6 +48,8 @@ def load(path: str | Path) -> Scenario:
         InputError: every fault.
     """
     source = document.read(Path(path))
+    if asks_for_export_limits(source.data):
+        return Scenario(source.path, source.text, check_export(source))
     spec, faults = check(source)
     if faults and spec is not None:
         study.build(spec, source.path.parent, faults)
@@ -59,8 +62,11 @@ def build(scenario: Scenario) -> Study:
     """The data of a scenario: network, limits, steps and prosumers.
 
     Raises:
-        InputError: every fault of the data.
+        InputError: every fault of the data; a scenario of export limits, which has no prosumers to agree with.
     """
+    if isinstance(scenario.spec, ExportSpec):
+        fault = Fault(f"scenario {scenario.name!r}", "method = export-limits", "another method", "run it with run")
+        raise InputError(fault)
     return study.build(scenario.spec, scenario.folder)
 
 

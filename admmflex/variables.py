@@ -66,6 +66,19 @@ VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
     }
 )
 
+EXPORT: MappingProxyType[str, Variable] = MappingProxyType(
+    {
+        "xi": Variable(_of("scenario", "time"), "1", "largest export limit over the inverter's rating", "output"),
+        "xi_robust": Variable(_of("robustness", "time"), "1", "limit that holds in this share of scenarios", "output"),
+        "passive": Variable(_of("scenario", "time"), "1", "1 where limits are broken without any export", "output"),
+        "binding": Variable(_of("scenario", "time"), "", "limit of the feeder that binds, empty without", "output"),
+        "rating_kw": Variable(_of("customer"), "kW", "rating of the inverter, 0 without PV", "input"),
+        "customer_bus": Variable(_of("customer"), "", "name of the customer's bus", "input"),
+        "phase_share": Variable(_of("customer", "phase"), "1", "share of the customer's power in each phase", "input"),
+    }
+)
+"""What a result of ``method: export-limits`` holds."""
+
 HISTORY: MappingProxyType[str, Variable] = MappingProxyType(
     {
         "primal": Variable(_ROUND, "1", "relative disagreement between prosumers and grid", "optional"),

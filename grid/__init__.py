@@ -17,6 +17,7 @@ from grid.read import read
 from grid.read_unbalanced import read_three_phase
 from grid.three_phase_case import ThreePhaseCase
 from grid.unbalanced import UnbalancedFlow, unbalanced_flow
+from grid.unbalanced_limits import UnbalancedLimits
 from grid.unbalanced_linear import UnbalancedLinearisation, linearise_unbalanced
 from grid.unbalanced_network import UnbalancedNetwork
 
@@ -38,6 +39,7 @@ __all__ = [
     "Profiles",
     "ThreePhaseCase",
     "UnbalancedFlow",
+    "UnbalancedLimits",
     "UnbalancedLinearisation",
     "UnbalancedNetwork",
     "drawn_kw",

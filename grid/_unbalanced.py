@@ -239,6 +239,20 @@ def sweep(
 
 
 @nb.njit(cache=True, error_model="numpy")
+def above(wires: Wires, v: Array, floor: Array, good: BoolArray) -> None:
+    """good_k = no |phase-to-neutral voltage|^2 of v (R, w, K, 2) below floor (R, 3); False where it is NaN."""
+    good[:] = True
+    for i in range(v.shape[0]):
+        for f in range(3):
+            for k in range(v.shape[2]):
+                x, y = v[i, f, k, 0], v[i, f, k, 1]
+                if len(wires) == 4:
+                    x -= v[i, 3, k, 0]
+                    y -= v[i, 3, k, 1]
+                good[k] &= x * x + y * y >= floor[i, f]
+
+
+@nb.njit(cache=True, error_model="numpy")
 def currents(
     wires: Wires,
     order: IntArray,

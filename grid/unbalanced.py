@@ -192,23 +192,18 @@ def _first_guess(network: UnbalancedNetwork, r: Reduction, start: UnbalancedFlow
     if v.shape[1:] not in ((network.w, 1), (network.w, steps)):
         allowed = f"({network.n}, {network.w}, 1 or {steps})"
         raise InputError(Fault("start", f"voltages {v.shape}", allowed, "start from the same feeder and steps"))
-    guess = np.where(np.isnan(v), no_load, v)
+    guess = np.ascontiguousarray(np.where(np.isnan(v), no_load, v))
     guess[0] = network.v_slack[:, None]
     return guess
 
 
 def _upper_branch(network: UnbalancedNetwork, r: Reduction, v: ComplexArray) -> BoolArray:
-    """(K,) whether no phase-to-neutral voltage is below half of the one without load; bus by bus to save memory."""
-    good: BoolArray = np.ones(v.shape[2], dtype=np.bool_)
-    for row, no_load in zip(v, network.v_no_load[r.kept], strict=True):
-        u, floor = _to_neutral(row), 0.25 * np.abs(_to_neutral(no_load)) ** 2
-        good &= (u.real**2 + u.imag**2 >= floor[:, None]).all(axis=0)
+    """(K,) whether no phase-to-neutral voltage is below half of the one without load."""
+    no_load = network.v_no_load[r.kept]
+    floor = 0.25 * np.abs(no_load[:, :3] - no_load[:, 3:] if network.w == 4 else no_load) ** 2
+    good: BoolArray = np.empty(v.shape[2], dtype=np.bool_)
+    _unbalanced.above(_wires(network), _real(v), floor, good)
     return good
-
-
-def _to_neutral(v: ComplexArray) -> ComplexArray:
-    """Phase-to-neutral voltages (3, ...) from those to earth (w, ...)."""
-    return v[:3] - v[3:] if len(v) == 4 else v
 
 
 def _checked(

@@ -11,10 +11,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from admmflex.data.document import Document, Location
+from admmflex.data.export_spec import ExportSpec
 from admmflex.data.nearest import nearest
 from admmflex.data.prosumer_spec import ProsumerSpec
 from admmflex.data.spec import ScenarioSpec
-from admmflex.errors import Fault
+from admmflex.errors import Fault, InputError
 
 _GONE = object()
 _LONGEST = 60
@@ -35,6 +36,18 @@ def check(document: Document) -> tuple[ScenarioSpec | None, list[Fault]]:
         return ScenarioSpec.model_validate(_without(document.data, details)), faults
     except ValidationError:
         return None, faults
+
+
+def check_export(document: Document) -> ExportSpec:
+    """The specification of a search for export limits.
+
+    Raises:
+        InputError: every fault of form.
+    """
+    try:
+        return ExportSpec.model_validate(document.data)
+    except ValidationError as error:
+        raise InputError(convert(error.errors(), document, ExportSpec)) from None
 
 
 def prosumer_rows(rows: list[dict[str, Any]], path: Path) -> tuple[list[ProsumerSpec], list[Fault]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from experiments.benchmarks.common import Row, median_time, versions
 SCENARIOS, STEPS = 350, 96
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
-Peer = tuple[Callable[[], Any], Callable[[Any], Complex]]  # solve, its result as voltages (n, 3, K)
+Peer = tuple[Callable[[Real, Real], Any], Callable[[Any], Complex]]  # solve powers, its result as voltages (n, 3, K)
 
 
 def rows() -> list[Row]:
@@ -53,16 +54,19 @@ def compare(scenarios: int, steps: int, samples: dict[str, int], repeats: int = 
         kept: median_time(lambda: grid.unbalanced_flow(network, p, q, at=at), repeats),
     }
     peers: tuple[tuple[str, str, str, Callable[..., Peer]], ...] = (
-        ("power-grid-model", "batch, asymmetric iterative_current, error 1e-8", "power-grid-model", _power_grid_model),
-        ("OpenDSS", "loop of set powers and solve, tolerance 1e-8", "dss-python", _opendss),
+        ("power-grid-model", "batch, asymmetric iterative_current, error 1e-8", "power-grid-model", power_grid_model),
+        ("OpenDSS", "loop of set powers and solve, tolerance 1e-8", "dss-python", opendss),
     )
     place, measured = network.positions(net.bus.index), []
     for peer, how, package, build in peers:
         picked = np.linspace(0, p.shape[2] - 1, samples[peer]).astype(np.int64)
-        solve, voltages = build(net, p[..., picked], q[..., picked])
+        powers_there = p[..., picked], q[..., picked]
+        solve, voltages = build(net, *powers_there)
         ours = grid.unbalanced_flow(network, p[..., picked], q[..., picked], at=at).v_at(place)
-        apart = float(np.abs(voltages(solve()) - ours).max())
-        peer_s = median_time(solve, repeats=min(repeats, 3), warm_up=0) * p.shape[2] / len(picked)
+        apart = float(np.abs(voltages(solve(*powers_there)) - ours).max())
+        peer_s = (
+            median_time(partial(solve, *powers_there), repeats=min(repeats, 3), warm_up=0) * p.shape[2] / len(picked)
+        )
         note = f"peer measured on {len(picked)} steps and scaled"
         measured.append((f"{peer} {how}", peer_s, apart, versions("numpy", "numba", package), note))
     name = f"three-phase power flow, {network.n} buses, {scenarios} scenarios x {steps} steps, voltages of"
@@ -92,7 +96,7 @@ def powers(scenarios: int, steps: int, seed: int = 0) -> tuple[Real, Real]:
     return p, q
 
 
-def _power_grid_model(net: Any, p: Real, q: Real) -> Peer:
+def power_grid_model(net: Any, p: Real, q: Real) -> Peer:
     """The feeder by sequence data, one asymmetric load per customer."""
     from power_grid_model import CalculationMethod, ComponentType, PowerGridModel, WindingType, initialize_array
 
@@ -134,9 +138,9 @@ def _power_grid_model(net: Any, p: Real, q: Real) -> Peer:
     model = PowerGridModel(parts)
     update = initialize_array("update", kind.asym_load, (steps, 55))
     update["id"] = load["id"]
-    update["p_specified"], update["q_specified"] = -p.transpose(2, 0, 1) * 1e3, -q.transpose(2, 0, 1) * 1e3
 
-    def solve() -> Any:
+    def solve(p: Real, q: Real) -> Any:
+        update["p_specified"], update["q_specified"] = -p.transpose(2, 0, 1) * 1e3, -q.transpose(2, 0, 1) * 1e3
         return model.calculate_power_flow(
             symmetric=False,
             error_tolerance=1e-8,
@@ -149,7 +153,7 @@ def _power_grid_model(net: Any, p: Real, q: Real) -> Peer:
     return solve, lambda found: (found["u_pu"] * np.exp(1j * found["u_angle"])).transpose(1, 2, 0)
 
 
-def _opendss(net: Any, p: Real, q: Real) -> Peer:
+def opendss(net: Any, p: Real, q: Real) -> Peer:
     """The same circuit from a script; one constant-power load per customer and phase."""
     from dss import dss
 
@@ -160,10 +164,10 @@ def _opendss(net: Any, p: Real, q: Real) -> Peer:
         dss.Text.Command = f'redirect "{path}"'
         os.chdir(here)  # OpenDSS goes to the folder of the script
     used = p.any(axis=2)
-    kw, kvar = -p[used].T, -q[used].T
     circuit, loads = dss.ActiveCircuit, dss.ActiveCircuit.Loads
 
-    def solve() -> Real:
+    def solve(p: Real, q: Real) -> Real:
+        kw, kvar = -p[used].T, -q[used].T
         out = np.empty((len(kw), 6 * len(net.bus)))
         for k in range(len(kw)):
             for i in range(kw.shape[1]):

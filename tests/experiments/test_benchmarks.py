@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -101,6 +103,25 @@ def test_three_phase_power_flow_agrees_with_the_peers() -> None:
     rows = unbalanced.compare(2, 8, {"power-grid-model": 8, "OpenDSS": 4}, repeats=1)
     assert len(rows) == 4
     assert all(row.agreement < 1e-8 for row in rows), "pu"
+
+
+def test_export_limits_agree_with_bisections_in_the_peers() -> None:
+    pytest.importorskip("dss")
+    pytest.importorskip("power_grid_model")
+    from experiments.benchmarks import export_limits_search
+
+    rows = export_limits_search.compare(1, 24, {"power-grid-model": 4, "OpenDSS": 4}, repeats=1)
+    assert len(rows) == 3
+    assert all(row.agreement < 3e-6 for row in rows), "share of the rating"
+
+
+def test_export_limits_agree_with_mixed_integer_programs(tmp_path: Path) -> None:
+    from experiments.benchmarks import export_limits_milp
+    from experiments.export_limits.feeders import feeder
+
+    row = export_limits_milp.compare(feeder("european", tmp_path), 3, 1, 1, repeats=1)
+    assert row.agreement < 2e-3, "of the rating; the cuts of the program"
+    assert row.ratio > 1.0
 
 
 def test_charts_and_stored_values_agree_with_linear_programs() -> None:

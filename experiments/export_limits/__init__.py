@@ -1,0 +1,1 @@
+"""Export limits over hundreds of scenarios, checked in OpenDSS."""
