@@ -19,11 +19,13 @@ import scipy.sparse as sp
 
 from admmflex.coordination.whole import Answer, Block, CvxpySolver, GridRows, HighsSolver, Solver
 from admmflex.coordination.working_set import Point, WorkingSet, excess, operating_point
+from admmflex.dso.margins import Guard
 from admmflex.errors import require
 from admmflex.horizon import Array, BoolArray, Horizon
 from admmflex.prosumers.band import band_faults
 from admmflex.prosumers.program import AssetPlan, program
 from admmflex.prosumers.prosumer import Prosumer
+from admmflex.prosumers.threat import Threat
 from admmflex.response.custom import CvxpyProsumer, cvxpy_models
 from grid.limits import Limits
 from grid.network import Network
@@ -80,7 +82,8 @@ class CentralResult:
             those of an infeasible problem are the penalty's and mean nothing.
         plans: what the assets of each prosumer do; empty for cvxpy prosumers.
         rows: limits that bind; for an infeasible problem those that no plan can meet.
-        violation: largest excess of the voltage [pu] and of the loading in the AC power flow of ``y``.
+        violation: largest excess of the voltage [pu] and of the loading in the AC power flow of ``y``,
+            over the limits less their margins.
     """
 
     status: Status
@@ -100,6 +103,7 @@ def solve_central(
     prosumers: Sequence[Prosumer | CvxpyProsumer],
     horizon: Horizon,
     settings: CentralSettings | None = None,
+    threat: Threat | None = None,
 ) -> CentralResult:
     """Solve the whole problem.
 
@@ -107,6 +111,7 @@ def solve_central(
         network, limits: the grid.
         prosumers: behind buses of the network; those written in cvxpy take part with their own cost and constraints.
         horizon: K steps.
+        threat: of compromised devices, if any; every limit then keeps a margin.
 
     Returns:
         The optimum (a local one: the limits are not convex) with status "optimal"; "infeasible" with the limits that no
@@ -116,7 +121,7 @@ def solve_central(
         InputError: unknown buses, stores that cannot stay within their band, cvxpy prosumers that are not convex.
         SolverError: the solver gave up.
     """
-    case = _Case(network, limits, prosumers, horizon, settings or CentralSettings())
+    case = _Case(network, limits, prosumers, horizon, settings or CentralSettings(), threat)
     return case.run()
 
 
@@ -130,12 +135,14 @@ class _Case:
         prosumers: Sequence[Prosumer | CvxpyProsumer],
         horizon: Horizon,
         settings: CentralSettings,
+        threat: Threat | None,
     ) -> None:
         position = network.positions([prosumer.bus for prosumer in prosumers])
         self.buses, self.bus = np.unique(position, return_inverse=True)
         self.network, self.limits, self.horizon, self.settings = network, limits, horizon, settings
         self.penalty = settings.penalty
-        self.rows = WorkingSet(network, limits)
+        self.guard = Guard(limits, threat)
+        self.rows = WorkingSet(network, self.guard)
         self.programs = {i: program(one, horizon) for i, one in enumerate(prosumers) if isinstance(one, Prosumer)}
         require([fault for one in self.programs.values() for fault in band_faults(one, horizon)])
         custom = {i: one for i, one in enumerate(prosumers) if not isinstance(one, Prosumer)}
@@ -162,8 +169,9 @@ class _Case:
         while status == "not_converged" and rounds < settings.relinearisations:
             rounds += 1
             point = operating_point(self.network, *self._injections(solver, answer))
+            self.guard.renew(point.lin)
             last, answer = answer, self._improve(solver, answer, point, radius)
-            over = max(excess(self.network, self.limits, *self._injections(solver, answer)))
+            over = max(excess(self.network, self.guard, *self._injections(solver, answer)))
             settled = abs(answer.merit - last.merit) <= settings.cost_change * max(1.0, abs(answer.merit))
             if settled and over <= settings.violation:
                 status = "optimal"
@@ -275,6 +283,6 @@ class _Case:
             price=self._price(answer, point),
             plans=tuple(plans),
             rows=self._binding(answer, point, picked),
-            violation=excess(self.network, self.limits, *self._injections(solver, answer)),
+            violation=excess(self.network, self.guard, *self._injections(solver, answer)),
             relinearisations=rounds,
         )

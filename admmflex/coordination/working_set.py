@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 import grid
 from admmflex.dso import AcCheck
+from admmflex.dso.dso import Watched
+from admmflex.dso.margins import Guard
 from admmflex.errors import SolverError
 from admmflex.horizon import Array, BoolArray, IntArray
-from grid.limits import BRANCH, V_HIGH, V_LOW, Limits
+from grid.limits import BRANCH, V_HIGH, V_LOW
 from grid.linear import Linearisation
 from grid.network import Network
 
@@ -32,7 +34,7 @@ class Point:
     lin: Linearisation
 
 
-def excess(network: Network, limits: Limits, p: Array, q: Array) -> tuple[float, float]:
+def excess(network: Network, limits: Watched, p: Array, q: Array) -> tuple[float, float]:
     """Largest excess of a voltage [pu] and of a loading [fraction of the rating] in the AC power flow, at least 0."""
     voltage, loading = AcCheck.of(limits, grid.power_flow(network, p, q)).worst.tolist()
     return voltage, loading
@@ -58,7 +60,7 @@ class WorkingSet:
     """
 
     network: Network
-    limits: Limits
+    guard: Guard
     step: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     kind: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     index: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -66,6 +68,7 @@ class WorkingSet:
     idle: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
+        self.limits = self.guard.limits
         feeder = self.network.feeder + 1
         self.bus_group = feeder
         self.end_group = feeder[np.maximum(self.limits.from_bus, self.limits.to_bus)]
@@ -78,22 +81,22 @@ class WorkingSet:
         return tuple(_keys(self.step, self.kind, self.index, self.direction))
 
     def linearised(self, point: Point) -> tuple[Array, Array, Array]:
-        """Value ``(M,)`` [pu] and gradients ``(M, n_bus)`` [1/kW, 1/kvar] at an operating point."""
+        """Value ``(M,)`` [pu], with the margin, and gradients ``(M, n_bus)`` [1/kW, 1/kvar] at an operating point."""
         row = self.limits.functional(point.lin.v, self.step, self.kind, self.index, self.direction)
         gp, gq = point.lin.gradients(self.step, row.bus_a, row.h_a, row.bus_b, row.h_b)
-        return row.value, gp, gq
+        return row.value + self.guard.of_rows(self.step, self.kind, gp, gq), gp, gq
 
     def add_violated(self, point: Point, p: Array, q: Array) -> int:
         """Add the limits that the linearised voltages at ``p, q`` exceed most, by step, feeder and kind; how many."""
         v = point.lin.v + point.lin.dv(p - point.p, q - point.q)
-        tables = zip((V_HIGH, V_LOW, BRANCH), self.limits.excess(v), strict=True)
+        tables = zip((V_HIGH, V_LOW, BRANCH), self.guard.excess(v), strict=True)
         found = [self._worst(kind, table) for kind, table in tables]
         step = np.concatenate([steps for steps, _ in found])
         index = np.concatenate([rows for _, rows in found])
         kind = np.concatenate([np.full(len(steps), kind) for kind, (steps, _) in enumerate(found)])
         direction = np.ones(len(step), np.complex128)
         branch = kind == BRANCH
-        loading = self.limits.loading(v)[index[branch], step[branch]]
+        loading = self.guard.loading(v)[index[branch], step[branch]]
         direction[branch] = loading / np.abs(loading)
         known = set(self.keys())
         new = np.array([key not in known for key in _keys(step, kind, index, direction)], dtype=bool)

@@ -8,11 +8,12 @@ from pydantic import Field, model_validator
 
 from admmflex.data.model_spec import AdoptionSpec, SimbenchSpec
 from admmflex.data.prosumer_spec import ProsumerSpec, TariffSpec
-from admmflex.data.section import Finite, NotNegative, Positive, Profile, Section
+from admmflex.data.section import Finite, NotNegative, Positive, Profile, Section, Share
 
 __all__ = [
     "AdoptionSpec",
     "ChartsSpec",
+    "CompromisedSpec",
     "CoordinationSpec",
     "DeviationsSpec",
     "HorizonSpec",
@@ -163,6 +164,22 @@ class CoordinationSpec(Section):
     certify: bool = True
 
 
+Controllable = Literal["pv", "battery", "ev", "heat_pump", "boiler", "deferrable"]
+
+
+class CompromisedSpec(Section):
+    """Devices that may be taken over; they keep their last trusted plan, and the grid keeps a margin against them."""
+
+    kinds: tuple[Controllable, ...] = ("pv", "battery", "ev", "heat_pump", "boiler", "deferrable")
+    prosumers: tuple[str, ...] = Field(default=(), description="only those of these prosumers")
+    share: Share | None = Field(default=None, description="of them, drawn with the seed; all when not given")
+    listed: tuple[str, ...] = Field(default=(), alias="list", description="prosumer/device, in addition")
+    budget: Annotated[int, Field(ge=0)] = Field(description="how many may misbehave at once")
+    detection_h: NotNegative = Field(
+        default=0.0, description="[h] for which trusted batteries can cover them; 0 leaves that to the upstream grid"
+    )
+
+
 class ScenarioSpec(Section):
     """A whole scenario file."""
 
@@ -174,6 +191,7 @@ class ScenarioSpec(Section):
     weather: WeatherSpec = WeatherSpec()
     prosumers: ProsumersSpec
     coordination: CoordinationSpec = CoordinationSpec()
+    compromised: CompromisedSpec | None = None
     mode: Literal["grid-connected"] = "grid-connected"
     seed: Annotated[int, Field(ge=0)] = 0
 

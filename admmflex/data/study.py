@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from admmflex.data import adoption, elements, explicit, network_prosumers, tables, tariff
 from admmflex.data.clock import make_horizon
+from admmflex.data.compromised import Suspects, suspects
 from admmflex.data.network_prosumers import Source
 from admmflex.data.plausibility import unit_faults
 from admmflex.data.profiles import Columns, Resolver
@@ -22,6 +23,7 @@ from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.connection import connection_faults
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
+from admmflex.prosumers.threat import Threat
 from grid import Case, Limits, Network
 
 T = TypeVar("T")
@@ -43,6 +45,8 @@ class Study:
         settings: how to coordinate.
         seed: of everything that is drawn.
         notes: what was decided on the way and the user should know.
+        suspects: devices that may be compromised.
+        threat: what they may do, once their last trusted plan is known.
     """
 
     network: Network
@@ -52,6 +56,8 @@ class Study:
     settings: CoordinationSpec
     seed: int
     notes: tuple[str, ...]
+    suspects: Suspects | None = None
+    threat: Threat | None = None
 
 
 class _Collector:
@@ -85,6 +91,7 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     if horizon is not None:
         known = None if case is None else frozenset(case.network.known_buses.tolist())
         collect.faults += _prosumer_faults(prosumers, horizon, known)
+    doubtful = _suspects(spec, prosumers, collect)
     network = collect(lambda: None if case is None else _limited(case.network, spec.limits))
     require(merged(collect.faults))
     if network is None or horizon is None:
@@ -99,7 +106,20 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     if len(unserved) > _LISTED:
         unserved[_LISTED:] = [f"and {len(unserved) - _LISTED} more devices or times that cannot be served"]
     remarks = (*network.notes, *notes, *unserved)
-    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks)
+    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks, doubtful)
+
+
+def _suspects(spec: ScenarioSpec, prosumers: Sequence[Prosumer], collect: _Collector) -> Suspects | None:
+    """The devices under suspicion, looked for once the prosumers are there."""
+    if spec.compromised is None or not prosumers:
+        return None
+    found, faults = suspects(spec.compromised, prosumers, spec.seed)
+    collect.faults += faults
+    if spec.coordination.method == "charts":
+        collect.faults.append(
+            Fault("compromised", "method: charts", "admm, central or none", "choose another method, or remove the section")
+        )
+    return found
 
 
 def _limited(network: Network, limits: LimitsSpec) -> Network:

@@ -1,0 +1,111 @@
+"""Margins: how far every limit is kept, so that it holds whatever a few compromised devices do.
+
+At most Gamma of the suspects A leave their plan x_a for anything in their capability C_a. To first order a row
+value + g (z - z0) <= 0 then holds whatever they do if it is tightened by
+
+    m = sum of the Gamma largest  h_a(g_a),      h_a(g) = max over x in C_a of  g . (x - x_a)
+
+with g_a the gradient at the bus of device a: the exact support function, given the plan. Voltages fall, and currents
+grow, faster than to first order: what draws power at a lower voltage draws more current. On two buses that behave like
+V (V_0 - V) = -r p a linear drop d becomes d (1 + d / (2 V - 1)^1) to second order, the factor that rows of low voltages
+and of loadings get, with d the largest drop of the step and V the lowest voltage.
+
+Source: section 2 of the formulation (compromised assets); the support function and the factor are derived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from admmflex.dso import _margins
+from admmflex.horizon import Array, IntArray
+from admmflex.prosumers.threat import Threat
+from grid.limits import V_HIGH, Limits
+from grid.linear import Linearisation
+
+ComplexArray = NDArray[np.complex128]
+TURNS = 3  # of the direction in which a loading is pushed: the worst is found to 1e-6 after two
+
+
+@dataclass(frozen=True, eq=False)
+class Margins:
+    """What the suspects can do at an operating point.
+
+    Args:
+        rise, drop: (n, K) of the voltage magnitudes [pu].
+        shift: (E, K) of the complex loadings, where that makes them largest.
+        factor: (K,) by which low voltages and loadings exceed the first order.
+    """
+
+    rise: Array
+    drop: Array
+    shift: ComplexArray
+    factor: Array
+
+
+class Guard:
+    """Limits that hold whatever the suspects of a threat do; without a threat just the limits.
+
+    ``renew`` moves the operating point of the margins. ``excess`` is what ``Limits.excess`` is to the bare limits.
+    """
+
+    def __init__(self, limits: Limits, threat: Threat | None = None) -> None:
+        self.limits, self.threat = limits, threat
+        self.margins: Margins | None = None
+
+    def later(self, steps: int) -> Guard:
+        """The same for all but the first ``steps`` steps."""
+        return Guard(self.limits, None if self.threat is None else self.threat.within(slice(steps, None)))
+
+    def renew(self, lin: Linearisation) -> None:
+        """Work out the margins at an operating point."""
+        if self.threat is not None:
+            self.margins = margins(self.limits, lin, self.threat)
+
+    def excess(self, v: ComplexArray) -> tuple[Array, Array, Array]:
+        """How far each limit less its margin is exceeded, see ``Limits.excess``."""
+        high, low, over = self.limits.excess(v)
+        if self.margins is not None:
+            high, low = high + self.margins.rise, low + self.margins.drop
+            over = np.abs(self.loading(v)) - 1.0
+        return high, low, over
+
+    def loading(self, v: ComplexArray) -> ComplexArray:
+        """(E, K) complex loadings, pushed as far as the suspects can."""
+        load = self.limits.loading(v)
+        return load if self.margins is None else load + self.margins.shift
+
+    def of_rows(self, step: IntArray, kind: IntArray, g_p: Array, g_q: Array) -> Array:
+        """Margins of rows with gradients ``(M, n)`` [1/kW, 1/kvar], ``(M,)``."""
+        found = np.zeros(len(step))
+        if self.threat is None or self.margins is None:
+            return found
+        one = self.threat
+        _margins.of_rows(step, g_p, g_q, one.bus, one.low, one.high, one.s_kva, one.plan, _count(one), found)
+        return np.where(kind == V_HIGH, found, found * self.margins.factor[step])
+
+
+def margins(limits: Limits, lin: Linearisation, threat: Threat) -> Margins:
+    """Largest changes of all voltages and loadings at an operating point, by every suspect bus's sensitivities."""
+    v, buses = lin.v, np.unique(threat.bus)
+    dv = np.empty((len(buses), 2, *v.shape), np.complex128)
+    unit, none = np.zeros(v.shape), np.zeros(v.shape)
+    for c, bus in enumerate(buses):
+        unit[bus] = 1.0
+        dv[c, 0], dv[c, 1] = lin.dv(unit, none), lin.dv(none, unit)
+        unit[bus] = 0.0
+    who = np.searchsorted(buses, threat.bus), threat.low, threat.high, threat.s_kva, threat.plan, _count(threat)
+    rise, drop = np.empty(v.shape), np.empty(v.shape)
+    _margins.of_voltages(v, dv, *who, rise, drop)
+    shift = np.zeros((limits.ends, v.shape[1]), np.complex128)
+    rated = limits.from_bus, limits.to_bus, limits.c_f, limits.c_t, limits.as_power, limits.at_from
+    _margins.of_loadings(v, dv, *rated, *who, TURNS, shift)
+    factor = 1.0 + drop.max(axis=0) / np.maximum(2.0 * np.abs(v).min(axis=0) - 1.0, 0.1)
+    return Margins(rise, factor * drop, factor * shift, factor)
+
+
+def _count(threat: Threat) -> int:
+    return min(threat.budget, len(threat.bus))
