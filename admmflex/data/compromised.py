@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
 from admmflex.data.nearest import nearest
-from admmflex.data.spec import CompromisedSpec
+from admmflex.data.spec import CompromisedSpec, Controllable
 from admmflex.errors import Fault
 from admmflex.prosumers.prosumer import Prosumer
 
@@ -32,23 +33,24 @@ class Suspects:
 
 def suspects(spec: CompromisedSpec, prosumers: Sequence[Prosumer], seed: int) -> tuple[Suspects, list[Fault]]:
     """The devices that a scenario suspects, and what is wrong with its section."""
-    able = {
-        f"{one.name}/{asset.name}": (i, j)
-        for i, one in enumerate(prosumers)
-        for j, asset in enumerate(one.assets)
-        if asset.kind in spec.kinds
-    }
-    faults = _unknown("list", spec.listed, list(able), "device of these kinds")
+    devices = [(i, j, asset) for i, one in enumerate(prosumers) for j, asset in enumerate(one.assets)]
+    able = [(i, j) for i, j, asset in devices if asset.kind in spec.kinds]
+    called: dict[str, list[tuple[int, int]]] = {}
+    for i, j, asset in devices:
+        if asset.kind in get_args(Controllable):
+            for name in (asset.kind, asset.name):
+                called.setdefault(f"{prosumers[i].name}/{name}", []).append((i, j))
+    faults = _unknown("list", spec.listed, list(called), "controllable device")
     faults += _unknown("prosumers", spec.prosumers, [one.name for one in prosumers], "prosumer")
     owners = set(spec.prosumers)
-    drawn = [place for place in able.values() if not owners or prosumers[place[0]].name in owners]
+    drawn = [place for place in able if not owners or prosumers[place[0]].name in owners]
     if spec.listed and not (spec.prosumers or spec.share is not None):
         drawn = []
     elif spec.share is not None:
         count = round(spec.share * len(drawn))
         picked = np.random.default_rng([_DRAW, seed]).permutation(len(drawn))[:count]
         drawn = [drawn[place] for place in picked]
-    found = sorted({*drawn, *(able[name] for name in spec.listed if name in able)})
+    found = sorted({*drawn, *(place for name in spec.listed for place in called.get(name, []))})
     if not found and not faults:
         faults.append(
             Fault("compromised", "no device of the study", "at least one", "correct kinds, prosumers, share or list")
