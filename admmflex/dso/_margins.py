@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+STARTS = 8  # directions in which a loading that may reach its limit is pushed
+
 
 @nb.njit(cache=True, error_model="numpy")
 def _worst(g_p, g_q, low, high, s, p, q):  # type: ignore[no-untyped-def]
@@ -90,11 +92,11 @@ def _shift_along(u, m, k, low, high, s, plan, best, place, w):  # type: ignore[n
 
 @nb.njit(cache=True, error_model="numpy")
 def of_loadings(  # type: ignore[no-untyped-def]
-    v, dv, from_bus, to_bus, c_f, c_t, as_power, at_from, column, low, high, s, plan, budget, turns, shift
+    v, dv, from_bus, to_bus, c_f, c_t, as_power, at_from, column, low, high, s, plan, budget, turns, factor, shift
 ):
     """shift (E, K): the change of each complex loading, by ``budget`` devices, that makes its magnitude largest.
 
-    From four directions u: the worst change for u, then u turned to where that leads, ``turns`` times; every turn
+    ``factor`` (K,) lengthens the change. From several directions u: the worst change for u, then u turned to where that leads, ``turns`` times; every turn
     lengthens the loading. Where even a bound cannot reach the limit, the direction of the loading alone is tried.
     """
     n_devices = len(column)
@@ -115,18 +117,21 @@ def of_loadings(  # type: ignore[no-untyped-def]
                     change = c_f[e] * dv[c, part, f, k] + c_t[e] * dv[c, part, t, k]
                     if as_power[e]:
                         change = dv[c, part, end, k] * np.conj(current) + v[end, k] * np.conj(change)
-                    m[part, a] = change
+                    m[part, a] = factor[k] * change
                 p, q = plan[0, a, k], plan[1, a, k]
                 far = abs(m[0, a]) * max(high[a, k] - p, p - low[a, k]) + abs(m[1, a]) * (s[a] + abs(q))
                 count = _keep_largest(far, a, best, place, count)
             first = load / abs(load) if load != 0.0 else 1.0 + 0.0j
-            tries = 4 if abs(load) + best[:count].sum() > 1.0 else 1
+            tries = STARTS if abs(load) + best[:count].sum() > 1.0 else 1
             largest = -1.0
             for one in range(tries):
-                u = first * 1j**one
+                before = -1.0
+                u = first * np.exp(2j * np.pi * one / STARTS)
                 for _ in range(turns + 1 if tries > 1 else 1):
                     found = _shift_along(u, m, k, low, high, s, plan, best, place, w)
                     size = abs(load + found)
                     if size > largest:
                         largest, shift[e, k] = size, found
-                    u = (load + found) / size if size > 0.0 else u
+                    if size <= max(before * (1.0 + 1e-9), 0.0):
+                        break
+                    u, before = (load + found) / size, size

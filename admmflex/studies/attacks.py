@@ -12,8 +12,8 @@ import numpy as np
 
 import grid
 from admmflex.data.study import Study
+from admmflex.dso.margins import strongest
 from admmflex.horizon import Array, IntArray
-from admmflex.prosumers.threat import Threat
 from admmflex.summary import MET_LOADING, MET_PU
 from grid.limits import BRANCH, V_HIGH, V_LOW
 
@@ -61,25 +61,6 @@ def attack(study: Study, powers: Array, count: int, seed: int) -> Attacked:
     return Attacked(done, broken, float(voltage), float(loading))
 
 
-def strongest(threat: Threat, step: int, gradient: Array) -> Array:
-    """(2, A) deviations [kW, kvar] of the ``budget`` suspects that raise a functional most in a step.
-
-    Args:
-        gradient: (2, A) per kW and per kvar at the buses of the suspects.
-    """
-    g_p, g_q = gradient
-    low, high, s = threat.low[:, step], threat.high[:, step], threat.s_kva
-    plan = threat.plan[:, :, step]
-    size = np.hypot(g_p, g_q)
-    free = np.divide(s * g_p, size, out=np.zeros_like(s), where=size > 0.0)
-    p = np.where(s > 0.0, np.clip(free, low, high), np.where(g_p > 0.0, high, low))
-    q = np.where(s > 0.0, np.copysign(np.sqrt(np.maximum(s * s - p * p, 0.0)), g_q), plan[1])
-    move: Array = np.stack([p, q]) - plan
-    gain = (gradient * move).sum(axis=0)
-    move[:, np.argsort(gain)[: len(gain) - threat.budget]] = 0.0
-    return np.where(gain > 0.0, move, 0.0)
-
-
 def _batches(study: Study, plan: Array, count: int, room: int, rng: np.random.Generator) -> Iterator[Array]:
     """(2, A, batch, K) deviations: the worst on every limit first, then random ones."""
     worst = _worst(study, plan)[:, :, :count]
@@ -98,12 +79,11 @@ def _worst(study: Study, plan: Array) -> Array:
     flow = grid.power_flow(study.network, *plan).require()
     lin = grid.linearise(study.network, flow.v, *plan)
     found = np.zeros((2, len(threat.bus), len(index), study.horizon.steps))
-    for k in range(study.horizon.steps):
-        step = np.full(len(index), k)
-        row = limits.functional(flow.v, step, kind, index)
-        g_p, g_q = lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b)
-        for r in range(len(index)):
-            found[:, :, r, k] = strongest(threat, k, np.stack([g_p[r, threat.bus], g_q[r, threat.bus]]))
+    step = np.arange(study.horizon.steps)
+    for r in range(len(index)):
+        row = limits.functional(flow.v, step, np.full(len(step), kind[r]), np.full(len(step), index[r]))
+        gradient = np.stack(lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b))
+        found[:, :, r] = strongest(threat, gradient[:, :, threat.bus].transpose(0, 2, 1))
     return found
 
 
