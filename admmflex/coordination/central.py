@@ -121,12 +121,15 @@ def solve_central(
         InputError: unknown buses, stores that cannot stay within their band, cvxpy prosumers that are not convex.
         SolverError: the solver gave up.
     """
-    case = _Case(network, limits, prosumers, horizon, settings or CentralSettings(), threat)
+    case = Case(network, limits, prosumers, horizon, settings or CentralSettings(), threat)
     return case.run()
 
 
-class _Case:
-    """The stacked programs, the rows that matter and the settings of one call."""
+class Case:
+    """The stacked programs, the rows that matter and the settings of one call.
+
+    ``dt_h`` belongs to the states of the grid that must meet the limits: one for each step.
+    """
 
     def __init__(
         self,
@@ -140,6 +143,7 @@ class _Case:
         position = network.positions([prosumer.bus for prosumer in prosumers])
         self.buses, self.bus = np.unique(position, return_inverse=True)
         self.network, self.limits, self.horizon, self.settings = network, limits, horizon, settings
+        self.dt_h = horizon.dt_h
         self.penalty = settings.penalty
         self.guard = Guard(limits, threat)
         self.rows = WorkingSet(network, self.guard)
@@ -161,6 +165,10 @@ class _Case:
         return CvxpySolver(block, models, self.bus[list(self.models)], name)
 
     def run(self) -> CentralResult:
+        """The optimum, with everything that is to know about it."""
+        return self._result(*self.search())
+
+    def search(self) -> tuple[Solver, Answer, Point, Status, int]:
         """Relinearise until the plan meets the limits in the AC power flow and its cost has settled."""
         solver, settings = self.solver(), self.settings
         answer = solver.solve(self._grid_rows(None), None, np.inf)
@@ -168,10 +176,10 @@ class _Case:
         radius, worst, rounds = np.inf, np.inf, 0
         while status == "not_converged" and rounds < settings.relinearisations:
             rounds += 1
-            point = operating_point(self.network, *self._injections(solver, answer))
+            point = operating_point(self.network, *self.injections(solver, answer))
             self.guard.renew(point.lin)
             last, answer = answer, self._improve(solver, answer, point, radius)
-            over = max(excess(self.network, self.guard, *self._injections(solver, answer)))
+            over = max(excess(self.network, self.guard, *self.injections(solver, answer)))
             settled = abs(answer.merit - last.merit) <= settings.cost_change * max(1.0, abs(answer.merit))
             if settled and over <= settings.violation:
                 status = "optimal"
@@ -180,14 +188,14 @@ class _Case:
             elif rounds >= PATIENCE and over > max(0.5 * worst, settings.violation):
                 radius = 0.5 * min(radius, float(np.abs(answer.moves - last.moves).max(initial=0.0)))
             worst = over
-        return self._result(solver, answer, point, status, rounds)
+        return solver, answer, point, status, rounds
 
     def _improve(self, solver: Solver, last: Answer, point: Point, radius: float) -> Answer:
         """The best plan of the linearised grid within ``radius`` of the last; rows are added until none is broken."""
         self.rows.retire(last.mu > BINDING, self.settings.idle)
         answer = solver.solve(self._grid_rows(point), last, radius)
         for _ in range(self.settings.row_rounds):
-            if not self.rows.add_violated(point, *self._injections(solver, answer)):
+            if not self.rows.add_violated(point, *self.injections(solver, answer)):
                 break
             answer = solver.solve(self._grid_rows(point), last, radius)
         return answer
@@ -207,10 +215,10 @@ class _Case:
             self.penalty *= 100.0
         return False
 
-    def _injections(self, solver: Solver, answer: Answer) -> tuple[Array, Array]:
-        """Injections of an answer at all buses, ``(n_bus, K)`` [kW] and [kvar]."""
-        sums = solver.bus_sums(answer).reshape(2, len(self.buses), self.horizon.steps)
-        full = np.zeros((2, self.network.n, self.horizon.steps))
+    def injections(self, solver: Solver, answer: Answer) -> tuple[Array, Array]:
+        """Injections of an answer at all buses, ``(n_bus, states)`` [kW] and [kvar]."""
+        sums = solver.bus_sums(answer).reshape(2, len(self.buses), len(self.dt_h))
+        full = np.zeros((2, self.network.n, len(self.dt_h)))
         full[:, self.buses] = sums
         return full[0], full[1]
 
@@ -222,7 +230,7 @@ class _Case:
 
     def _grid_rows(self, point: Point | None) -> GridRows:
         """The rows over the bus sums, each scaled to 1 at the bus that moves it most."""
-        n_sums, n_steps = len(self.block.z0), self.horizon.steps
+        n_sums, n_steps = len(self.block.z0), len(self.dt_h)
         if point is None or not len(self.rows):
             return GridRows((), sp.csr_matrix((0, n_sums)), np.zeros(0), np.zeros(0))
         value, gradient, scale = self._gradient(point)
@@ -234,7 +242,7 @@ class _Case:
             keys=self.rows.keys(),
             G=sp.csr_matrix((gradient.ravel(), entry), shape=(len(step), n_sums)),
             h=np.einsum("rj,jr->r", gradient, origin[:, step]) - value / scale,
-            penalty=self.penalty * self.horizon.dt_h[step],
+            penalty=self.penalty * self.dt_h[step],
         )
 
     def _excess(self, answer: Answer, point: Point) -> Array:
@@ -283,6 +291,6 @@ class _Case:
             price=self._price(answer, point),
             plans=tuple(plans),
             rows=self._binding(answer, point, picked),
-            violation=excess(self.network, self.guard, *self._injections(solver, answer)),
+            violation=excess(self.network, self.guard, *self.injections(solver, answer)),
             relinearisations=rounds,
         )

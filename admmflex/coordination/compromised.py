@@ -36,18 +36,11 @@ def secured(study: Study) -> Study:
         return study
     plans = _trusted_plans(study, study.suspects)
     threat = _threat(study, study.suspects, plans)
-    places = dict(zip(study.suspects.devices, plans, strict=True))
-    prosumers = [
-        replace(
-            one,
-            assets=tuple(
-                Held(asset.name, *places[i, j]) if (i, j) in places else asset for j, asset in enumerate(one.assets)
-            ),
-        )
-        if isinstance(one, Prosumer)
-        else one
-        for i, one in enumerate(study.prosumers)
-    ]
+    prosumers = list(study.prosumers)
+    for (i, j), plan in zip(study.suspects.devices, plans, strict=True):
+        assets = prosumers[i].assets
+        held = Held(assets[j].name, *plan)
+        prosumers[i] = replace(prosumers[i], assets=(*assets[:j], held, *assets[j + 1 :]))
     headroom = Headroom.against(threat, study.suspects.detection_h, study.horizon)
     return replace(study, prosumers=tuple(headroom.kept(prosumers)), threat=threat)
 
