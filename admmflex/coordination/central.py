@@ -170,7 +170,7 @@ class Case:
 
     def search(self) -> tuple[Solver, Answer, Point, Status, int]:
         """Relinearise until the plan meets the limits in the AC power flow and its cost has settled."""
-        solver, settings = self.solver(), self.settings
+        solver, settings, self.rows = self.solver(), self.settings, WorkingSet(self.network, self.guard)
         answer = solver.solve(self._grid_rows(None), None, np.inf)
         status: Status = "not_converged"
         radius, worst, rounds = np.inf, np.inf, 0

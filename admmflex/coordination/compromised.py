@@ -15,7 +15,7 @@ from admmflex.comm import SerialComm
 from admmflex.coordination.schemes import on_their_own
 from admmflex.data.compromised import Suspects
 from admmflex.data.study import Study
-from admmflex.dso.margins import Guard
+from admmflex.dso.margins import ComplexArray, Guard
 from admmflex.errors import Fault, InputError
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.prosumer import Prosumer
@@ -109,8 +109,9 @@ class Headroom:
             return prosumers
         owned = [(one, a) for one in prosumers if isinstance(one, Prosumer) for a in one.assets]
         batteries = [(one, asset) for one, asset in owned if isinstance(asset, Battery)]
-        able = sum(p_charge for _, asset in batteries if (p_charge := asset.p_charge_kw)), sum(
-            asset.p_discharge_kw for _, asset in batteries
+        able = (
+            sum(p_charge for _, asset in batteries if (p_charge := asset.p_charge_kw)),
+            sum(asset.p_discharge_kw for _, asset in batteries),
         )
         if able[0] < self.power_kw[0] or able[1] < self.power_kw[1]:
             raise InputError(
@@ -178,7 +179,7 @@ def largest_budget(study: Study, agrees: Callable[[Study], bool]) -> int | None:
     return None if low < 0 else low
 
 
-def checked(study: Study, powers: Array) -> tuple[Guard, Array]:
+def checked(study: Study, powers: Array) -> tuple[Guard, ComplexArray]:
     """The guard of a study at the AC power flow of powers ``(2, n, K)`` at the meters, and its voltages (n_bus, K)."""
     at = study.network.positions([one.bus for one in study.prosumers])
     injection = np.zeros((2, study.network.n, study.horizon.steps))

@@ -173,7 +173,9 @@ class CompromisedSpec(Section):
     kinds: tuple[Controllable, ...] = ("pv", "battery", "ev", "heat_pump", "boiler", "deferrable")
     prosumers: tuple[str, ...] = Field(default=(), description="only those of these prosumers")
     share: Share | None = Field(default=None, description="of them, drawn with the seed; all when not given")
-    listed: tuple[str, ...] = Field(default=(), alias="list", description="prosumer/kind or prosumer/device, in addition")
+    listed: tuple[str, ...] = Field(
+        default=(), alias="list", description="prosumer/kind or prosumer/device, in addition"
+    )
     budget: Annotated[int, Field(ge=0)] = Field(description="how many may misbehave at once")
     detection_h: NotNegative = Field(
         default=0.0, description="[h] for which trusted batteries can cover them; 0 leaves that to the upstream grid"

@@ -117,7 +117,9 @@ def _suspects(spec: ScenarioSpec, prosumers: Sequence[Prosumer], collect: _Colle
     collect.faults += faults
     if spec.coordination.method == "charts":
         collect.faults.append(
-            Fault("compromised", "method: charts", "admm, central or none", "choose another method, or remove the section")
+            Fault(
+                "compromised", "method: charts", "admm, central or none", "choose another method, or remove the section"
+            )
         )
     return found
 

@@ -65,7 +65,9 @@ class Dso:
     ``unfinished`` counts the active-set searches of the last projection that met their limit of exchanges.
     """
 
-    def __init__(self, network: Network, limits: Limits, buses: IntArray, n_steps: int, threat: Threat | None = None) -> None:
+    def __init__(
+        self, network: Network, limits: Limits, buses: IntArray, n_steps: int, threat: Threat | None = None
+    ) -> None:
         self.network, self.limits, self.buses, self.n_steps = network, limits, buses, n_steps
         self.guard = Guard(limits, threat)
         self.rows = Rows(self.guard, buses)

@@ -14,10 +14,10 @@ import grid
 from admmflex.data.study import Study
 from admmflex.dso.margins import strongest
 from admmflex.horizon import Array, IntArray
-from admmflex.summary import MET_LOADING, MET_PU
 from grid.limits import BRANCH, V_HIGH, V_LOW
 
 TOGETHER = 5000  # power flows at once
+MET_PU, MET_LOADING = 1e-4, 1e-3  # excess up to which a limit counts as met, as in summaries
 EXTREME = 0.5  # share of the random attacks that go to the edge of what a device can do
 
 

@@ -10,9 +10,9 @@ u, d >= 0 are what batteries can give more and take more, d also what PV can giv
     PV        d <= give
     inverter  |q| <= edge_c + edge_s (give - take + u),  the same with - d;    the connection likewise
 
-for all ends b of steps that begin less than ``hold_h`` after the step of the promise, its beginning included: a call may
-come at its last moment. Calls in between the two extremes are between two states that meet the limits. The price is that
-of power held ready for an hour; energy called is settled elsewhere, and the energy that was called is bought back.
+for all ends b of steps that begin less than ``hold_h`` after the step of the promise, its beginning included: a call
+may come at its last moment. Calls in between the two extremes are between two states that meet the limits. The price is
+that of power held ready for an hour; energy that is called is settled elsewhere, and bought back before the next call.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ class _ReserveCase(Case):
         super().__init__(study.network, study.limits, study.prosumers, study.horizon, settings, None)
         if self.models:
             raise InputError(
-                Fault("reserve", "prosumers written in cvxpy", "prosumers made of assets", "leave them out of the study")
+                Fault(
+                    "reserve", "prosumers written in cvxpy", "prosumers made of assets", "leave them out of the study"
+                )
             )
         horizon = study.horizon
         begins = np.concatenate([[0.0], np.cumsum(horizon.dt_h)[:-1]])
@@ -126,8 +128,8 @@ class _ReserveCase(Case):
 class _Offers:
     """Offers as they are collected: K columns each, and rows over x and the offers.
 
-    ``bus``, ``sign`` and ``most`` belong to the offers; ``entries`` are (row, column, value) with columns of x as they are
-    and those of the offers from ``-1`` downwards; every row has an upper limit only.
+    ``bus``, ``sign`` and ``most`` belong to the offers; ``entries`` are (row, column, value) with columns of x as they
+    are and those of the offers from ``-1`` downwards; every row has an upper limit only.
     """
 
     horizon: Horizon
@@ -140,7 +142,7 @@ class _Offers:
     rows: int = 0
 
     def add(self, program: Program, first: int, bus: int) -> None:
-        """What the batteries and the PV of a prosumer can offer; its columns begin at ``first``, its sums at ``bus``."""
+        """What the batteries and the PV of a prosumer can offer; columns from ``first`` on."""
         place = np.full(len(program.full0), -1)
         place[program.kept] = np.arange(len(program.kept)) + first
         columns = _Columns(program, place)
@@ -204,9 +206,7 @@ class _Offers:
         self.most.append(most.astype(np.float64).copy())
         return len(self.bus) - 1
 
-    def _row(
-        self, columns: _Columns, terms: list[tuple[int, float]], offer: int, weight: float, high: Array
-    ) -> None:
+    def _row(self, columns: _Columns, terms: list[tuple[int, float]], offer: int, weight: float, high: Array) -> None:
         """K rows: sum of terms + weight offer <= high."""
         steps, right = np.arange(self.horizon.steps), high.astype(np.float64).copy()
         for start, factor in terms:
@@ -295,8 +295,9 @@ def _states(Z: sp.csr_matrix, offers: _Offers, n_x: int, width: int, n_buses: in
     """Bus sums of x in all states, and of the offers in theirs."""
     n_steps = offers.horizon.steps
     plain = Z.tocoo()
-    bus_part, step = np.divmod(plain.row, n_steps)
-    parts = [((bus_part * STATES + state) * n_steps + step, plain.col, plain.data) for state in range(STATES)]
+    bus_part, step = np.divmod(plain.row.astype(np.int64), n_steps)
+    column = plain.col.astype(np.int64)
+    parts = [((bus_part * STATES + state) * n_steps + step, column, plain.data) for state in range(STATES)]
     at = np.arange(n_steps)
     for offer, (bus, sign) in enumerate(zip(offers.bus, offers.sign, strict=True)):
         state = 1 if sign == UP else 2

@@ -98,7 +98,9 @@ def main() -> None:
 
 def _table(rows: list[Robust]) -> Table:
     title = f"{rows[0].protected.attacks} attacks on each plan"
-    table = Table("at once", "cost, EUR", "of it robustness", "by prices", "gap", "broken", "over V, pu", "over I", "bare")
+    table = Table(
+        "at once", "cost, EUR", "of it robustness", "by prices", "gap", "broken", "over V, pu", "over I", "bare"
+    )
     table.title = title
     for row in rows:
         kept = row.protected

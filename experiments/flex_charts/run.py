@@ -139,9 +139,7 @@ def prices(case: Case, name: str, best: float) -> tuple[Row, Day]:
     return row(name, day, best, time.perf_counter() - started), day
 
 
-def compared(
-    case: Case, merge: int, settings: ChartSettings, *, with_prices: bool
-) -> tuple[list[Row], list[Course]]:
+def compared(case: Case, merge: int, settings: ChartSettings, *, with_prices: bool) -> tuple[list[Row], list[Course]]:
     """Every way, on what happened; charts with these settings."""
     best, found = foresight(case, merge)
     rows, courses = [best], [Course.of_plan(best.name, case.known(merge), found)]
