@@ -96,8 +96,9 @@ def of_loadings(  # type: ignore[no-untyped-def]
 ):
     """shift (E, K): the change of each complex loading, by ``budget`` devices, that makes its magnitude largest.
 
-    ``factor`` (K,) lengthens the change. From several directions u: the worst change for u, then u turned to where that leads, ``turns`` times; every turn
-    lengthens the loading. Where even a bound cannot reach the limit, the direction of the loading alone is tried.
+    ``factor`` (K,) lengthens the change. From several directions u: the worst change for u, then u turned to where that
+    leads, at most ``turns`` times; every turn lengthens the loading. Where even a bound cannot reach the limit, the
+    direction of the loading alone is tried.
     """
     n_devices = len(column)
     m, w = np.empty((2, n_devices), np.complex128), np.empty(n_devices, np.complex128)

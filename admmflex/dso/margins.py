@@ -8,7 +8,8 @@ value + g (z - z0) <= 0 then holds whatever they do if it is tightened by
 with g_a the gradient at the bus of device a: the exact support function, given the plan.
 
 Voltages fall, and currents grow, faster than to first order: what draws power at a lower voltage draws more current.
-The change of the voltages under an attack, dV + ddV / 2, solves the power flow conj(S) = conj(V) (Y V) to second order if
+The change of the voltages under an attack, dV + ddV / 2, solves the power flow conj(S) = conj(V) (Y V) to second order
+if
 
     Y ddV/2 + a conj(ddV/2) = - conj(dV) (Y dV) / conj(V),      a and Y as in ``grid.linear``
 

@@ -54,8 +54,8 @@ class Rows:
     Every row belongs to one step, one limit (``kind``, ``index``) and, for a branch, one direction of the complex
     current. ``gradient (M, 2 B)`` holds dp [1/kW] of the B prosumer buses, then dq [1/kvar]; ``value (M,)`` is the
     row at the operating point z0 [pu], with its ``margin (M,)`` for what compromised devices do; ``nu (M,)`` the
-    multipliers of the last projection; ``idle (M,)`` how often in a row a multiplier was zero; ``key (M,)`` what the row
-    is about: no two are equal.
+    multipliers of the last projection; ``idle (M,)`` how often in a row a multiplier was zero; ``key (M,)`` what the
+    row is about: no two are equal.
     """
 
     guard: Guard
