@@ -124,6 +124,14 @@ class _ReserveCase(Case):
         )
 
 
+def _is_battery(flow: Flow) -> bool:
+    """Whether a flow stores energy both ways within one band all day: a car that comes and goes cannot promise."""
+    one = flow.store
+    if one is None or not (flow.give_max.any() and flow.take_max.any()):
+        return False
+    return bool(np.ptp(one.e_max) == 0.0 and not np.any(one.e_min[1:-1] != one.e_min[0]) and not one.gain.any())
+
+
 @dataclass
 class _Offers:
     """Offers as they are collected: K columns each, and rows over x and the offers.
@@ -148,7 +156,7 @@ class _Offers:
         columns = _Columns(program, place)
         ups, downs = [], []
         for flow, at in zip(program.flows, program.columns, strict=True):
-            if flow.store is not None and flow.give_max.any() and flow.take_max.any():
+            if _is_battery(flow):
                 ups.append(self._battery(columns, flow, at, bus, UP))
                 downs.append(self._battery(columns, flow, at, bus, DOWN))
             elif is_generator(flow) and flow.give_max.any() and not flow.give_cost.any():
@@ -162,7 +170,7 @@ class _Offers:
         assert at.energy is not None
         room = flow.give_max if sign == UP else flow.take_max
         drain = self.hold_h / store.eta_give if sign == UP else self.hold_h * store.eta_take
-        level = float(store.e_min.min()) if sign == UP else float(store.e_max.max())
+        level = float(store.e_min[:-1].min(initial=store.e_min[-1])) if sign == UP else float(store.e_max.max())
         offer = self._offer(bus, sign, flow.give_max + flow.take_max)
         self._row(columns, [(at.give, sign), (at.take, -sign)], offer, 1.0, room)
         self._edges(columns, flow, at, offer, sign)

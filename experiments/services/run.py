@@ -20,7 +20,7 @@ HOLD_H = 0.25
 
 
 def main() -> None:
-    """Print the curve (prices in EUR/(kW h), powers in kW), and write ``results/services/reserve.json`` and ``reserve.html``."""
+    """Print the curve (prices in EUR/(kW h), powers in kW); write JSON and page to ``results/services``."""
     day = study(DAY)
     found = sweep(day, PRICES, HOLD_H)
     Console().print(_table(found, day.horizon.dt_h))
