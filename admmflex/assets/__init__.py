@@ -7,6 +7,7 @@ from admmflex.assets.ev import ElectricVehicle, Session
 from admmflex.assets.fixed_load import FixedLoad
 from admmflex.assets.flow import Asset, Flow, Relaxable, Store
 from admmflex.assets.heat_pump import HeatPump, cop
+from admmflex.assets.held import Held
 from admmflex.assets.pv import Pv
 from admmflex.assets.sheddable_load import SheddableLoad
 from admmflex.assets.shortfall import Shortfall
@@ -20,6 +21,7 @@ __all__ = [
     "FixedLoad",
     "Flow",
     "HeatPump",
+    "Held",
     "Pv",
     "Relaxable",
     "Session",
