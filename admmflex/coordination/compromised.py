@@ -19,7 +19,7 @@ from admmflex.dso.margins import ComplexArray, Guard
 from admmflex.errors import Fault, InputError
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.prosumers.threat import Threat, capability
+from admmflex.prosumers.threat import Threat, capability, own_cost
 
 
 def secured(study: Study) -> Study:
@@ -67,6 +67,7 @@ def _threat(study: Study, suspects: Suspects, plans: list[Array]) -> Threat:
         s_kva=np.array([rating for _, _, rating in able]),
         plan=np.ascontiguousarray(np.stack(plans, axis=1)),
         budget=suspects.budget,
+        plan_eur=sum(own_cost(asset, *plan, study.horizon) for asset, plan in zip(assets, plans, strict=True)),
     )
 
 
@@ -208,4 +209,6 @@ def margin_left(study: Study, powers: Array) -> dict[str, Any]:
         row, step = np.unravel_index(int(np.nanargmax(table)), table.shape)
         where, when = study.limits.label(kind, int(row)), study.horizon.label(int(step))
         left[name] = {"left": -float(table[row, step]), "at": where, "time": when}
-    return {"compromised": {"devices": len(study.threat.bus), "budget": study.threat.budget, "margin_left": left}}
+    one = study.threat
+    about = {"devices": len(one.bus), "budget": one.budget, "plan_eur": one.plan_eur, "margin_left": left}
+    return {"compromised": about}

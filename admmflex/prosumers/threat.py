@@ -32,6 +32,7 @@ class Threat:
         s_kva: (A,) rating of the inverter [kVA], 0 without one.
         plan: (2, A, K) last trusted powers [kW, kvar], inside the capability.
         budget: how many may misbehave at once.
+        plan_eur: what the plans cost beyond the tariff, such as wear [EUR]; nobody else counts it.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,7 @@ class Threat:
     s_kva: Array
     plan: Array
     budget: int
+    plan_eur: float = 0.0
 
     def within(self, steps: slice) -> Threat:
         """The same in a part of the steps."""
@@ -53,6 +55,14 @@ class Threat:
         beyond = (self.high - self.plan[0], self.plan[0] - self.low)
         surplus, shortage = (np.sort(one, axis=0)[len(one) - self.budget :].sum(axis=0) for one in beyond)
         return surplus, shortage
+
+
+def own_cost(asset: Asset, p: Array, q: Array, horizon: Horizon) -> float:
+    """Cost of a device's powers ``(K,)`` beyond the tariff [EUR]: wear and reactive energy; stored energy not valued."""
+    flow = asset.flow(horizon)
+    active, reactive = p - flow.fixed_p, np.abs(q - flow.fixed_q)
+    rate = flow.give_cost * np.maximum(active, 0.0) + flow.take_cost * np.maximum(-active, 0.0)
+    return float(horizon.dt_h @ (rate + flow.q_cost * reactive))
 
 
 def capability(asset: Asset, horizon: Horizon) -> tuple[Array, Array, float]:

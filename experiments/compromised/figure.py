@@ -1,4 +1,4 @@
-"""The price of robustness over the number of misbehaving devices, and what attacks do to plans with and without margins."""
+"""The price of robustness over the number of misbehaving devices, and what attacks do to plans with and without it."""
 
 from __future__ import annotations
 
