@@ -58,7 +58,7 @@ class Threat:
 
 
 def own_cost(asset: Asset, p: Array, q: Array, horizon: Horizon) -> float:
-    """Cost of a device's powers ``(K,)`` beyond the tariff [EUR]: wear and reactive energy; stored energy not valued."""
+    """Cost of a device's powers ``(K,)`` beyond the tariff [EUR]: wear and reactive energy, without stored energy."""
     flow = asset.flow(horizon)
     active, reactive = p - flow.fixed_p, np.abs(q - flow.fixed_q)
     rate = flow.give_cost * np.maximum(active, 0.0) + flow.take_cost * np.maximum(-active, 0.0)

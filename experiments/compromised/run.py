@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -103,7 +104,8 @@ def main() -> None:
 
 def _table(rows: list[Robust]) -> Table:
     title = f"{rows[0].protected.attacks} attacks on each plan; over V in 1e-3 pu, over I in %"
-    table = Table("at once", "EUR", "more", "by prices", "gap", "broken", "over V", "over I", "bare")
+    names = ("at once", "EUR", "more", "by prices", "gap", "broken", "over V", "over I", "bare")
+    table = Table(*names, box=box.SIMPLE_HEAD, pad_edge=False)
     table.title = title
     for row in rows:
         kept = row.protected

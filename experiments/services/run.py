@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def _table(found: list[Reserve], dt_h: np.ndarray) -> Table:
-    table = Table("price", "kW h", "least", "most", "12:00", "cost, EUR", "over V, pu", "over I")
+    table = Table("price", "kW h", "least", "most", "12:00", "cost, EUR", "over V, pu", "over I", box=box.SIMPLE_HEAD)
     noon = int(np.searchsorted(np.cumsum(dt_h), 12.0 - 1e-9)) + 1
     for one in found:
         held = one.power_kw
