@@ -67,7 +67,7 @@ def _threat(study: Study, suspects: Suspects, plans: list[Array]) -> Threat:
         s_kva=np.array([rating for _, _, rating in able]),
         plan=np.ascontiguousarray(np.stack(plans, axis=1)),
         budget=suspects.budget,
-        plan_eur=sum(own_cost(asset, *plan, study.horizon) for asset, plan in zip(assets, plans, strict=True)),
+        plan_eur=sum(own_cost(one, plan[0], plan[1], study.horizon) for one, plan in zip(assets, plans, strict=True)),
     )
 
 
