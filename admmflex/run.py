@@ -87,9 +87,10 @@ def _explained(study: Study, outcome: Outcome, comm: Comm) -> Outcome:
     def agrees(day: Study) -> bool:
         return SCHEMES[day.settings.method](day, comm, lambda record: None).status == "optimal"
 
-    most, given = largest_budget(study, agrees), f"{study.threat.budget} of {len(study.threat.bus)} suspects misbehave"
-    could = "nor is there one when none does" if most is None else f"at most {most} may"
-    return replace(outcome, message=f"{outcome.message}; no plan holds when {given}: {could}")
+    most = largest_budget(study, agrees)
+    could = "nor with none of them" if most is None else f"at most {most} may"
+    given = f"no plan holds with {study.threat.budget} of {len(study.threat.bus)} suspects misbehaving"
+    return replace(outcome, message=f"{outcome.message}; {given}, {could}")
 
 
 def _about(study: Study, scenario: Scenario | Study, comm: Comm) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def secured(study: Study) -> Study:
         held = Held(assets[j].name, *plan)
         prosumers[i] = replace(prosumers[i], assets=(*assets[:j], held, *assets[j + 1 :]))
     headroom = Headroom.against(threat, study.suspects.detection_h, study.horizon)
-    return replace(study, prosumers=tuple(headroom.kept(prosumers)), threat=threat)
+    note = f"under suspicion and held to their own plan: {len(plans)}; at once at most {threat.budget} misbehave"
+    kept = tuple(headroom.kept(prosumers))
+    return replace(study, prosumers=kept, threat=threat, notes=(*study.notes, note))
 
 
 def _trusted_plans(study: Study, suspects: Suspects) -> list[Array]:

@@ -29,10 +29,10 @@ WIDE = "limits: { v_min: 0.95, v_max: 1.05 }"
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Callable[..., Study]:
-    """``changed(section, **others)``: five homes by hand with a section ``compromised`` and other limits."""
+    """``changed(section, limits, method)``: five homes by hand with a section ``compromised``."""
 
-    def build(section: str, limits: str = WIDE) -> Study:
-        text = HAND.read_text(encoding="utf-8").replace(WIDE, limits)
+    def build(section: str, limits: str = WIDE, method: str = "admm") -> Study:
+        text = HAND.read_text(encoding="utf-8").replace(WIDE, limits).replace("method: admm", f"method: {method}")
         text = text.replace("network.json", str(HAND.parent / "network.json"))
         path = tmp_path / "day.yaml"
         path.write_text(f"{text}compromised: {section}\n", encoding="utf-8")
@@ -121,7 +121,7 @@ def test_a_margin_that_cannot_be_kept_names_the_row_and_the_number_that_can(
     assert found.status == "infeasible"
     message = found.dataset.attrs["message"]
     assert "voltage at bus 5" in message
-    assert "no plan holds when 1 of 1 suspects misbehave" in message
+    assert "no plan holds with 1 of 1 suspects misbehaving, nor with none of them" in message
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,11 @@ def test_a_margin_that_cannot_be_kept_names_the_row_and_the_number_that_can(
 def test_what_nobody_has_is_refused(changed: Callable[..., Study], section: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         changed(section)
+
+
+def test_charts_know_no_margins(changed: Callable[..., Study]) -> None:
+    with pytest.raises(InputError, match="method: charts"):
+        changed("{ kinds: [pv], budget: 1 }", method="charts")
 
 
 def test_a_share_is_drawn_with_the_seed(changed: Callable[..., Study]) -> None:
