@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import grid
 from admmflex import results
 from admmflex.comm import Comm, default_comm
+from admmflex.coordination.compromised import largest_budget, margin_left, secured
 from admmflex.coordination.schemes import Agreed, Observe, Outcome, by_one_problem, by_prices, on_their_own
 from admmflex.data.exchange_limits import UNMET
 from admmflex.data.export_spec import ExportSpec
@@ -59,7 +60,7 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
 
         return run_export_limits(scenario, out=out, observer=observer)
     started = time.perf_counter()
-    study = build(scenario) if isinstance(scenario, Scenario) else scenario
+    study = secured(build(scenario) if isinstance(scenario, Scenario) else scenario)
     if out is not None:
         results.require_folder(out)  # on every rank, so that none waits for the others
     comm = default_comm(study.horizon.steps)
@@ -74,7 +75,7 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
             history.append(record)
             watching.iteration(record)
 
-        outcome = SCHEMES[study.settings.method](study, comm, observe)
+        outcome = _explained(study, SCHEMES[study.settings.method](study, comm, observe), comm)
     solved_s = time.perf_counter() - started - read_s
     result = _result(outcome.happened or study, scenario, outcome, comm)
     result.summary["timing"] = {"read_s": read_s, "solve_s": solved_s, "total_s": time.perf_counter() - started}
@@ -82,6 +83,20 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
         result = results.write(result, out)
     watching.finish(result)
     return result
+
+
+def _explained(study: Study, outcome: Outcome, comm: Comm) -> Outcome:
+    """With the number of suspects that a day which cannot be met could bear, in its message."""
+    if study.threat is None or outcome.status != "infeasible":
+        return outcome
+
+    def agrees(day: Study) -> bool:
+        return SCHEMES[day.settings.method](day, comm, lambda record: None).status == "optimal"
+
+    most = largest_budget(study, agrees)
+    could = "nor with none of them" if most is None else f"at most {most} may"
+    given = f"no plan holds with {study.threat.budget} of {len(study.threat.bus)} suspects misbehaving"
+    return replace(outcome, message=f"{outcome.message}; {given}, {could}")
 
 
 def _about(study: Study, scenario: Scenario | Study, comm: Comm) -> dict[str, Any]:
@@ -154,7 +169,8 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
         answers_per_prosumer=outcome.answers or None,
         **attributes,
     )
-    return results.result(data, ranks=comm.size, **outcome.responses, **_unserved(study))
+    suspected = margin_left(study, outcome.plan.y)
+    return results.result(data, ranks=comm.size, **outcome.responses, **_unserved(study), **suspected)
 
 
 def _unserved(study: Study) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def study(name: str) -> Study:
 def central(day: Study) -> tuple[CentralResult, float]:
     """The optimum, and the seconds it took."""
     started = time.perf_counter()
-    found = solve_central(day.network, day.limits, day.prosumers, day.horizon)
+    found = solve_central(day.network, day.limits, day.prosumers, day.horizon, threat=day.threat)
     if found.status != "optimal":
         raise RuntimeError(f"the central problem is {found.status}: nothing to compare with")
     return found, time.perf_counter() - started

@@ -109,8 +109,8 @@ def test_examples_of_scenario_keys_are_accepted():
         if block.get("coordination", {}).get("method") == "export-limits":
             ExportSpec.model_validate(block)
         else:
-            whole = block if ScenarioSpec.model_fields.keys() & block.keys() else {"prosumers": block}
-            ScenarioSpec.model_validate(base | whole)
+            whole = block.keys() & ScenarioSpec.model_fields.keys()
+            ScenarioSpec.model_validate(base | (block if whole else {"prosumers": block}))
 
 
 def test_modules_that_pages_name_exist():

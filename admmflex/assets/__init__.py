@@ -8,6 +8,7 @@ from admmflex.assets.fixed_load import FixedLoad
 from admmflex.assets.flow import Asset, Flow, Relaxable, Store
 from admmflex.assets.generator import Generator
 from admmflex.assets.heat_pump import HeatPump, cop
+from admmflex.assets.held import Held
 from admmflex.assets.pv import Pv
 from admmflex.assets.sheddable_load import SheddableLoad
 from admmflex.assets.shortfall import Shortfall
@@ -23,6 +24,7 @@ __all__ = [
     "Flow",
     "Generator",
     "HeatPump",
+    "Held",
     "Pv",
     "Relaxable",
     "Session",

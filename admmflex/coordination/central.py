@@ -19,11 +19,13 @@ import scipy.sparse as sp
 
 from admmflex.coordination.whole import Answer, Block, CvxpySolver, GridRows, HighsSolver, Solver
 from admmflex.coordination.working_set import Point, WorkingSet, excess, operating_point
+from admmflex.dso.margins import Guard
 from admmflex.errors import require
 from admmflex.horizon import Array, BoolArray, Horizon
 from admmflex.prosumers.band import band_faults
 from admmflex.prosumers.program import AssetPlan, program
 from admmflex.prosumers.prosumer import Prosumer
+from admmflex.prosumers.threat import Threat
 from admmflex.response.custom import CvxpyProsumer, cvxpy_models
 from grid.limits import Limits
 from grid.network import Network
@@ -80,7 +82,8 @@ class CentralResult:
             those of an infeasible problem are the penalty's and mean nothing.
         plans: what the assets of each prosumer do; empty for cvxpy prosumers.
         rows: limits that bind; for an infeasible problem those that no plan can meet.
-        violation: largest excess over each kind of limit in the AC power flow of ``y``, see ``AcCheck.worst``.
+        violation: largest excess over each kind of limit, less its margin, in the AC power flow of ``y``, see
+            ``AcCheck.worst``.
     """
 
     status: Status
@@ -100,6 +103,7 @@ def solve_central(
     prosumers: Sequence[Prosumer | CvxpyProsumer],
     horizon: Horizon,
     settings: CentralSettings | None = None,
+    threat: Threat | None = None,
 ) -> CentralResult:
     """Solve the whole problem.
 
@@ -107,6 +111,7 @@ def solve_central(
         network, limits: the grid.
         prosumers: behind buses of the network; those written in cvxpy take part with their own cost and constraints.
         horizon: K steps.
+        threat: of compromised devices, if any; every limit then keeps a margin.
 
     Returns:
         The optimum (a local one: the limits are not convex) with status "optimal"; "infeasible" with the limits that no
@@ -116,12 +121,15 @@ def solve_central(
         InputError: unknown buses, stores that cannot stay within their band, cvxpy prosumers that are not convex.
         SolverError: the solver gave up.
     """
-    case = _Case(network, limits, prosumers, horizon, settings or CentralSettings())
+    case = Case(network, limits, prosumers, horizon, settings or CentralSettings(), threat)
     return case.run()
 
 
-class _Case:
-    """The stacked programs, the rows that matter and the settings of one call."""
+class Case:
+    """The stacked programs, the rows that matter and the settings of one call.
+
+    ``dt_h`` belongs to the states of the grid that must meet the limits: one for each step.
+    """
 
     def __init__(
         self,
@@ -130,12 +138,15 @@ class _Case:
         prosumers: Sequence[Prosumer | CvxpyProsumer],
         horizon: Horizon,
         settings: CentralSettings,
+        threat: Threat | None,
     ) -> None:
         position = network.positions([prosumer.bus for prosumer in prosumers])
         self.buses, self.bus = np.unique(position, return_inverse=True)
         self.network, self.limits, self.horizon, self.settings = network, limits, horizon, settings
+        self.dt_h = horizon.dt_h
         self.penalty = settings.penalty
-        self.rows = WorkingSet(network, limits)
+        self.guard = Guard(limits, threat)
+        self.rows = WorkingSet(network, self.guard)
         self.before: Point | None = None
         self.programs = {i: program(one, horizon) for i, one in enumerate(prosumers) if isinstance(one, Prosumer)}
         require([fault for one in self.programs.values() for fault in band_faults(one, horizon)])
@@ -155,16 +166,21 @@ class _Case:
         return CvxpySolver(block, models, self.bus[list(self.models)], name)
 
     def run(self) -> CentralResult:
+        """The optimum, with everything that is to know about it."""
+        return self._result(*self.search())
+
+    def search(self) -> tuple[Solver, Answer, Point, Status, int]:
         """Relinearise until the plan meets the limits in the AC power flow and its cost has settled."""
-        solver, settings = self.solver(), self.settings
+        solver, settings, self.rows = self.solver(), self.settings, WorkingSet(self.network, self.guard)
         answer = solver.solve(self._grid_rows(None), None, np.inf)
         status: Status = "not_converged"
         radius, worst, rounds = np.inf, np.inf, 0
         while status == "not_converged" and rounds < settings.relinearisations:
             rounds += 1
-            point = operating_point(self.network, *self._injections(solver, answer))
+            point = operating_point(self.network, *self.injections(solver, answer))
+            self.guard.renew(point.lin)
             last, answer = answer, self._improve(solver, answer, point, radius)
-            over = max(excess(self.network, self.limits, *self._injections(solver, answer)))
+            over = max(excess(self.network, self.guard, *self.injections(solver, answer)))
             settled = abs(answer.merit - last.merit) <= settings.cost_change * max(1.0, abs(answer.merit))
             if settled and over <= settings.violation:
                 status = "optimal"
@@ -173,7 +189,7 @@ class _Case:
             elif rounds >= PATIENCE and over > max(0.5 * worst, settings.violation):
                 radius = 0.5 * min(radius, float(np.abs(answer.moves - last.moves).max(initial=0.0)))
             worst = over
-        return self._result(solver, answer, point, status, rounds)
+        return solver, answer, point, status, rounds
 
     def _improve(self, solver: Solver, last: Answer, point: Point, radius: float) -> Answer:
         """The best plan of the linearised grid within ``radius`` of the last; rows are added until none is broken."""
@@ -185,7 +201,7 @@ class _Case:
         self.rows.retire(binding, self.settings.idle)
         answer = solver.solve(self._grid_rows(point), last, radius)
         for _ in range(self.settings.row_rounds):
-            if not self.rows.add_violated(point, *self._injections(solver, answer)):
+            if not self.rows.add_violated(point, *self.injections(solver, answer)):
                 break
             answer = solver.solve(self._grid_rows(point), last, radius)
         return answer
@@ -205,10 +221,10 @@ class _Case:
             self.penalty *= 100.0
         return False
 
-    def _injections(self, solver: Solver, answer: Answer) -> tuple[Array, Array]:
-        """Injections of an answer at all buses, ``(n_bus, K)`` [kW] and [kvar]."""
-        sums = solver.bus_sums(answer).reshape(2, len(self.buses), self.horizon.steps)
-        full = np.zeros((2, self.network.n, self.horizon.steps))
+    def injections(self, solver: Solver, answer: Answer) -> tuple[Array, Array]:
+        """Injections of an answer at all buses, ``(n_bus, states)`` [kW] and [kvar]."""
+        sums = solver.bus_sums(answer).reshape(2, len(self.buses), len(self.dt_h))
+        full = np.zeros((2, self.network.n, len(self.dt_h)))
         full[:, self.buses] = sums
         return full[0], full[1]
 
@@ -220,7 +236,7 @@ class _Case:
 
     def _grid_rows(self, point: Point | None) -> GridRows:
         """The rows over the bus sums, each scaled to 1 at the bus that moves it most."""
-        n_sums, n_steps = len(self.block.z0), self.horizon.steps
+        n_sums, n_steps = len(self.block.z0), len(self.dt_h)
         if point is None or not len(self.rows):
             return GridRows((), sp.csr_matrix((0, n_sums)), np.zeros(0), np.zeros(0))
         value, gradient, scale = self._gradient(point)
@@ -232,7 +248,7 @@ class _Case:
             keys=self.rows.keys(),
             G=sp.csr_matrix((gradient.ravel(), entry), shape=(len(step), n_sums)),
             h=np.einsum("rj,jr->r", gradient, origin[:, step]) - value / scale,
-            penalty=self.penalty * self.horizon.dt_h[step],
+            penalty=self.penalty * self.dt_h[step],
         )
 
     def _excess(self, answer: Answer, point: Point) -> Array:
@@ -281,6 +297,6 @@ class _Case:
             price=self._price(answer, point),
             plans=tuple(plans),
             rows=self._binding(answer, point, picked),
-            violation=excess(self.network, self.limits, *self._injections(solver, answer)),
+            violation=excess(self.network, self.guard, *self.injections(solver, answer)),
             relinearisations=rounds,
         )

@@ -105,7 +105,7 @@ class Mixer:
             x = combine(weights, answers)
             price, least = self._price(x, nu)
             flow = self.dso.power_flow(x)
-            excess = self.comm.largest(AcCheck.of(self.dso.limits, flow, self.dso.own(x)).worst)
+            excess = self.comm.largest(AcCheck.of(self.dso.guard, flow, self.dso.own(x)).worst)
             good = bool(
                 np.all(excess <= AC_TOLERANCE[: len(excess)]) and np.all(self._misjudged(x, flow) <= AC_TOLERANCE)
             )

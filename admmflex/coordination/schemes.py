@@ -137,7 +137,8 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
     ordered = Sorted.of(study, comm)
     community = ordered.community(study.horizon)
     steps = own_steps(study.horizon.steps, comm.rank, comm.size)
-    dso = Dso(study.network, study.limits.at(steps), ordered.buses, steps.stop - steps.start)
+    threat = None if study.threat is None else study.threat.within(steps)
+    dso = Dso(study.network, study.limits.at(steps), ordered.buses, steps.stop - steps.start, threat)
     started = time.perf_counter()
 
     def timed(record: dict[str, Any]) -> None:
@@ -180,7 +181,7 @@ def by_one_problem(study: Study, comm: Comm, observe: Observe) -> Outcome:
     """The whole problem solved at once; every rank solves it, for comparison only."""
     serial = SerialComm()
     ordered = Sorted.of(study, serial)
-    found = solve_central(study.network, study.limits, study.prosumers, study.horizon)
+    found = solve_central(study.network, study.limits, study.prosumers, study.horizon, threat=study.threat)
     plans = _stacked([plan for owner in found.plans for plan in owner], study.horizon.steps)
     message = None
     if found.status != "optimal":

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 import grid
 from admmflex.dso import AcCheck
+from admmflex.dso.dso import Watched
+from admmflex.dso.margins import Guard
 from admmflex.errors import SolverError
 from admmflex.horizon import Array, BoolArray, IntArray
 from grid.connection import P_HIGH, Q_HIGH, SIDES
-from grid.limits import BRANCH, SLACK, V_HIGH, V_LOW, Limits
+from grid.limits import BRANCH, SLACK, V_HIGH, V_LOW
 from grid.linear import Linearisation
 from grid.network import Network
 
@@ -33,7 +35,7 @@ class Point:
     lin: Linearisation
 
 
-def excess(network: Network, limits: Limits, p: Array, q: Array) -> tuple[float, ...]:
+def excess(network: Network, limits: Watched, p: Array, q: Array) -> tuple[float, ...]:
     """Largest excess over each kind of limit in the AC power flow, at least 0: see ``AcCheck.worst``."""
     return tuple(AcCheck.of(limits, grid.power_flow(network, p, q), p[0] + 1j * q[0]).worst.tolist())
 
@@ -61,7 +63,7 @@ class WorkingSet:
     """
 
     network: Network
-    limits: Limits
+    guard: Guard
     step: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     kind: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     index: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -70,6 +72,7 @@ class WorkingSet:
     tangent: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
+        self.limits = self.guard.limits
         feeder = self.network.feeder + 1
         self.bus_group = feeder
         self.end_group = feeder[np.maximum(self.limits.from_bus, self.limits.to_bus)]
@@ -83,11 +86,11 @@ class WorkingSet:
         return tuple(_keys(self.step, self.kind, self.index, self.direction, self.tangent))
 
     def linearised(self, point: Point) -> tuple[Array, Array, Array]:
-        """Value ``(M,)`` [pu] and gradients ``(M, n_bus)`` [1/kW, 1/kvar] at an operating point."""
+        """Value ``(M,)`` [pu], with the margin, and gradients ``(M, n_bus)`` [1/kW, 1/kvar] at an operating point."""
         own = point.p[0] + 1j * point.q[0]
         row = self.limits.functional(point.lin.v, self.step, self.kind, self.index, self.direction, own)
         gp, gq = point.lin.gradients(self.step, row.bus_a, row.h_a, row.bus_b, row.h_b, root=row.root)
-        value = row.value
+        value = row.value + self.guard.of_rows(self.step, self.kind, gp, gq)
         for r in np.flatnonzero(self.tangent >= 0):
             gp[r], gq[r], right = self._tangents[self.tangent[r]]
             k = self.step[r]
@@ -118,14 +121,14 @@ class WorkingSet:
     def add_violated(self, point: Point, p: Array, q: Array) -> int:
         """Add the limits that the linearised voltages at ``p, q`` exceed most, by step, feeder and kind; how many."""
         v = point.lin.v + point.lin.dv(p - point.p, q - point.q)
-        tables = (*self.limits.excess(v), self.limits.connection_excess(v, p[0] + 1j * q[0]))
+        tables = (*self.guard.excess(v), self.guard.connection_excess(v, p[0] + 1j * q[0]))
         found = [self._worst(kind, table) for kind, table in zip((V_HIGH, V_LOW, BRANCH, SLACK), tables, strict=True)]
         step = np.concatenate([steps for steps, _ in found])
         index = np.concatenate([rows for _, rows in found])
         kind = np.concatenate([np.full(len(steps), kind) for kind, (steps, _) in enumerate(found)])
         direction = np.ones(len(step), np.complex128)
         branch = kind == BRANCH
-        loading = self.limits.loading(v)[index[branch], step[branch]]
+        loading = self.guard.loading(v)[index[branch], step[branch]]
         direction[branch] = loading / np.abs(loading)
         known = set(self.keys())
         moving = np.full(len(step), -1)

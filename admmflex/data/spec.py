@@ -13,6 +13,7 @@ from admmflex.data.section import Finite, NotNegative, Positive, Profile, Sectio
 __all__ = [
     "AdoptionSpec",
     "ChartsSpec",
+    "CompromisedSpec",
     "ConnectionSpec",
     "CoordinationSpec",
     "DeviationsSpec",
@@ -223,6 +224,24 @@ class IslandSpec(Section):
     shedding: SheddingSpec | None = SheddingSpec()
 
 
+Controllable = Literal["pv", "battery", "ev", "heat_pump", "boiler", "deferrable"]
+
+
+class CompromisedSpec(Section):
+    """Devices that may be taken over; they keep their last trusted plan, and the grid keeps a margin against them."""
+
+    kinds: tuple[Controllable, ...] = ("pv", "battery", "ev", "heat_pump", "boiler", "deferrable")
+    prosumers: tuple[str, ...] = Field(default=(), description="only those of these prosumers")
+    share: Share | None = Field(default=None, description="of them, drawn with the seed; all when not given")
+    listed: tuple[str, ...] = Field(
+        default=(), alias="list", description="prosumer/kind or prosumer/device, in addition"
+    )
+    budget: Annotated[int, Field(ge=0)] = Field(description="how many may misbehave at once")
+    detection_h: NotNegative = Field(
+        default=0.0, description="[h] for which trusted batteries can cover them; 0 leaves that to the upstream grid"
+    )
+
+
 class ScenarioSpec(Section):
     """A whole scenario file."""
 
@@ -234,6 +253,7 @@ class ScenarioSpec(Section):
     weather: WeatherSpec = WeatherSpec()
     prosumers: ProsumersSpec
     coordination: CoordinationSpec = CoordinationSpec()
+    compromised: CompromisedSpec | None = None
     mode: Literal["grid-connected", "islanded"] = "grid-connected"
     island: IslandSpec | None = None
     seed: Annotated[int, Field(ge=0)] = 0

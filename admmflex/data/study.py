@@ -13,6 +13,7 @@ import numpy as np
 
 from admmflex.data import adoption, elements, exchange_limits, explicit, islands, network_prosumers, tables, tariff
 from admmflex.data.clock import make_horizon
+from admmflex.data.compromised import Suspects, suspects
 from admmflex.data.network_prosumers import Source
 from admmflex.data.plausibility import unit_faults
 from admmflex.data.profiles import Columns, Resolver
@@ -24,6 +25,7 @@ from admmflex.errors import Fault, InputError, require
 from admmflex.horizon import Array, Horizon
 from admmflex.prosumers.connection import connection_faults
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
+from admmflex.prosumers.threat import Threat
 from grid import Case, Connection, Limits, Network
 
 T = TypeVar("T")
@@ -54,6 +56,8 @@ class Study:
         seed: of everything that is drawn.
         notes: what was decided on the way and the user should know.
         island: what holds the voltage, where nothing is exchanged with the upstream grid.
+        suspects: devices that may be compromised.
+        threat: what they may do, once their last trusted plan is known.
     """
 
     network: Network
@@ -64,6 +68,8 @@ class Study:
     seed: int
     notes: tuple[str, ...]
     island: Island | None = None
+    suspects: Suspects | None = None
+    threat: Threat | None = None
 
 
 class _Collector:
@@ -97,6 +103,7 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     if horizon is not None:
         known = None if case is None else frozenset(case.network.known_buses.tolist())
         collect.faults += _prosumer_faults(prosumers, horizon, known)
+    doubtful = _suspects(spec, prosumers, collect)
     network = collect(lambda: None if case is None else _limited(case.network, spec))
     require(merged(collect.faults))
     if network is None or profile is None or horizon is None:
@@ -123,7 +130,25 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     if len(unserved) > _LISTED:
         unserved[_LISTED:] = [f"and {len(unserved) - _LISTED} more devices or times that cannot be served"]
     remarks = (*network.notes, *notes, *unserved)
-    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks, island)
+    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks, island, doubtful)
+
+
+def _suspects(spec: ScenarioSpec, prosumers: Sequence[Prosumer], collect: _Collector) -> Suspects | None:
+    """The devices under suspicion, looked for once the prosumers are there."""
+    if spec.compromised is None or not prosumers:
+        return None
+    found, faults = suspects(spec.compromised, prosumers, spec.seed)
+    collect.faults += faults
+    away = ", or remove the section"
+    refused = (
+        (spec.coordination.method == "charts", "method: charts", "admm, central or none", "choose another method"),
+        (spec.limits.connection is not None, "limits.connection", "a connection without limits", "remove its limits"),
+        (spec.island is not None, "mode: islanded", "grid-connected", "change mode"),
+    )
+    collect.faults += [
+        Fault("compromised", given, allowed, what + away) for bad, given, allowed, what in refused if bad
+    ]
+    return found
 
 
 def _limited(network: Network, spec: ScenarioSpec) -> Network:

@@ -7,13 +7,17 @@ Bus quantities are stored step by step as ``(K, 2 B)``: active power [kW] of the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 import grid
 from admmflex.dso._project import Products, project_some
+from admmflex.dso.margins import Guard
 from admmflex.dso.rows import ComplexArray, Rows
 from admmflex.horizon import Array, IntArray
+from admmflex.prosumers.threat import Threat
+from grid.connection import Connection
 from grid.limits import Limits
 from grid.linear import Linearisation, linearise
 from grid.network import Network
@@ -21,6 +25,17 @@ from grid.network import Network
 MAX_ADDING_ROUNDS = 12
 IDLE_LIMIT = 4  # rounds after which an idle row is forgotten
 MAX_HALVINGS = 30  # 1 GW becomes 1 W
+
+
+class Watched(Protocol):
+    """Limits, with or without margins."""
+
+    @property
+    def connection(self) -> Connection | None: ...
+
+    def excess(self, v: ComplexArray) -> tuple[Array, Array, Array]: ...
+
+    def connection_excess(self, v: ComplexArray, own: ComplexArray | None = None) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,7 @@ class AcCheck:
     connection: Array | None = None
 
     @classmethod
-    def of(cls, limits: Limits, flow: grid.PowerFlow, own: ComplexArray | None = None) -> AcCheck:
+    def of(cls, limits: Watched, flow: grid.PowerFlow, own: ComplexArray | None = None) -> AcCheck:
         """What the limits say to an AC power flow, with ``own (K,)`` injected at the slack bus itself [kW, kvar]."""
         over, under, overload = limits.excess(flow.v)
         voltage = np.maximum(over, under).max(axis=0, initial=0.0)
@@ -59,13 +74,17 @@ class Dso:
         network, limits: the grid.
         buses: (B,) positions of the prosumer buses in the network.
         n_steps: how many steps this rank owns.
+        threat: of compromised devices in these steps, if any; every limit then keeps a margin.
 
     ``unfinished`` counts the active-set searches of the last projection that met their limit of exchanges.
     """
 
-    def __init__(self, network: Network, limits: Limits, buses: IntArray, n_steps: int) -> None:
+    def __init__(
+        self, network: Network, limits: Limits, buses: IntArray, n_steps: int, threat: Threat | None = None
+    ) -> None:
         self.network, self.limits, self.buses, self.n_steps = network, limits, buses, n_steps
-        self.rows = Rows(limits, buses)
+        self.guard = Guard(limits, threat)
+        self.rows = Rows(self.guard, buses)
         self.origin = np.zeros((n_steps, 2 * len(buses)))
         self.lin: Linearisation | None = None
         self.unfinished = 0
@@ -74,12 +93,13 @@ class Dso:
 
     def twin(self) -> Dso:
         """A second working set and operating point on the same grid."""
-        return Dso(self.network, self.limits, self.buses, self.n_steps)
+        return Dso(self.network, self.limits, self.buses, self.n_steps, self.guard.threat)
 
     def later(self, steps: int) -> Dso:
         """The grid so many steps later: the working set and the operating points of the steps that are left."""
         left = Dso(self.network, self.limits.at(slice(steps, None)), self.buses, self.n_steps - steps)
         left.rows, left.origin = self.rows.later(steps), self.origin[steps:].copy()
+        left.guard = left.rows.guard
         return left
 
     def spread(self, x: Array) -> tuple[Array, Array]:
@@ -102,8 +122,8 @@ class Dso:
         return flow
 
     def check(self, x: Array) -> AcCheck:
-        """What the limits say to the AC power flow of bus injections ``x``."""
-        return AcCheck.of(self.limits, self.power_flow(x), self.own(x))
+        """What the limits, with the margins of the last linearisation, say to the AC power flow of ``x``."""
+        return AcCheck.of(self.guard, self.power_flow(x), self.own(x))
 
     def relinearise(self, x: Array) -> None:
         """Move the operating point to the AC power flow of ``x`` and renew every row.
@@ -140,7 +160,8 @@ class Dso:
         """What the rows are linearised from, in the AC power flow of ``x``; infinite where that has no solution."""
         rows = self.rows
         v = np.where(flow.converged, flow.v, 1.0)
-        value = self.limits.functional(v, rows.step, rows.kind, rows.index, rows.direction, self.own(x)).value
+        row = self.limits.functional(v, rows.step, rows.kind, rows.index, rows.direction, self.own(x))
+        value = row.value + rows.margin
         return np.where(flow.converged[rows.step], value, np.inf)
 
     def excess_kw(self, x: Array) -> Array:

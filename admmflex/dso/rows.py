@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from admmflex.dso._project import gather, loading_excess, voltage_excess, worst_per_group
+from admmflex.dso.margins import Guard
 from admmflex.horizon import Array, BoolArray, IntArray
 from grid.connection import SIDES
 from grid.limits import BRANCH, KINDS, SLACK, V_HIGH, V_LOW, Limits
@@ -20,7 +21,7 @@ ANGLE_BUCKETS = 1024  # cuts of one branch and step closer than 2 pi / 1024 are 
 VOLTAGE_TOLERANCE = 1e-7  # [pu]
 LOADING_TOLERANCE = 1e-6
 CONNECTION_TOLERANCE = 1e-6  # of the typical load
-_COLUMNS = ("step", "kind", "index", "direction", "key", "value", "nu", "idle", "gradient")
+_COLUMNS = ("step", "kind", "index", "direction", "key", "value", "margin", "nu", "idle", "gradient")
 
 
 def feeder_groups(limits: Limits) -> tuple[tuple[IntArray, int], tuple[IntArray, int]]:
@@ -54,23 +55,26 @@ class Rows:
 
     Every row belongs to one step, one limit (``kind``, ``index``) and, for a branch, one direction of the complex
     current. ``gradient (M, 2 B)`` holds dp [1/kW] of the B prosumer buses, then dq [1/kvar]; ``value (M,)`` is the
-    row at the operating point z0 [pu]; ``nu (M,)`` the multipliers of the last projection; ``idle (M,)`` how often in
-    a row a multiplier was zero; ``key (M,)`` what the row is about: no two are equal.
+    row at the operating point z0 [pu], with its ``margin (M,)`` for what compromised devices do; ``nu (M,)`` the
+    multipliers of the last projection; ``idle (M,)`` how often in a row a multiplier was zero; ``key (M,)`` what the
+    row is about: no two are equal.
     """
 
-    limits: Limits
+    guard: Guard
     buses: IntArray
     step: IntArray = field(default_factory=_empty_int)
     kind: IntArray = field(default_factory=_empty_int)
     index: IntArray = field(default_factory=_empty_int)
     direction: ComplexArray = field(default_factory=lambda: np.zeros(0, np.complex128))
     value: Array = field(default_factory=lambda: np.zeros(0))
+    margin: Array = field(default_factory=lambda: np.zeros(0))
     nu: Array = field(default_factory=lambda: np.zeros(0))
     idle: IntArray = field(default_factory=_empty_int)
     gradient: Array = field(init=False)
     key: IntArray = field(default_factory=_empty_int)
 
     def __post_init__(self) -> None:
+        self.limits = self.guard.limits
         self.gradient = np.zeros((0, 2 * len(self.buses)))
         self.bus_group, self.end_group = feeder_groups(self.limits)
         self._scratch = np.empty((2, 0, self.limits.network.n))
@@ -89,8 +93,10 @@ class Rows:
 
     def refresh(self, lin: Linearisation, own: ComplexArray | None = None) -> None:
         """Recompute value and gradient of every row at a new operating point; ``own (K,)`` as in ``add_violated``."""
+        self.guard.renew(lin)
         if len(self):
-            self.value, self.gradient = self._linearised(lin, own, self.step, self.kind, self.index, self.direction)
+            found = self._linearised(lin, own, self.step, self.kind, self.index, self.direction)
+            self.value, self.margin, self.gradient = found
 
     def add_violated(
         self, lin: Linearisation, dv: ComplexArray, own: ComplexArray, change: ComplexArray, coarse: float = 1.0
@@ -108,11 +114,11 @@ class Rows:
         if not len(fresh):
             return 0
         step, kind, index, direction = step[fresh], kind[fresh], index[fresh], direction[fresh]
-        value, gradient = self._linearised(lin, own, step, kind, index, direction)
-        count = len(fresh)
-        added = (step, kind, index, direction, key[fresh], value, np.zeros(count), np.zeros(count, np.int64), gradient)
+        value, margin, gradient = self._linearised(lin, own, step, kind, index, direction)
+        nu, idle = np.zeros(len(fresh)), np.zeros(len(fresh), np.int64)
+        added = (step, kind, index, direction, key[fresh], value, margin, nu, idle, gradient)
         self._insert(dict(zip(_COLUMNS, added, strict=True)))
-        return count
+        return len(fresh)
 
     def drop_idle(self, longest: int) -> None:
         """Forget the rows whose multiplier was zero more than ``longest`` times in a row."""
@@ -120,7 +126,7 @@ class Rows:
 
     def later(self, steps: int) -> Rows:
         """The rows of all but the first ``steps`` steps, with their multipliers."""
-        left, kept = Rows(self.limits.at(slice(steps, None)), self.buses), self.step >= steps
+        left, kept = Rows(self.guard.later(steps), self.buses), self.step >= steps
         for name in _COLUMNS:
             setattr(left, name, getattr(self, name)[kept].copy())
         left.step -= steps
@@ -146,7 +152,7 @@ class Rows:
         kind: IntArray,
         index: IntArray,
         direction: ComplexArray,
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Array, Array, Array]:
         row = self.limits.functional(lin.v, step, kind, index, direction, own)
         size = len(step)
         if len(self._scratch[0]) < size:
@@ -155,7 +161,8 @@ class Rows:
         lin.gradients(step, row.bus_a, row.h_a, row.bus_b, row.h_b, out=(gp, gq), root=row.root)
         gradient = np.empty((size, 2 * len(self.buses)))
         gather(gp, gq, self.buses, gradient)
-        return row.value, gradient
+        margin = self.guard.of_rows(step, kind, gp, gq)
+        return row.value + margin, margin, gradient
 
     def _violated(
         self, lin: Linearisation, dv: ComplexArray, own: ComplexArray, coarse: float
@@ -168,6 +175,10 @@ class Rows:
         over = np.empty((ends.ends, dv.shape[1]))
         rated = ends.c_f, ends.c_t, ends.as_power, ends.at_from
         loading_excess(lin.v, dv, ends.from_bus, ends.to_bus, *rated, over)
+        margins = self.guard.margins
+        if margins is not None:
+            high, low = high + margins.rise, low + margins.drop
+            over = np.abs(self.guard.loading(lin.v + dv)) - 1.0
         found = [
             (V_HIGH, *worst_per_group(high, *self.bus_group, volts)),
             (V_LOW, *worst_per_group(low, *self.bus_group, volts)),
@@ -186,6 +197,7 @@ class Rows:
         v_f, v_g = lin.v[f, k] + dv[f, k], lin.v[g, k] + dv[g, k]
         current = ends.c_f[end] * v_f + ends.c_t[end] * v_g
         at = np.where(ends.as_power[end], np.where(ends.at_from[end], v_f, v_g) * np.conj(current), current)
+        at = at if margins is None else at + margins.shift[end, k]
         direction[branch] = at / np.abs(at)
         return step, kind, index, direction
 

@@ -19,6 +19,7 @@ from admmflex.assets import (
     Flow,
     Generator,
     HeatPump,
+    Held,
     Pv,
     Session,
     SheddableLoad,
@@ -49,6 +50,7 @@ optional = SheddableLoad("optional", np.abs(LOAD), 0.3 * LOAD, share=0.4, lost_l
 
 ASSETS: dict[str, Asset] = {
     "load": load,
+    "held": Held("held", -LOAD, 0.2 * LOAD),
     "pv": pv,
     "pv not curtailable": replace(pv, curtailable=False),
     "pv box": replace(pv, reactive="box", q_cost=0.002),
