@@ -98,7 +98,7 @@ def _buses(net: pandapowerNet) -> tuple[dict[int, str], dict[str, Bus]]:
     ends = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     graph = sp.coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(index), len(index)))
     members_of: dict[int, list[int]] = {}
-    for bus, group in sorted(zip(index, connected_components(graph, directed=False)[1], strict=True)):
+    for bus, group in sorted(zip(index, connected_components(graph, directed=False)[1].tolist(), strict=True)):
         members_of.setdefault(group, []).append(bus)
     fused: dict[int, str] = {}
     buses: dict[str, Bus] = {}

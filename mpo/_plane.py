@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
+from mpo._polygon import centroid
 from mpo._tableau import flip, members, slot, transform
 from mpo.arrays import Array, IntArray, KeyArray
 
@@ -107,23 +108,6 @@ def clip(r: Room, count: int, a: float, b: float, h: float, label: int) -> int:
     return kept
 
 
-@nb.njit(cache=True, error_model="numpy")
-def _area(polygon: Array, count: int, middle: Array) -> float:
-    """Area, and the centre of gravity to ``middle``."""
-    area, x, y = 0.0, 0.0, 0.0
-    for q in range(1, count - 1):
-        ax, ay = polygon[q, 0] - polygon[0, 0], polygon[q, 1] - polygon[0, 1]
-        bx, by = polygon[q + 1, 0] - polygon[0, 0], polygon[q + 1, 1] - polygon[0, 1]
-        part = 0.5 * (ax * by - ay * bx)
-        area += part
-        x += part * (ax + bx) / 3.0
-        y += part * (ay + by) / 3.0
-    if area > 0.0:
-        middle[0] = polygon[0, 0] + x / area
-        middle[1] = polygon[0, 1] + y / area
-    return area
-
-
 class Outline(NamedTuple):
     """Corners of the parameter set over s, and the label of the edge behind each: -1 - the number of its wall."""
 
@@ -181,7 +165,7 @@ def _begin(m: int, outline: Outline, key: KeyArray, r: Room) -> int:
     """A basis that is optimal somewhere in the outline, to ``key``: cut off what proves infeasible until one is."""
     count, middle = _whole(outline, r), np.empty(2)
     for _ in range(SIDES):
-        if count < 3 or not _area(r.polygon, count, middle) > _TINY:
+        if count < 3 or not centroid(r.polygon, count, middle) > _TINY:
             return EMPTY
         row = _optimal(m, middle[0], middle[1], key, r)
         if row == -1:
@@ -299,7 +283,7 @@ def explore(m: int, n: int, outline: Outline, sliver: float, key: KeyArray, r: R
         if not _tableau(m, n, done - 1, r):
             continue
         count = _polygon(m, outline, r)
-        area = _area(r.polygon, count, middle) if count >= 3 else 0.0
+        area = centroid(r.polygon, count, middle) if count >= 3 else 0.0
         if area <= _TINY:
             continue
         out.area[0] += area

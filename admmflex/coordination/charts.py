@@ -48,7 +48,6 @@ class ChartSettings:
         even: [EUR/kWh per kW] how much less a kWh earns, or more it costs, with the power at the connection: it decides
             between times that are nearly equal, so that homes do not all choose the same one.
         loss_price: [EUR/kWh] of the losses in the grid. Homes do not foresee it, so that with it they wait.
-        memory_h: [h] how far ahead a deviation from the forecast is expected to last; 0 trusts the forecast.
         explicit: folder of explicit solutions of types of homes, from which charts are sliced; without it the program
             of every home is explored where it is.
         step: of the central step.
@@ -60,7 +59,6 @@ class ChartSettings:
     even: float = 2e-4
     loss_price: float = 0.0
     explicit: str | None = None
-    memory_h: float = 0.0
     step: StepSettings = field(default_factory=StepSettings)
 
 
@@ -117,13 +115,7 @@ class ChartControl:
         self.central = (
             CentralStep(study.network, study.limits, price_loss, self.settings.step) if comm.rank == 0 else None
         )
-        self.foresight = Foresight(
-            self.devices,
-            self.homes,
-            study.horizon,
-            even=self.settings.even,
-            memory_h=self.settings.memory_h,
-        )
+        self.foresight = Foresight(self.devices, self.homes, study.horizon, self.settings.even)
         self.period = -1
 
     def begin(self, period: int) -> None:
@@ -135,7 +127,6 @@ class ChartControl:
     def step(self, measured: Measured, tau: float) -> Control:
         """One control step, tau [h] before the end of the period without it."""
         started = time.perf_counter()
-        self.foresight.learn(measured, self.settings.control_h)
         drawn = self.charting.charts(measured, self._rest(measured, tau))
         pieces, sides = self._shared(drawn)
         drawn_s = time.perf_counter() - started

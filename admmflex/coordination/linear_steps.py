@@ -186,19 +186,21 @@ class LinearSteps:
 
     def _program(self, tolerance: float, rounds: int) -> tuple[Any, int]:
         """The optimum at the operating point with all rows and tangents it needs, and how many programs it took."""
-        n, used, more = len(self.bus), 0, True
-        while more and used < rounds:
+        n, used = len(self.bus), 0
+        while True:
             used += 1
             self._run()
             solution = self.highs.getSolution()
+            if used == rounds:  # what is still broken joins at the next operating point
+                break
             values = np.array(solution.col_value)
             own, known = self._add_own(values, tolerance), len(self.dso.rows)
             cuts = self.tangents.add_short(values, self.weight, tolerance)
             self.dso.add_violated(self.sums(values[: 2 * n])[None] * self.model.base_kva)
             added = len(self.dso.rows) - known
-            more = bool(len(own) or len(cuts) or added)
-            if more:
-                self._append(own, cuts, added)
+            if not (len(own) or len(cuts) or added):
+                break
+            self._append(own, cuts, added)
         self._remember(solution)
         return solution, used
 

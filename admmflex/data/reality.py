@@ -1,7 +1,8 @@
 """What happens instead of what was forecast: seeded loads and sun in the rhythm of the control.
 
 Demand is the forecast times exp(s + f): s wanders slowly, f fast, each a stationary first-order autoregression of its
-own for every home. The sun is common to all, with a little of each plant's own, and never above the largest forecast.
+own for every home; from step to step the forecast changes gradually. The sun is common to all, with a little of each
+plant's own, and never above the largest forecast.
 """
 
 from __future__ import annotations
@@ -77,15 +78,30 @@ def realise(devices: Devices, per_step: int, seed: int, deviations: Deviations |
     light = _wander(sky, (1, steps), d.sun, d.sun_h / dt)
     common = (1.0 - d.plant) * _wander(clouds, (1, steps), d.clouds, d.clouds_h / dt)
     sun = np.exp(light + common + d.plant * _wander(own, (plants, steps), d.clouds, d.clouds_h / dt))
-    fixed_p, fixed_q, give = (
-        np.repeat(table, per_step, axis=1) for table in (devices.fixed_p, devices.fixed_q, devices.source_give)
-    )
+    tables = devices.fixed_p, devices.fixed_q, devices.source_give
+    fixed_p, fixed_q, give = (_gradual(table, per_step) for table in tables)
     shared = np.exp(light + common)
     return Reality(
         fixed_p * np.where(fixed_p < 0.0, demand, np.minimum(shared, 1.0)),
         fixed_q * demand,
         np.minimum(give * sun, devices.source_give.max(axis=1, initial=0.0)[:, None]),
     )
+
+
+def _gradual(table: Array, per_step: int) -> Array:
+    """Steps of means (n, K) in ``per_step`` parts each: no jumps, no other sign, the same mean in every step.
+
+    Differences of the monotone cubic interpolation of what is cumulated: F. N. Fritsch, J. Butland, SIAM J. Sci. Stat.
+    Comput. 5 (1984).
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    steps = table.shape[1]
+    if not len(table) or steps == 1:
+        return np.repeat(table, per_step, axis=1)
+    total = np.concatenate([np.zeros((len(table), 1)), np.cumsum(table, axis=1)], axis=1)
+    ends = np.arange(steps * per_step + 1) / per_step
+    return np.asarray(np.diff(PchipInterpolator(np.arange(steps + 1), total, axis=1)(ends), axis=1) * per_step)
 
 
 def _wander(rng: np.random.Generator, shape: tuple[int, int], deviation: float, steps: float) -> Array:

@@ -169,7 +169,6 @@ class ChartsSpec(Section):
     future: Literal["forecast", "none"] = "forecast"
     segments: Annotated[int, Field(ge=1, le=12)] = 3
     even: NotNegative = Field(default=2e-4, description="[EUR/kWh per kW] by which equally good times are told apart")
-    memory_h: NotNegative = Field(default=0.0, description="[h] how long a deviation from the forecast will last")
     loss_price: NotNegative = Field(default=0.0, description="[EUR/kWh] of losses in the grid")
     deviations: DeviationsSpec = DeviationsSpec()
 

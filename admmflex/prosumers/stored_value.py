@@ -44,12 +44,12 @@ class Meter:
     even: float = 0.0
 
 
-def outlook(dt: Array, homes: Sequence[tuple[Meter, Sequence[Flow], int, Array]]) -> Outlook:
-    """Of n stores: the meter, the flows of the home, which of them has the store, and what the other stores do.
+def outlook(dt: Array, homes: Sequence[tuple[Meter, Sequence[Flow], int]]) -> Outlook:
+    """Of n stores: the meter, the flows of the home, and which of them has the store; its other stores are at rest.
 
     Args:
         dt: (K,) [h].
-        homes: meter, flows, position of the flow with the store, (K,) planned power of the home's other stores [kW].
+        homes: meter, flows, position of the flow with the store.
     """
     rows = [_row(*home) for home in homes]
     width = max((len(row["give"]) for row in rows), default=0)
@@ -69,11 +69,11 @@ def outlook(dt: Array, homes: Sequence[tuple[Meter, Sequence[Flow], int, Array]]
 _SCALARS = ("import_limit", "export_limit", "even", "low", "high", "steep", "end_slope")
 
 
-def _row(meter: Meter, flows: Sequence[Flow], which: int, others_p: Array) -> dict[str, Array]:
+def _row(meter: Meter, flows: Sequence[Flow], which: int) -> dict[str, Array]:
     flow, store = flows[which], _store(flows[which])
     rest = [one for one in flows if one.store is None and (one.give_max.any() or one.take_max.any())]
     data = [flow.give_max, flow.take_max, flow.give_cost, flow.take_cost, store.eta_give, store.eta_take]
-    steps = len(others_p)
+    steps = len(flow.fixed_p)
     scalars = {
         "import_limit": meter.import_limit_kw,
         "export_limit": meter.export_limit_kw,
@@ -84,7 +84,7 @@ def _row(meter: Meter, flows: Sequence[Flow], which: int, others_p: Array) -> di
         "end_slope": -store.end_value,
     }
     return {
-        "fixed": np.sum([one.fixed_p for one in flows], axis=0) + others_p,
+        "fixed": np.sum([one.fixed_p for one in flows], axis=0),
         "bought": meter.import_price,
         "sold": meter.export_price,
         "give": np.array([one.give_max for one in rest]).reshape(-1, steps),

@@ -32,7 +32,6 @@ def chart_settings(spec: ChartsSpec) -> ChartSettings:
         segments=spec.segments,
         future=spec.future,
         even=spec.even,
-        memory_h=spec.memory_h,
         loss_price=spec.loss_price,
     )
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from admmflex.coordination.foresight import expected
 from admmflex.horizon import Array
 from admmflex.prosumers.groups import Measured
-from admmflex.prosumers.prosumer import Prosumer
 from admmflex.prosumers.stored_value import (
     STEEP,
     Function,
-    Meter,
-    Outlook,
     at_end,
     before,
-    outlook,
     rest_of_step,
     segment_of,
     value,
@@ -40,7 +37,7 @@ class PlannedValue:
 
     def __init__(self, known: KnownHomes, even: float, hold: float) -> None:
         self.devices, self.hold = known.devices, hold
-        self.ahead = _outlook(known, even)
+        self.ahead = expected(known.devices, known.homes, known.flows, even)
         self._now, self._end = self.ahead, at_end(self.ahead)
         self._after, self._sources = self._end, self.devices.sources_of_stores(self.ahead.give.shape[1])
         self.period = 0
@@ -108,18 +105,3 @@ def _alike(worth: Function, energy: Array) -> tuple[Array, Array]:
     first = (used & (worth.slopes < left[:, None] - CHANGE)).sum(axis=1)
     after = (used & (worth.slopes <= right[:, None] + CHANGE)).sum(axis=1)
     return worth.ends[row, first], worth.ends[row, after]
-
-
-def _outlook(known: KnownHomes, even: float) -> Outlook:
-    """What the stores expect at no price, the other stores of their homes at rest."""
-    devices, rows = known.devices, []
-    first = np.cumsum(devices.assets) - devices.assets
-    meters = [_meter(one, even) for one in known.homes]
-    nothing = np.zeros(len(devices.dt))
-    for home, asset in zip(devices.storage_home.tolist(), devices.storage_asset.tolist(), strict=True):
-        rows.append((meters[home], known.flows[home], asset - int(first[home]), nothing))
-    return outlook(devices.dt, rows)
-
-
-def _meter(home: Prosumer, even: float) -> Meter:
-    return Meter(home.import_price, home.export_price, home.import_limit_kw, home.export_limit_kw, even)

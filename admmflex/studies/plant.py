@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from admmflex.data.reality import Reality
-from admmflex.horizon import Array, BoolArray
+from admmflex.horizon import Array
 from admmflex.prosumers.charting import Actions, Measured
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.period import Reactive
@@ -53,11 +53,10 @@ class Plant:
         self._storage_cost = np.array([(one.give_cost, one.take_cost, _cost(one.reactive)) for one in kinds])
         self._storage_cost = self._storage_cost.reshape(-1, 3)
         sources = devices.sources
-        self._source_cost = np.array([(one.give_cost, _cost(one.reactive)) for one in sources]).reshape(-1, 2)
+        self._give_cost = np.array([one.give_cost for one in sources])
         self._with_power = np.array([one.give_q for one in sources])
         self._source_edges = _edges([one.reactive for one in sources])
         self._storage_edges = _edges([one.reactive for one in kinds])
-        self._free: BoolArray = self._source_cost[:, 0] == 0.0
 
     def measured(self, t: int) -> Measured:
         """What is known at the beginning of control step t: powers of the step before, energy as it is."""
@@ -72,7 +71,7 @@ class Plant:
         set-point; what they cannot take, the plants of a home do not give while the grid is full.
         """
         devices, give = self.devices, self.reality.give[:, t]
-        unbound = self._free & (told.source_p >= seen.give - CURTAILED_KW)
+        unbound = devices.free & (told.source_p >= seen.give - CURTAILED_KW)
         source_p = np.where(unbound, give, np.minimum(told.source_p, give))
         surplus = self.reality.fixed_p[:, t] - seen.fixed_p
         np.add.at(surplus, devices.source_home, source_p - told.source_p)
@@ -94,7 +93,7 @@ class Plant:
     def _held_back(self, source_p: Array, excess: Array) -> Array:
         """Sources that cost nothing give less by the excess (n,) of their home, in proportion."""
         home, total = self.devices.source_home, np.zeros(self.devices.homes)
-        able = np.where(self._free, source_p, 0.0)
+        able = np.where(self.devices.free, source_p, 0.0)
         np.add.at(total, home, able)
         return np.asarray(source_p - able * np.minimum(excess / np.maximum(total, 1e-12), 1.0)[home])
 
@@ -119,7 +118,7 @@ class Plant:
 
     def _wear(self, source: Array, storage: Array) -> Array:
         wear, cost = np.zeros(self.devices.homes), self._storage_cost
-        own = self._source_cost[:, 0] * source[0] + self._source_cost[:, 1] * np.abs(source[1])
+        own = self._give_cost * source[0] + self.devices.reactive_cost * np.abs(source[1])
         np.add.at(wear, self.devices.source_home, self.dt_h * own)
         moved = cost[:, 0] * storage[0].clip(0.0) + cost[:, 1] * (-storage[0]).clip(0.0)
         np.add.at(wear, self.devices.storage_home, self.dt_h * (moved + cost[:, 2] * np.abs(storage[1])))

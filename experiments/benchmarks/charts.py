@@ -9,13 +9,10 @@ Agreement: largest difference of the values [EUR], in EUR per control step for t
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +29,7 @@ from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.period import period_program
 from admmflex.prosumers.prosumer import Prosumer
 from experiments.benchmarks.common import Row, median_time, versions
-from experiments.benchmarks.mpo import _ppopt
+from experiments.benchmarks.ppopt_peer import by_ppopt
 from mpo.certify import direct_value
 from mpo.linear import centre
 
@@ -164,21 +161,13 @@ def _sampled(one: Case, drawn: HomeCharts) -> list[tuple[mpo.ParametricLP, mpo.S
 def _by_ppopt(problem: mpo.ParametricLP, slices: mpo.Slices, limit_s: float) -> tuple[float, float, str]:
     """Seconds, difference and note of one plane, in a process of its own that can be stopped."""
     theta = slices.corners[:: max(len(slices.corners) // 20, 1)] * 0.999
-    context = multiprocessing.get_context("spawn")
-    queue: Any = context.Queue()
-    process = context.Process(target=_ppopt, args=(problem, theta, queue), daemon=True)
-    process.start()
-    try:
-        seconds, regions, values = queue.get(timeout=limit_s + 30.0)
-    except Empty:
+    found = by_ppopt(problem, theta, limit_s)
+    if found is None:
         return limit_s, 0.0, "PPOPT: not finished, its time is the limit"
-    finally:
-        process.kill()
-        process.join()
     worth = (theta @ slices.slope.T + slices.constant).max(axis=1)
-    known = np.isfinite(values)
-    error = float(np.abs(worth - values)[known].max(initial=0.0))
-    return seconds, error, f"PPOPT: {regions} regions, none at {(~known).mean():.0%} of the samples"
+    known = np.isfinite(found.values)
+    error = float(np.abs(worth - found.values)[known].max(initial=0.0))
+    return found.seconds, error, f"PPOPT: {found.regions} regions, none at {(~known).mean():.0%} of the samples"
 
 
 def types(explicit: Case, first_s: float) -> list[Row]:

@@ -6,18 +6,16 @@ Agreement: worst relative difference of the values at sampled parameters that bo
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable
 from functools import partial
-from queue import Empty
-from typing import Any
 
 import numpy as np
 
 import mpo
 from experiments.benchmarks.common import Row, median_time, versions
 from experiments.benchmarks.parametric import FIXED_PRICES, current_period, double_integrator
+from experiments.benchmarks.ppopt_peer import by_ppopt
 from mpo.arrays import Array
 from mpo.certify import direct_value
 from mpo.sampling import draw
@@ -113,49 +111,13 @@ def against_ppopt(name: str, problem: mpo.ParametricLP | mpo.ParametricQP, limit
     ours = median_time(lambda: mpo.solve(problem), 3)
     solution = mpo.solve(problem)
     theta = _inside(solution, 300)
-    context = multiprocessing.get_context("spawn")
-    queue: Any = context.Queue()
-    process = context.Process(target=_ppopt, args=(problem, theta, queue), daemon=True)
-    process.start()
-    try:
-        seconds, regions, values = queue.get(timeout=limit_s + 30.0)
-    except Empty:
-        seconds, regions, values = limit_s, None, np.array([direct_value(problem, one) for one in theta])
-    finally:
-        process.kill()
-        process.join()
+    found = by_ppopt(problem, theta, limit_s)
+    regions = None if found is None else found.regions
+    seconds = limit_s if found is None else found.seconds
+    values = np.array([direct_value(problem, one) for one in theta]) if found is None else found.values
     expected = solution.evaluate(theta).value
     known = np.isfinite(values)
     error = float((np.abs(values - expected)[known] / (1.0 + np.abs(expected[known]))).max(initial=0.0))
     note = f"{len(solution)} regions"
     note += f"; PPOPT has {regions}, and none at {(~known).mean():.1%} of the samples" if regions else "; not finished"
     return Row(name, ours, "PPOPT, graph", seconds, error, versions("ppopt"), note)
-
-
-def _ppopt(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array, queue: Any) -> None:
-    """Seconds, number of regions, and values at some parameters (NaN where it has no region)."""
-    from ppopt.mp_solvers.solve_mpqp import mpqp_algorithm, solve_mpqp
-    from ppopt.mplp_program import MPLP_Program
-    from ppopt.mpqp_program import MPQP_Program
-
-    low, high, eye = np.isfinite(problem.x_min), np.isfinite(problem.x_max), np.eye(problem.variables)
-    A = np.vstack([problem.A_eq, problem.A, -eye[low], eye[high]])
-    b = np.concatenate([problem.b_eq, problem.b, -problem.x_min[low], problem.x_max[high]])[:, None]
-    F = np.vstack([problem.F_eq, problem.F, np.zeros((int(low.sum() + high.sum()), problem.parameters))])
-    shared = (problem.c[:, None], problem.C.copy(), problem.theta_A.copy(), problem.theta_b[:, None], F)
-    equality = list(range(len(problem.b_eq)))
-    program: Any = None
-    if problem.hessian.any():
-        program = MPQP_Program(A, b, shared[0], shared[1], problem.hessian, *shared[2:], equality_indices=equality)
-    else:
-        program = MPLP_Program(A, b, *shared, equality_indices=equality)
-    start = time.perf_counter()
-    program.process_constraints()
-    solution = solve_mpqp(program, mpqp_algorithm.graph)
-    seconds = time.perf_counter() - start
-    values = np.array([_value(problem, solution.evaluate(one[:, None]), one) for one in theta])
-    queue.put((seconds, len(solution.critical_regions), values))
-
-
-def _value(problem: mpo.ParametricLP | mpo.ParametricQP, x: Array | None, theta: Array) -> float:
-    return np.nan if x is None else float(problem.objective(np.ravel(x), theta))

@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 
 import grid
 from admmflex.coordination.cone import ConeProgram
+from admmflex.coordination.linear_steps import LinearSteps, Stop
 from admmflex.coordination.set_points import CentralStep, SetPoints, StepSettings
 from admmflex.horizon import Array
 from admmflex.prosumers.chart import Chart, Charts
@@ -239,3 +240,17 @@ def test_bad_charts_are_named() -> None:
         Charts.of([Chart(good.a, good.b, good.d, good.H[:4], good.h[:4])], [1])
     with pytest.raises(grid.InputError, match="bus position 9"):
         solve(feeder(), Charts.of([good], [9]), 0.1, "auto")
+
+
+def test_programs_that_are_cut_short_are_unsettled_and_can_be_gone_on_from() -> None:
+    """Three programs at each of three operating points: rows go on joining, from one call to the next as well."""
+    charts = drawn(6.0, 3)
+    model = BranchFlow.of(rural3(), 100.0)
+    steps = LinearSteps(model, Limits.of(rural3()), charts, 0.3)
+    short, enough = Stop(1e-5, 1e-3, points=3, rounds=3), Stop(1e-5, 1e-3)
+    assert not steps.solve(charts, short).settled
+    for _ in range(10):
+        last = steps.solve(charts, short)
+    whole = LinearSteps(model, Limits.of(rural3()), charts, 0.3).solve(charts, enough)
+    assert whole.settled
+    assert_allclose(charts.costs(last.p, last.q).sum(), charts.costs(whole.p, whole.q).sum(), rtol=1e-4)

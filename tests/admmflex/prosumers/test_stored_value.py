@@ -93,7 +93,8 @@ def _later(flow: Flow, first: int) -> Flow:
 def of(span: Horizon, one: Prosumer, others: Array | None = None):
     flows = [asset.flow(span) for asset in one.assets]
     meter = Meter(one.import_price, one.export_price, one.import_limit_kw, one.export_limit_kw)
-    return outlook(span.dt_h, [(meter, flows, len(flows) - 1, np.zeros(STEPS) if others is None else others)])
+    ahead = outlook(span.dt_h, [(meter, flows, len(flows) - 1)])
+    return ahead if others is None else ahead._replace(fixed=ahead.fixed + others)
 
 
 def all_from(ahead: Outlook, first: int) -> Function:
@@ -140,7 +141,7 @@ def test_homes_do_not_touch_each_other():
     rows = []
     for prosumer in (one, other, one):
         flows = [asset.flow(span) for asset in prosumer.assets]
-        rows.append((Meter(prosumer.import_price, prosumer.export_price), flows, 2, np.zeros(STEPS)))
+        rows.append((Meter(prosumer.import_price, prosumer.export_price), flows, 2))
     together, alone = (all_from(outlook(span.dt_h, some), 0) for some in (rows, rows[:1]))
     for row in (0, 2):
         count = together.segments[row]

@@ -1,0 +1,65 @@
+"""PPOPT as a peer, in a process of its own that can be stopped."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from queue import Empty
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import mpo
+from admmflex.horizon import Array
+
+
+class Found(NamedTuple):
+    """Seconds of its graph algorithm, number of regions, and values at some parameters, NaN where it has no region."""
+
+    seconds: float
+    regions: int
+    values: Array
+
+
+def by_ppopt(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array, limit_s: float) -> Found | None:
+    """What it finds, with values at ``theta``; None when it has not finished by then."""
+    context = multiprocessing.get_context("spawn")
+    queue: Any = context.Queue()
+    process = context.Process(target=_solve, args=(problem, theta, queue), daemon=True)
+    process.start()
+    try:
+        return Found(*queue.get(timeout=limit_s + 30.0))
+    except Empty:
+        return None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _solve(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array, queue: Any) -> None:
+    """Puts what makes a ``Found`` into the queue."""
+    from ppopt.mp_solvers.solve_mpqp import mpqp_algorithm, solve_mpqp
+    from ppopt.mplp_program import MPLP_Program
+    from ppopt.mpqp_program import MPQP_Program
+
+    low, high, eye = np.isfinite(problem.x_min), np.isfinite(problem.x_max), np.eye(problem.variables)
+    A = np.vstack([problem.A_eq, problem.A, -eye[low], eye[high]])
+    b = np.concatenate([problem.b_eq, problem.b, -problem.x_min[low], problem.x_max[high]])[:, None]
+    F = np.vstack([problem.F_eq, problem.F, np.zeros((int(low.sum() + high.sum()), problem.parameters))])
+    shared = (problem.c[:, None], problem.C.copy(), problem.theta_A.copy(), problem.theta_b[:, None], F)
+    equality = list(range(len(problem.b_eq)))
+    program: Any = None
+    if problem.hessian.any():
+        program = MPQP_Program(A, b, shared[0], shared[1], problem.hessian, *shared[2:], equality_indices=equality)
+    else:
+        program = MPLP_Program(A, b, *shared, equality_indices=equality)
+    start = time.perf_counter()
+    program.process_constraints()
+    solution = solve_mpqp(program, mpqp_algorithm.graph)
+    seconds = time.perf_counter() - start
+    values = np.array([_value(problem, solution.evaluate(one[:, None]), one) for one in theta])
+    queue.put((seconds, len(solution.critical_regions), values))
+
+
+def _value(problem: mpo.ParametricLP | mpo.ParametricQP, x: Array | None, theta: Array) -> float:
+    return np.nan if x is None else float(problem.objective(np.ravel(x), theta))
