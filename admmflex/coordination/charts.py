@@ -48,6 +48,7 @@ class ChartSettings:
         even: [EUR/kWh per kW] how much less a kWh earns, or more it costs, with the power at the connection: it decides
             between times that are nearly equal, so that homes do not all choose the same one.
         loss_price: [EUR/kWh] of the losses in the grid. Homes do not foresee it, so that with it they wait.
+        lookahead_h: [h] how far the forecast is used.
         explicit: folder of explicit solutions of types of homes, from which charts are sliced; without it the program
             of every home is explored where it is.
         step: of the central step.
@@ -58,6 +59,7 @@ class ChartSettings:
     future: Future = "forecast"
     even: float = 2e-4
     loss_price: float = 0.0
+    lookahead_h: float = 24.0
     explicit: str | None = None
     step: StepSettings = field(default_factory=StepSettings)
 
@@ -115,7 +117,9 @@ class ChartControl:
         self.central = (
             CentralStep(study.network, study.limits, price_loss, self.settings.step) if comm.rank == 0 else None
         )
-        self.foresight = Foresight(self.devices, self.homes, study.horizon, self.settings.even)
+        self.foresight = Foresight(
+            self.devices, self.homes, study.horizon, self.settings.even, self.settings.lookahead_h
+        )
         self.period = -1
 
     def begin(self, period: int) -> None:

@@ -23,25 +23,22 @@ class Foresight:
     Args:
         devices, homes: in the same order.
         even: [EUR/kWh per kW] as in ``stored_value``.
+        lookahead_h: [h] how far the forecast is used; steps are of equal length.
     """
 
     def __init__(
-        self,
-        devices: Devices,
-        homes: Sequence[Prosumer],
-        horizon: Horizon,
-        even: float,
+        self, devices: Devices, homes: Sequence[Prosumer], horizon: Horizon, even: float, lookahead_h: float
     ) -> None:
-        self.steps = horizon.steps
+        self.steps, self.lookahead = horizon.steps, max(1, round(lookahead_h / float(horizon.dt_h[0])))
         alone = expected(devices, homes, [[asset.flow(horizon) for asset in one.assets] for one in homes], even)
         self.ahead = alone._replace(fixed=alone.fixed + _others(devices, homes, horizon))
-        self._end = at_end(self.ahead)
-        self._after, self.period = self._end, -1
+        self._after, self.period = at_end(self.ahead, self.steps), -1
 
     def begin(self, period: int) -> None:
         """Go on to a period: the value of what is stored at its end."""
         self.period = period
-        self._after = before(self.ahead, period + 1, self.steps, self._end)
+        last = min(period + self.lookahead, self.steps)
+        self._after = before(self.ahead, period + 1, last, at_end(self.ahead, last))
 
     def around(self, energy: Array, tau: float, segments: int) -> tuple[Array, Array]:
         """Ends (C, N + 1), slopes (C, N) of the value of energy around ``energy``, tau before the end of the period."""

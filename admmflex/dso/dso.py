@@ -95,11 +95,16 @@ class Dso:
         """A second working set and operating point on the same grid."""
         return Dso(self.network, self.limits, self.buses, self.n_steps, self.guard.threat)
 
-    def later(self, steps: int) -> Dso:
-        """The grid so many steps later: the working set and the operating points of the steps that are left."""
-        left = Dso(self.network, self.limits.at(slice(steps, None)), self.buses, self.n_steps - steps)
-        left.rows, left.origin = self.rows.later(steps), self.origin[steps:].copy()
-        left.guard = left.rows.guard
+    def later(self, steps: int, length: int, limits: Limits) -> Dso:
+        """The grid so many steps later, for ``length`` steps under ``limits``: working set and operating points.
+
+        Steps that join at the end begin like those that are left behind: for a day, as they were the day before. What
+        suspects planned for a day says nothing about the next: there must be no threat.
+        """
+        assert self.guard.threat is None
+        left = Dso(self.network, limits, self.buses, length)
+        left.rows = self.rows.later(steps, self.n_steps, length, left.guard)
+        left.origin = np.roll(self.origin, -steps, axis=0)[:length].copy()
         return left
 
     def spread(self, x: Array) -> tuple[Array, Array]:

@@ -79,12 +79,6 @@ class Guard:
         self.limits, self.threat = limits, threat
         self.margins: Margins | None = None
 
-    def later(self, steps: int) -> Guard:
-        """The same for all but the first ``steps`` steps."""
-        return Guard(
-            self.limits.at(slice(steps, None)), None if self.threat is None else self.threat.within(slice(steps, None))
-        )
-
     @property
     def connection(self) -> Connection | None:
         """The limits of what is drawn at the slack, which have no margin."""

@@ -124,12 +124,14 @@ class Rows:
         """Forget the rows whose multiplier was zero more than ``longest`` times in a row."""
         self.keep(self.idle <= longest)
 
-    def later(self, steps: int) -> Rows:
-        """The rows of all but the first ``steps`` steps, with their multipliers."""
-        left, kept = Rows(self.guard.later(steps), self.buses), self.step >= steps
+    def later(self, steps: int, n_steps: int, length: int, guard: Guard) -> Rows:
+        """The rows of ``n_steps`` steps turned by ``steps``, and of those the first ``length``; see ``Dso.later``."""
+        left, turned = Rows(guard, self.buses), (self.step - steps) % n_steps
+        order = np.argsort(turned, kind="stable")
+        order = order[turned[order] < length]
         for name in _COLUMNS:
-            setattr(left, name, getattr(self, name)[kept].copy())
-        left.step -= steps
+            setattr(left, name, getattr(self, name)[order])
+        left.step = turned[order]
         left.key = row_keys(left.limits, left.step, left.kind, left.index, left.direction)
         return left
 

@@ -104,9 +104,10 @@ def _store(flow: Flow) -> Store:
     return flow.store
 
 
-def at_end(outlook: Outlook) -> Function:
-    """The value after the last step."""
-    n, low, high = len(outlook.fixed), outlook.e_min[:, -1], outlook.e_max[:, -1]
+def at_end(outlook: Outlook, last: int) -> Function:
+    """The value before step ``last``, nothing beyond foreseen: no less may be stored than after the last of all."""
+    n, high = len(outlook.fixed), outlook.e_max[:, last - 1]
+    low = np.minimum(np.maximum(outlook.e_min[:, last - 1], outlook.e_min[:, -1]), high)
     slope = outlook.end_slope
     return Function(np.stack([low, high], axis=1), slope[:, None].copy(), slope * low, np.ones(n, np.int64))
 

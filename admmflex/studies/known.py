@@ -57,16 +57,19 @@ class KnownHomes:
         self.source_place: IntArray = begin[devices.source_home] + _rank(devices.source_home)
         self.storage_place: IntArray = (begin + sources)[devices.storage_home] + _rank(devices.storage_home)
 
-    def rest(self, k: int, seen: Measured, persistence: float) -> tuple[list[Prosumer], Horizon]:
-        """From step k on: as foreseen, the first step partly as measured."""
-        devices, w = self.devices, persistence
-        horizon = self.later(k)
-        low, high = self._bands(k, seen.energy)
+    def rest(self, steps: slice, seen: Measured, persistence: float) -> tuple[list[Prosumer], Horizon]:
+        """Steps from the present one on: as foreseen, the first partly as measured.
+
+        After the last of them no less may be stored than at the end of the whole horizon.
+        """
+        devices, w, k = self.devices, persistence, steps.start
+        horizon = self.later(steps)
+        low, high = self._bands(steps, seen.energy)
         extra = w * np.stack([seen.fixed_p - devices.fixed_p[:, k], seen.fixed_q - devices.fixed_q[:, k]])
         give = devices.source_give[:, k] + w * (seen.give - devices.source_give[:, k])
         found = []
         for i, home in enumerate(self.homes):
-            flows = [_cut(flow, slice(k, None)) for flow in self.flows[i]]
+            flows = [_cut(flow, steps) for flow in self.flows[i]]
             if extra[:, i].any():
                 p, q = _first(flows[0].fixed_p, extra[0, i]), _first(flows[0].fixed_q, extra[1, i])
                 flows[0] = replace(flows[0], fixed_p=p, fixed_q=q)
@@ -75,14 +78,14 @@ class KnownHomes:
             for c, j in self._storage.get(i, []):
                 store = replace(_store(flows[j]), e_start=float(seen.energy[c]), e_min=low[c], e_max=high[c])
                 flows[j] = replace(flows[j], store=store)
-            found.append(_prosumer(home, slice(k, None), [asset.name for asset in home.assets], flows))
+            found.append(_prosumer(home, steps, [asset.name for asset in home.assets], flows))
         return found, horizon
 
-    def later(self, k: int) -> Horizon:
-        """Steps k, ... of the horizon."""
+    def later(self, steps: slice) -> Horizon:
+        """Some steps of the horizon."""
         start, dt = self.horizon.start, self.horizon.dt_h
-        begin = datetime.fromtimestamp(start.timestamp() + 3600.0 * float(dt[:k].sum()), tz=start.tzinfo)
-        return Horizon(begin, dt[k:])
+        begin = datetime.fromtimestamp(start.timestamp() + 3600.0 * float(dt[: steps.start].sum()), tz=start.tzinfo)
+        return Horizon(begin, dt[steps])
 
     def step(self, k: int, seen: Measured, dt_h: float, margin: Margin) -> list[Prosumer]:
         """One control step in step k: as measured; energies count from what is stored now.
@@ -111,13 +114,15 @@ class KnownHomes:
         high = np.maximum(np.minimum(self.devices.high[c] - energy, idle + room[1]), idle)
         return replace(store, e_start=0.0, e_min=low - SPARE, e_max=high + SPARE, keep=np.ones(1), gain=idle)
 
-    def _bands(self, k: int, energy: Array) -> tuple[Array, Array]:
-        """(C, K - k) bands that can be kept from these energies on."""
-        devices, steps = self.devices, range(k, self.horizon.steps)
-        low, high = (np.array([getattr(one, name)[k:] for one in devices.stores]) for name in ("e_min", "e_max"))
+    def _bands(self, steps: slice, energy: Array) -> tuple[Array, Array]:
+        """(C, L) bands that can be kept from these energies on."""
+        devices = self.devices
+        low, high = (np.array([getattr(one, name)[steps] for one in devices.stores]) for name in ("e_min", "e_max"))
         low, high = low.reshape(len(energy), -1), high.reshape(len(energy), -1)
+        final = np.array([one.e_min[-1] for one in devices.stores])
+        low[:, -1] = np.minimum(np.maximum(low[:, -1], final), high[:, -1])
         least, most = energy, energy
-        for t, step in enumerate(steps):
+        for t, step in enumerate(range(*steps.indices(self.horizon.steps))):
             keep, gain, take, give = (
                 np.array([getattr(one, name)[step] for one in devices.stores])
                 for name in ("keep", "gain", "eta_take", "eta_give")

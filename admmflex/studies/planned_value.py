@@ -38,17 +38,17 @@ class PlannedValue:
     def __init__(self, known: KnownHomes, even: float, hold: float) -> None:
         self.devices, self.hold = known.devices, hold
         self.ahead = expected(known.devices, known.homes, known.flows, even)
-        self._now, self._end = self.ahead, at_end(self.ahead)
-        self._after, self._sources = self._end, self.devices.sources_of_stores(self.ahead.give.shape[1])
+        self._now, self._after = self.ahead, at_end(self.ahead, len(self.ahead.dt))
+        self._sources = self.devices.sources_of_stores(self.ahead.give.shape[1])
         self.period = 0
         self._planned: Array = np.zeros((2, len(self.devices.stores)))
 
     def begin(self, period: int, price: Array, storage_p: Array, energy: Array) -> None:
-        """Take a plan for the steps from ``period`` on.
+        """Take a plan for L steps from ``period`` on.
 
         Args:
-            price: (n, K - period) [EUR/kWh].
-            storage_p: (C, K - period) [kW].
+            price: (n, L) [EUR/kWh].
+            storage_p: (C, L) [kW].
             energy: (2, C) [kWh] at the beginning and the end of the period.
         """
         self._planned = energy
@@ -56,12 +56,13 @@ class PlannedValue:
         total = np.zeros((self.devices.homes, storage_p.shape[1]))
         np.add.at(total, home, storage_p)
         fixed, bought, sold = ahead.fixed.copy(), ahead.bought.copy(), ahead.sold.copy()
-        fixed[:, period:] += total[home] - storage_p
-        bought[:, period:] += price[home]
-        sold[:, period:] += price[home]
+        last = period + storage_p.shape[1]
+        fixed[:, period:last] += total[home] - storage_p
+        bought[:, period:last] += price[home]
+        sold[:, period:last] += price[home]
         steep = np.maximum(ahead.steep, STEEP * np.abs(bought).max(axis=1, initial=0.0))
         self._now = ahead._replace(fixed=fixed, bought=bought, sold=sold, steep=steep)
-        self._after = before(self._now, period + 1, len(ahead.dt), self._end)
+        self._after = before(self._now, period + 1, last, at_end(ahead, last))
 
     def margin(self, seen: Measured, tau: float, dt_h: float, persistence: float) -> Margin:
         """Of a control step that ends tau before the end of the period: mean slopes over what it can move.

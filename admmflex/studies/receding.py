@@ -1,6 +1,6 @@
 """A day as it happens under price coordination: a new plan every period, and a faster loop on what is measured.
 
-At the beginning of every market period homes and grid agree on the rest of the horizon, from the latest forecast and
+At the beginning of every market period homes and grid agree on the next day, from the latest forecast and
 the energies that are measured. Prices, shares, penalty and working set of the plan before, moved on by one step, are
 where the next one begins. In every control step they agree on that step alone, from what is measured, with stored
 energy at what it is worth within the plan; again from where the step before left off. Homes keep their devices at what
@@ -26,6 +26,7 @@ from admmflex.coordination.settings import AdmmSettings, MixingSettings
 from admmflex.data.reality import Deviations, Reality, realise
 from admmflex.data.study import Study
 from admmflex.dso import Dso
+from admmflex.errors import Fault, require
 from admmflex.horizon import Horizon
 from admmflex.prosumers.charting import Actions, Measured
 from admmflex.prosumers.devices import Devices
@@ -36,6 +37,7 @@ from admmflex.studies.day import Day, Homes, Record, Step
 from admmflex.studies.known import KnownHomes
 from admmflex.studies.planned_value import PlannedValue
 from admmflex.studies.plant import Plant
+from grid.limits import Limits
 
 SCALE = 0.05  # of what all devices could cost: what movements of the cost are compared with, at least
 FULL = 2e-3  # of what a source could give: with less than that held back it is not curtailed
@@ -58,14 +60,16 @@ class RecedingSettings:
         even: [EUR/kWh per kW] as in ``stored_value``: decides between times that are nearly equal.
         persistence: weight of the measurement against the forecast for the rest of the period, in [0, 1].
         hold: [EUR/kWh per kWh] as in ``PlannedValue``.
+        lookahead_h: [h] that a plan is for, as far as the horizon goes.
         warm: begin plans where the one before left off; otherwise every plan begins anew.
-        plan, step: of the coordination of the rest of the horizon, and of a control step.
+        plan, step: of the coordination of what is ahead, and of a control step.
     """
 
     control_h: float = 1 / 60
     even: float = 2e-4
     persistence: float = 0.5
     hold: float = 0.03
+    lookahead_h: float = 24.0
     warm: bool = True
     plan: AdmmSettings = field(default_factory=_plan_settings)
     step: AdmmSettings = field(default_factory=_step_settings)
@@ -88,6 +92,9 @@ def simulate_prices(
         seed, deviations: of what happens instead.
         reality: what happens to the prosumers in the order of the study, where it is not to be drawn.
         observe: told after every period.
+
+    Raises:
+        InputError: compromised devices, limits of what is drawn at the slack, an island.
     """
     control = PriceControl(study, comm or SerialComm(), settings)
     dt_h, devices = control.settings.control_h, control.homes.devices
@@ -116,9 +123,13 @@ class PriceControl:
     Args:
         study: steps of equal length are market periods.
         comm: ranks that own homes.
+
+    Raises:
+        InputError: see ``simulate_prices``.
     """
 
     def __init__(self, study: Study, comm: Comm, settings: RecedingSettings | None = None) -> None:
+        require(_faults(study))
         self.settings, self.study, self.comm = settings or RecedingSettings(), study, comm
         self.ordered = Sorted.of(study, comm)
         own, self.homes = Homes.of(self.ordered, study, comm)
@@ -126,15 +137,17 @@ class PriceControl:
         self.value = PlannedValue(self.known, self.settings.even, self.settings.hold)
         self._plans = _Talk(self.ordered, study, comm)
         self._steps = _Talk(self.ordered, study, comm)
+        self.lookahead = max(1, round(self.settings.lookahead_h / float(study.horizon.dt_h[0])))
         self.period = -1
 
     def begin(self, period: int, seen: Measured) -> dict[str, Any]:
-        """Go on to a period: plan the rest of the horizon."""
+        """Go on to a period: plan what is ahead."""
         started = time.perf_counter()
-        prosumers, horizon = self.known.rest(period, seen, self.settings.persistence)
-        self._plans.move_on(period - self.period if self.settings.warm and self.period >= 0 else 0)
+        steps = slice(period, min(period + self.lookahead, self.study.horizon.steps))
+        prosumers, horizon = self.known.rest(steps, seen, self.settings.persistence)
+        passed = period - self.period if self.settings.warm and self.period >= 0 else None
         settings = replace(self.settings.plan, cost_scale=SCALE * self._turnover(horizon))
-        found, community = self._plans.agree(prosumers, horizon, settings)
+        found, community = self._plans.agree(prosumers, horizon, self.study.limits.at(steps), settings, passed)
         plans = _of_assets(found.plan, community)
         stored = [plans[asset] for asset in self.homes.devices.storage_asset]
         energy = np.array([one.energy[0] for one in stored if one.energy is not None])
@@ -155,10 +168,11 @@ class PriceControl:
         dt_h, known = self.settings.control_h, self.known
         margin = self.value.margin(seen, tau, dt_h, self.settings.persistence)
         prosumers = known.step(self.period, seen, dt_h, margin)
-        horizon = Horizon(self.known.later(self.period).start, np.array([dt_h]))
+        now = slice(self.period, self.period + 1)
+        horizon = Horizon(self.known.later(now).start, np.array([dt_h]))
         settings = replace(self.settings.step, cost_scale=SCALE * self._turnover(horizon))
         made = time.perf_counter()
-        found, community = self._steps.agree(prosumers, horizon, settings)
+        found, community = self._steps.agree(prosumers, horizon, self.study.limits.at(now), settings, 0)
         actions = self._actions(seen, _of_assets(found.plan, community))
         price = np.zeros((2, self.study.network.n))
         price[:, self.ordered.buses] = found.price[:, :, 0]
@@ -183,6 +197,24 @@ class PriceControl:
         return Actions(source_p, q[source], p[storage], q[storage], np.zeros(self.homes.devices.homes))
 
 
+def _faults(study: Study) -> list[Fault]:
+    """What no control step could keep: what happens differs from every plan, at the slack and at suspected devices."""
+    refused = (
+        (
+            study.suspects is not None or study.threat is not None,
+            "compromised devices",
+            "remove the section compromised",
+        ),
+        (
+            study.limits.connection is not None,
+            "limits of what is drawn at the slack",
+            "remove limits.connection, or island",
+        ),
+    )
+    what = "plans that follow what is measured"
+    return [Fault(what, given, "a study without them", remedy) for bad, given, remedy in refused if bad]
+
+
 class _Talk:
     """Coordinations that follow each other: each begins where the one before left off."""
 
@@ -193,16 +225,10 @@ class _Talk:
         self.warm: Warm | None = None
         self.dso: Dso | None = None
 
-    def move_on(self, steps: int) -> None:
-        """Leave the first steps behind; 0 to begin anew."""
-        warm, dso = self.warm, self.dso
-        self.warm = self.dso = None
-        if steps and warm is not None and dso is not None:
-            self.warm = Warm(warm.price[:, :, steps:].copy(), warm.z[:, :, steps:].copy(), warm.rho)
-            self.dso = dso.later(steps) if self.comm.size == 1 else None  # with more, steps change ranks
-
-    def agree(self, own: list[Prosumer], horizon: Horizon, settings: AdmmSettings) -> tuple[Coordinated, Community]:
-        """Coordinate the rank's prosumers over a horizon."""
+    def agree(
+        self, own: list[Prosumer], horizon: Horizon, limits: Limits, settings: AdmmSettings, passed: int | None
+    ) -> tuple[Coordinated, Community]:
+        """Coordinate the rank's prosumers over a horizon, ``passed`` steps after the last one; None to begin anew."""
         community = Community(
             population=populate(own, horizon, self.position),
             bus=self.ordered.bus[self.ordered.own],
@@ -211,11 +237,27 @@ class _Talk:
             price_scale=self.price_scale,
         )
         comm, steps = self.comm.over(horizon.steps), own_steps(horizon.steps, self.comm.rank, self.comm.size)
-        if self.dso is None:
-            self.dso = Dso(self.study.network, self.study.limits, self.ordered.buses, steps.stop - steps.start)
+        self.warm = self._moved(passed, horizon.steps)
+        self.dso = self._grid(passed or 0, horizon.steps, limits.at(steps), steps.stop - steps.start)
         found = Admm(community, self.dso, comm, settings, warm=self.warm).run()
         self.warm = found.warm
         return found, community
+
+    def _grid(self, passed: int, length: int, limits: Limits, own: int) -> Dso:
+        """The working set where the last coordination left it, as long as its steps stay with their ranks."""
+        if self.dso is not None and self.warm is not None:
+            if passed == 0 and self.dso.limits is limits:
+                return self.dso
+            if self.comm.size == 1:
+                return self.dso.later(passed, length, limits)
+        return Dso(self.study.network, limits, self.ordered.buses, own)
+
+    def _moved(self, passed: int | None, length: int) -> Warm | None:
+        """Where the last coordination left off; see ``Dso.later`` for the steps that join."""
+        if self.warm is None or passed is None:
+            return None
+        price, z = (np.roll(x, -passed, axis=2)[:, :, :length].copy() for x in (self.warm.price, self.warm.z))
+        return Warm(price, z, self.warm.rho)
 
 
 def _of_assets(plan: Plan, community: Community) -> list[AssetPlan]:

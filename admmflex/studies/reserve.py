@@ -53,7 +53,7 @@ class Reserve:
     power_kw: Array
     cost: float
     status: Status
-    violation: tuple[float, float]
+    violation: tuple[float, ...]
     powers: Array
 
 
@@ -68,7 +68,8 @@ def sweep(
         block_h: R is constant in blocks of this length [h].
 
     Raises:
-        InputError: lengths that are not positive, prosumers written in cvxpy, compromised devices.
+        InputError: lengths that are not positive, prosumers written in cvxpy, compromised devices, limits of what is
+            drawn at the slack.
     """
     _require(study, hold_h, block_h)
     case = _ReserveCase(study, hold_h, block_h, settings or CentralSettings())
@@ -82,6 +83,11 @@ def _require(study: Study, hold_h: float, block_h: float) -> None:
             faults.append(Fault("reserve", f"{name} = {length:g}", "a positive number of hours", f"correct {name}"))
     if study.threat is not None or study.suspects is not None:
         faults.append(Fault("reserve", "compromised devices", "a study without them", "remove the section compromised"))
+    if study.limits.connection is not None:  # a call changes what is drawn
+        allowed = "a study whose exchange with the upstream grid is free"
+        faults.append(
+            Fault("reserve", "limits of what is drawn at the slack", allowed, "remove limits.connection or island")
+        )
     if faults:
         raise InputError(faults)
 

@@ -34,7 +34,9 @@ def rows() -> list[Row]:
     stores = len(control.devices.stores)
 
     def ours() -> Function:
-        return before(control.foresight.ahead, 0, study.horizon.steps, at_end(control.foresight.ahead))
+        return before(
+            control.foresight.ahead, 0, study.horizon.steps, at_end(control.foresight.ahead, study.horizon.steps)
+        )
 
     values, seconds, error = ours(), np.zeros(2), np.zeros(2)
     sample = range(0, stores, max(stores // SAMPLE, 1))

@@ -99,7 +99,7 @@ def of(span: Horizon, one: Prosumer, others: Array | None = None):
 
 def all_from(ahead: Outlook, first: int) -> Function:
     """The value before a step, of all that follows."""
-    return before(ahead, first, STEPS, at_end(ahead))
+    return before(ahead, first, STEPS, at_end(ahead, STEPS))
 
 
 @pytest.mark.parametrize("kind", KINDS)

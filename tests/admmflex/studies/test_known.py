@@ -46,7 +46,7 @@ def least_cost(study: Study) -> float:
 
 
 def test_the_rest_of_a_horizon_is_the_study_itself_at_its_beginning(study: Study, known: KnownHomes) -> None:
-    homes, horizon = known.rest(0, as_foreseen(known, 0, 6.0), 0.5)
+    homes, horizon = known.rest(slice(0, None), as_foreseen(known, 0, 6.0), 0.5)
     again = replace(study, prosumers=tuple(homes), horizon=horizon)
     assert least_cost(again) == pytest.approx(least_cost(study), rel=1e-7)
 
@@ -55,7 +55,7 @@ def test_the_rest_of_a_horizon_is_the_study_itself_at_its_beginning(study: Study
 def test_what_cannot_be_kept_gives_way(known: KnownHomes, energy: float) -> None:
     """3 kWh cannot become 6 in the last quarter of an hour, nor can a store leave its band by itself."""
     last = known.horizon.steps - 1
-    homes, horizon = known.rest(last, as_foreseen(known, last, energy), 0.5)
+    homes, horizon = known.rest(slice(last, None), as_foreseen(known, last, energy), 0.5)
     population = populate(homes, horizon, {one.bus: i for i, one in enumerate(homes)})
     nothing = np.zeros((2, len(homes), 1))
     population.answer(nothing, nothing.copy(), 0.0)
@@ -113,7 +113,7 @@ def test_a_grid_later_has_the_rows_of_the_steps_that_are_left(study: Study) -> N
     x[1:, : len(buses)] = np.array([12.0, 0.0, 14.0])[:, None]
     dso.relinearise(x)
     dso.project(x, np.ones_like(x))
-    later, kept = dso.later(2), dso.rows.step >= 2
+    later, kept = dso.later(2, 2, study.limits), dso.rows.step >= 2
     assert kept.any()
     assert_allclose(later.rows.nu, dso.rows.nu[kept])
     later.relinearise(x[2:])
