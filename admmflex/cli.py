@@ -123,14 +123,15 @@ def _load(path: Path, method: Method | None) -> Scenario:
     from admmflex.scenario import load
 
     scenario = load(path)
-    given = scenario.spec.coordination.method
-    if method is None or method == given:
+    if method is None:
         return scenario
-    if "export-limits" in (method, given):
+    from admmflex.data.export_spec import ExportSpec
+
+    if isinstance(scenario.spec, ExportSpec) != (method == "export-limits"):
         from admmflex.errors import Fault, InputError
 
-        remedy = "leave --method out, or write another scenario"
-        raise InputError(Fault("--method", f"{method!r} for a scenario of method {given!r}", repr(given), remedy))
+        allowed = "export-limits alone for scenarios of export limits, any other method for the others"
+        raise InputError(Fault("--method", method, allowed, "leave it out, or write another scenario"))
     coordination = scenario.spec.coordination.model_copy(update={"method": method})
     return replace(scenario, spec=scenario.spec.model_copy(update={"coordination": coordination}))
 

@@ -11,7 +11,15 @@ import typer
 import yaml
 
 from admmflex import cli
-from admmflex.data.export_spec import ExportSpec
+from admmflex.data.export_spec import (
+    CustomersSpec,
+    DrawnSpec,
+    ExportCoordinationSpec,
+    ExportScenariosSpec,
+    ExportSpec,
+    FeederLimitsSpec,
+    asks_for_export_limits,
+)
 from admmflex.data.spec import CoordinationSpec, ScenarioSpec
 from admmflex.errors import ExitCode
 from admmflex.scenario import load
@@ -100,17 +108,24 @@ def test_every_key_of_a_scenario_has_a_place():
         assert f"`{key}" in SCENARIOS, key
 
 
+def test_every_key_of_a_scenario_of_export_limits_has_a_place():
+    part = SCENARIOS[SCENARIOS.index("## export limits") :]
+    for spec in (ExportSpec, FeederLimitsSpec, CustomersSpec, DrawnSpec, ExportScenariosSpec, ExportCoordinationSpec):
+        for key in spec.model_fields:
+            assert re.search(rf"\b{key}\b", part), key
+
+
 def test_examples_of_scenario_keys_are_accepted():
     """The sections in docs/scenarios.md, put into the five homes one by one, are in form."""
     base = load(ROOT / "experiments" / "hand" / "day.yaml").spec.model_dump(by_alias=True, exclude_unset=True)
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)]
     assert len(blocks) >= 4
     for block in blocks:
-        if block.get("coordination", {}).get("method") == "export-limits":
+        if asks_for_export_limits(block):
             ExportSpec.model_validate(block)
-        else:
-            whole = block.keys() & ScenarioSpec.model_fields.keys()
-            ScenarioSpec.model_validate(base | (block if whole else {"prosumers": block}))
+            continue
+        whole = block.keys() & ScenarioSpec.model_fields.keys()
+        ScenarioSpec.model_validate(base | (block if whole else {"prosumers": block}))
 
 
 def test_modules_that_pages_name_exist():

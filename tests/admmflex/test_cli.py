@@ -152,7 +152,7 @@ def test_the_table_of_ranks_is_printed_here_and_they_know_of_no_terminal(asked, 
         results.write(day.result(), asked["folder"])
         return 0
 
-    monkeypatch.setattr("admmflex.cli._study", lambda path, method: None)
+    monkeypatch.setattr("admmflex.cli._checked", lambda path, method: None)
     monkeypatch.setattr(launcher, "launch", launch)
     done = call(asked, "--ranks", "3", "--method", "admm")
     assert done.exit_code == 0
