@@ -21,14 +21,13 @@ import grid
 from admmflex.coordination.cone import ConeAnswer, ConeProgram
 from admmflex.coordination.linear_steps import LinearSteps, Stop
 from admmflex.dso import AcCheck
+from admmflex.dso.room import full_feeders
 from admmflex.errors import Fault, SolverError, require
 from admmflex.horizon import Array, BoolArray
 from admmflex.prosumers.chart import Charts, empty_polygons
 from grid.branchflow import BranchFlow
 from grid.limits import Limits
 from grid.network import Network
-
-NEAR_PU, NEAR_LOADING = 0.005, 0.05  # of a limit: where more sun than was measured could break it within a step
 
 Way = Literal["auto", "linear", "cone"]
 Status = Literal["optimal", "feasible", "infeasible", "not_converged"]
@@ -216,22 +215,10 @@ class CentralStep:
             price=price,
             voltage_excess_pu=voltage,
             loading_excess=loading,
-            full=self._full(injected[0, :, 0], flow),
+            full=full_feeders(self.limits, injected[0, :, 0], flow.v[:, 0]),
             bound=relaxed.value if relaxed else -np.inf,
             surplus_kw=relaxed.surplus_kw if relaxed else np.nan,
         )
-
-    def _full(self, p: Array, flow: grid.PowerFlow) -> BoolArray:
-        """Buses whose feeder injects in all and has a voltage or a loading close to its upper limit."""
-        over, _, overload = self.limits.excess(flow.v)
-        feeder, first = self.network.feeder, int(self.network.feeder.min(initial=0))
-        ends = np.maximum(feeder[self.limits.from_bus], feeder[self.limits.to_bus])
-        close, total = np.zeros((2, int(feeder.max(initial=0)) - first + 1))
-        close[feeder[over[:, 0] > -NEAR_PU] - first] = 1.0
-        close[ends[overload[:, 0] > -NEAR_LOADING] - first] = 1.0
-        np.add.at(total, feeder - first, p)
-        shared = bool(first < 0 and close[0] and p.sum() > 0.0)  # above the feeders: it is close for all of them
-        return np.asarray(((close > 0.0) & (total > 0.0))[feeder - first] | shared)
 
     def _nothing(self, charts: Charts, relaxed: ConeAnswer) -> SetPoints:
         lost = np.full(len(charts), np.nan)

@@ -4,7 +4,7 @@ At the beginning of every market period homes and grid agree on the next day, fr
 the energies that are measured. Prices, shares, penalty and working set of the plan before, moved on by one step, are
 where the next one begins. In every control step they agree on that step alone, from what is measured, with stored
 energy at what it is worth within the plan; again from where the step before left off. Homes keep their devices at what
-they agreed on until the next step.
+they agreed on until the next step; where the grid is nearly full, plants hold back what comes on top of that.
 
 Source: section 2 of the formulation, receding horizon and real time.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+import grid
 from admmflex.comm import Comm, SerialComm, own_steps
 from admmflex.coordination.admm import Admm, Coordinated, Warm
 from admmflex.coordination.community import Community, Plan
@@ -26,8 +27,9 @@ from admmflex.coordination.settings import AdmmSettings, MixingSettings
 from admmflex.data.reality import Deviations, Reality, realise
 from admmflex.data.study import Study
 from admmflex.dso import Dso
+from admmflex.dso.room import full_feeders
 from admmflex.errors import Fault, require
-from admmflex.horizon import Horizon
+from admmflex.horizon import BoolArray, Horizon
 from admmflex.prosumers.charting import Actions, Measured
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.program import AssetPlan
@@ -174,10 +176,20 @@ class PriceControl:
         made = time.perf_counter()
         found, community = self._steps.agree(prosumers, horizon, self.study.limits.at(now), settings, 0)
         actions = self._actions(seen, _of_assets(found.plan, community))
+        actions = replace(actions, firm=self._firm(found.plan, community))
         price = np.zeros((2, self.study.network.n))
         price[:, self.ordered.buses] = found.price[:, :, 0]
         seconds = made - started, time.perf_counter() - made
         return Step(price, found.status, seconds, rounds=found.rounds, answers=found.answers), actions
+
+    def _firm(self, plan: Plan, community: Community) -> BoolArray:
+        """(n,) homes of the rank where the grid has no room for more than was agreed."""
+        network, buses = self.study.network, self.ordered.buses
+        injected = np.zeros((2, network.n, 1))
+        for c in range(2):
+            injected[c, buses, 0] = self.comm.sum(community.by_bus(plan.y[c, :, 0], len(buses)))
+        flow = grid.power_flow(network, *injected)
+        return full_feeders(self.study.limits, injected[0, :, 0], flow.v[:, 0])[buses[community.bus]]
 
     def _turnover(self, horizon: Horizon) -> float:
         """[EUR] what all devices could cost in a horizon."""

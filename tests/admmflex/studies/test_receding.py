@@ -109,3 +109,12 @@ def _steady(home: Prosumer) -> Prosumer:
     load = replace(load, p_kw=np.full_like(load.p_kw, load.p_kw.mean()), q_kvar=np.zeros_like(load.q_kvar))
     pv = replace(pv, avail_kw=np.full_like(pv.avail_kw, 3.0))
     return replace(home, assets=(load, pv, battery))
+
+
+def test_clouds_over_homes_without_batteries_do_not_break_limits(five: Callable[[str, str], Study]) -> None:
+    """What the sun gives on top of what was measured a minute ago is held back where there is no room for it."""
+    hour = five("12:00", "1h")
+    plants = replace(hour, prosumers=tuple(replace(one, assets=one.assets[:2]) for one in hour.prosumers))
+    day = simulate_prices(plants, None, RecedingSettings(control_h=1 / 60), seed=3)
+    assert day.v_pu[1].max() > 1.049  # the limit matters
+    assert day.excess[0].max() <= 1e-3
