@@ -56,7 +56,7 @@ class Reality:
         """Means of so many control steps each."""
 
         def merged(x: Array) -> Array:
-            return np.asarray(x.reshape(len(x), -1, merge).mean(axis=2))
+            return np.asarray(x.reshape(len(x), x.shape[1] // merge, merge).mean(axis=2))
 
         return Reality(merged(self.fixed_p), merged(self.fixed_q), merged(self.give))
 

@@ -64,7 +64,7 @@ def _outcome(study: Study, control: ChartControl, day: Day, means: Reality, hist
     comm, steps = control.comm, study.horizon.steps
 
     def mean(x: Array) -> Array:
-        return np.asarray(x.reshape(*x.shape[:-1], steps, -1).mean(axis=-1))
+        return np.asarray(x.reshape(*x.shape[:-1], steps, x.shape[-1] // steps).mean(axis=-1))
 
     happened = _happened(study, means)
     homes = [happened.prosumers[i] for i in control.own]
@@ -139,7 +139,8 @@ def _assets(
         found[0, j], found[1, j] = flow.fixed_p, flow.fixed_q
     found[:2, devices.source_asset] += mean(day.source)
     found[:2, devices.storage_asset] += mean(day.storage)
-    found[2, devices.storage_asset] = day.energy.reshape(len(devices.stores), study.horizon.steps, -1)[:, :, -1]
+    every = day.energy.shape[1] // study.horizon.steps
+    found[2, devices.storage_asset] = day.energy[:, every - 1 :: every]
     return found
 
 

@@ -116,13 +116,13 @@ class KnownHomes:
 
     def _bands(self, steps: slice, energy: Array) -> tuple[Array, Array]:
         """(C, L) bands that can be kept from these energies on."""
-        devices = self.devices
+        devices, ahead = self.devices, range(*steps.indices(self.horizon.steps))
         low, high = (np.array([getattr(one, name)[steps] for one in devices.stores]) for name in ("e_min", "e_max"))
-        low, high = low.reshape(len(energy), -1), high.reshape(len(energy), -1)
+        low, high = low.reshape(len(energy), len(ahead)), high.reshape(len(energy), len(ahead))
         final = np.array([one.e_min[-1] for one in devices.stores])
         low[:, -1] = np.minimum(np.maximum(low[:, -1], final), high[:, -1])
         least, most = energy, energy
-        for t, step in enumerate(range(*steps.indices(self.horizon.steps))):
+        for t, step in enumerate(ahead):
             keep, gain, take, give = (
                 np.array([getattr(one, name)[step] for one in devices.stores])
                 for name in ("keep", "gain", "eta_take", "eta_give")

@@ -82,3 +82,12 @@ def test_studies_that_charts_cannot_control_say_why(five: Callable[[str, str], S
     assert [fault.element for fault in faults(under_charts(uneven))] == ["horizon"]
     with pytest.raises(InputError, match=r"control_seconds = 7.*divisor of the step, 900 s"):
         admmflex.run(under_charts(study, control_seconds=7))
+
+
+@pytest.mark.parametrize("kept", [slice(0, 1), slice(0, 2)], ids=["loads", "plants"])
+def test_homes_without_storages_are_controlled_as_well(kept: slice, five: Callable[[str, str], Study]) -> None:
+    study = five("12:00", "30min")
+    homes = tuple(replace(one, assets=one.assets[kept]) for one in study.prosumers)
+    found = admmflex.run(under_charts(replace(study, prosumers=homes), control_seconds=300))
+    assert found.status == "optimal"
+    assert found.dataset["v_pu"].max() <= 1.05 + 1e-3
