@@ -37,6 +37,7 @@ FIRST_RHO = 1e-4  # of the first answer, at no price: identical devices spread i
 SLACK_PRICE = 100.0  # of violating a limit by 1 kWh, in typical tariffs
 ABOVE_DEAREST = 5.0  # and at least so many times the dearest energy
 DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the day can be met at all
+STUCK = 0.5  # relative primal residual of an island in which nothing is agreed; it falls below 0.1 in 20 rounds
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ class Admm:
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
         warm: Warm | None = None,
     ) -> None:
-        if (
-            dso.limits.connection is not None
-        ):  # a mix would follow the losses from one vertex to the next: docs/decisions/islands.md
+        if dso.limits.connection is not None:  # a mix would follow the losses from one vertex to the next
             settings = replace(settings, mixing=None)
+        if dso.limits.islanded and settings.balancing is not None:
+            settings = replace(settings, balancing=replace(settings.balancing, stuck=STUCK))
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
         n_buses = len(dso.buses)
         self.exchange = Exchange(community, comm, n_buses, self._remember)

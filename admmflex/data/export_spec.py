@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from admmflex.data.section import NotNegative, Positive, Section
-from admmflex.data.spec import LimitsSpec
+from admmflex.data.spec import EquipmentSpec
 
 Percent = Annotated[float, Field(gt=0.0, le=100.0)]
 Day = Annotated[int, Field(ge=1, le=366)]
@@ -19,7 +19,7 @@ class FeederSpec(Section):
     source: str = Field(min_length=1)
 
 
-class FeederLimitsSpec(LimitsSpec):
+class FeederLimitsSpec(EquipmentSpec):
     """Phase-to-neutral voltages, currents of every conductor, transformers; unbalance on demand."""
 
     v_min: Positive = 0.9

@@ -82,7 +82,7 @@ class ConnectionSpec(Section):
         return self
 
 
-class LimitsSpec(Section):
+class EquipmentSpec(Section):
     """What the grid may carry; percentages of the ratings in the network."""
 
     v_min: Positive = 0.95
@@ -90,13 +90,18 @@ class LimitsSpec(Section):
     line_percent: Positive = 100.0
     transformer_percent: Positive = 100.0
     transformer: Literal["current", "power"] = "current"
-    connection: ConnectionSpec | None = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> LimitsSpec:
+    def _ordered(self) -> EquipmentSpec:
         if self.v_min >= self.v_max:
             raise ValueError(f"v_min = {self.v_min:g} must be below v_max = {self.v_max:g}")
         return self
+
+
+class LimitsSpec(EquipmentSpec):
+    """Limits of the equipment, and of what is exchanged with the upstream grid."""
+
+    connection: ConnectionSpec | None = None
 
 
 class TablesSpec(Section):

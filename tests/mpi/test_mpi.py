@@ -22,7 +22,7 @@ from admmflex.errors import InputError
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).parents[2]
 DAYS = ["hand/day", *(["rural1/check"] if importlib.util.find_spec("simbench") else [])]
-CHARTS = "flex_charts/five"
+CHARTS, ISLAND = "flex_charts/five", "islanded/five"
 SECONDS = 100
 MIXED_KW = 2e-4
 """A mix is a point of a central path, found to many digits; rounding in the power flow moves it by some 1e-7 kW."""
@@ -98,6 +98,20 @@ def test_the_number_of_ranks_does_not_matter(together: Any, ranks: int, kind: st
         assert_allclose(many[key], one[key], atol=1e-8, rtol=1e-8, err_msg=key)
     assert_allclose(many["y"], one["y"], atol=MIXED_KW if kind == "mixing" else 1e-8)
     assert many["differ"] == 0.0
+
+
+def test_an_island_does_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None:
+    done = start(2, str(tmp_path), *(str(ROOT / "experiments" / f"{name}.yaml") for name in (CHARTS, ISLAND)))
+    assert done.returncode == 0, done.stderr
+    for kind in ("mixing", "plain"):
+        one, many = alone(ISLAND, kind), dict(np.load(tmp_path / f"islanded-{kind}.npz"))
+        assert (one["size"], many["size"]) == (1, 2)
+        assert many["differ"] == 0.0
+        assert many["status"] == one["status"]
+        assert many["answers"] == one["answers"]
+        assert many["ways"].tolist() == one["ways"].tolist() == [5, 5]
+        for key in ("y", "price", "cost", "bound"):
+            assert_allclose(many[key], one[key], atol=1e-8, rtol=1e-8, err_msg=key)
 
 
 def test_a_failing_rank_ends_all_ranks_within_seconds_and_says_why() -> None:

@@ -143,6 +143,16 @@ def test_charts_know_no_margins(changed: Callable[..., Study]) -> None:
         changed("{ kinds: [pv], budget: 1 }", method="charts")
 
 
+def test_limits_of_the_connection_are_refused_with_every_other_fault(changed: Callable[..., Study]) -> None:
+    """An attack moves what is drawn at the slack, where a request or an island leaves no room."""
+    with pytest.raises(InputError) as caught:
+        changed("{ kinds: [battery], budget: 2 }", WIDE.replace(" }", ", connection: { import_kw: 5 } }"))
+    assert [fault.value for fault in caught.value.faults] == ["budget = 2", "limits.connection"]
+    islanded = "{ kinds: [pv], budget: 1 }\nmode: islanded\nisland: { grid_forming: home 5 }"
+    with pytest.raises(InputError, match="mode: islanded"):
+        changed(islanded)
+
+
 def test_a_share_is_drawn_with_the_seed(changed: Callable[..., Study]) -> None:
     some = changed("{ kinds: [pv], share: 0.4, budget: 1 }").suspects
     again = changed("{ kinds: [pv], share: 0.4, budget: 1 }").suspects

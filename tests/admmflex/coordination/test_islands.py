@@ -127,11 +127,17 @@ def test_load_is_shed_in_the_order_of_its_value() -> None:
 
 def test_an_island_that_cannot_serve_its_critical_load_says_for_how_long() -> None:
     weak = yaml.safe_load(FIVE.read_text())["prosumers"]
-    weak["list"][5]["battery"] |= {"e_max_kwh": 8, "e_start_kwh": 5, "e_end_min_kwh": 1}
-    weak["list"][6]["generator"] |= {"fuel_l": 1}
-    found = run(changed(prosumers=weak)).require().summary["island"]
+    weak["list"][5]["battery"] |= {"e_max_kwh": 8, "e_start_kwh": 2, "e_end_min_kwh": 2}
+    weak["list"][6]["generator"] |= {"fuel_l": 0.2}
+    given = changed(prosumers=weak)
+    result, reference = run(given).require(), solved(scenario.build(given))
+    assert abs(result.objective_eur - reference.cost) <= GOAL * reference.cost
+    found = result.summary["island"]
     critical = found["critical"]
-    assert critical["shed_kwh"] > 1.0
+    sun = 0.5 * sum(home["pv"]["kwp"] * sum(home["pv"]["profile"]) for home in weak["list"] if "pv" in home)
+    stored, fuel = (3 - 1) + (2 - 1), 0.2 * 3.3  # of the homes; the community's battery has nothing to give
+    assert critical["shed_kwh"] > critical["load_kwh"] - sun - stored - fuel > 1.0
+    assert critical["shed_kwh"] == pytest.approx((reference.cost - 3 * found["normal"]["load_kwh"]) / 15, abs=0.1)
     assert critical["missing"] == "energy"
     assert 0.0 <= critical["served_h"] < 8.0
     assert f"critical load is served for {critical['served_h']:g} h" in found["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.testing import assert_allclose
 
 import grid
 from admmflex.dso.margins import Guard, strongest
+from admmflex.errors import InputError
 from admmflex.horizon import Array
 from admmflex.prosumers.threat import Threat
+from grid import Connection
 from grid.limits import BRANCH, V_HIGH, V_LOW, Limits
 from grid.network import Network
 
@@ -62,6 +65,13 @@ def edge(one: Threat, a: int, k: int, count: int = 4001) -> Array:
     else:
         points = np.stack([np.linspace(low, high, count), np.full(count, one.plan[1, a, k])])
     return np.concatenate([points - one.plan[:, a, k, None], np.zeros((2, 1))], axis=1)
+
+
+def test_a_guard_against_a_threat_knows_no_limits_of_the_slack() -> None:
+    limits = replace(Limits.of(feeder()), connection=Connection.closed(np.ones(STEPS)))
+    with pytest.raises(InputError, match="limits of what is drawn at the slack"):
+        Guard(limits, threat(1))
+    assert Guard(limits).connection is limits.connection
 
 
 @pytest.mark.parametrize("budget", [0, 1, 2, 4])

@@ -11,14 +11,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from admmflex.assets import FixedLoad, Pv
 from admmflex.coordination.central import solve_central
+from admmflex.data.compromised import Suspects
 from admmflex.data.reality import Deviations, realise
 from admmflex.data.study import Study
+from admmflex.errors import InputError
 from admmflex.horizon import Array
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.studies.day import Day
 from admmflex.studies.hindsight import hindsight
 from admmflex.studies.receding import RecedingSettings, simulate_prices
+from grid import Connection
 
 CONTROL_H, PER_STEP = 1 / 12, 3
 SETTINGS = RecedingSettings(control_h=CONTROL_H)
@@ -118,3 +121,12 @@ def test_clouds_over_homes_without_batteries_do_not_break_limits(five: Callable[
     day = simulate_prices(plants, None, RecedingSettings(control_h=1 / 60), seed=3)
     assert day.v_pu[1].max() > 1.049  # the limit matters
     assert day.excess[0].max() <= 1e-3
+def test_suspects_and_limits_of_the_slack_are_refused(study: Study) -> None:
+    closed = replace(study.limits, connection=Connection.closed(np.ones(study.horizon.steps)))
+    doubtful = replace(study, limits=closed, suspects=Suspects(((0, 0),), 1, 0.0))
+    with pytest.raises(InputError) as caught:
+        simulate_prices(doubtful, None, SETTINGS)
+    assert [fault.value for fault in caught.value.faults] == [
+        "compromised devices",
+        "limits of what is drawn at the slack",
+    ]

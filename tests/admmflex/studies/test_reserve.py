@@ -19,6 +19,7 @@ from admmflex.data.study import Study
 from admmflex.errors import InputError
 from admmflex.horizon import Array, Horizon
 from admmflex.studies.reserve import sweep
+from grid import Connection
 from grid.limits import Limits
 
 HAND = Path(__file__).parents[3] / "experiments" / "hand" / "day.yaml"
@@ -140,6 +141,13 @@ def test_more_is_held_ready_at_a_higher_price_and_costs_more() -> None:
     for cheap, dear in pairwise(found):
         more, cost = held[found.index(dear)] - held[found.index(cheap)], dear.cost - cheap.cost
         assert cheap.price * more - 1e-7 <= cost <= dear.price * more + 1e-7
+
+
+def test_limits_of_the_slack_are_refused() -> None:
+    study = hand()
+    closed = replace(study.limits, connection=Connection.closed(np.ones(study.horizon.steps)))
+    with pytest.raises(InputError, match="limits of what is drawn at the slack"):
+        sweep(replace(study, limits=closed), [0.1], 0.25)
 
 
 @pytest.mark.parametrize(("hold_h", "block_h"), [(0.0, 1.0), (0.25, -1.0), (np.nan, 1.0)])
