@@ -72,6 +72,7 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
         found.append(f"answers per prosumer   {summary['answers_per_prosumer']}")
     found += _answered(summary)
     found += _controlled(summary.get("control"))
+    found += _exchanged(summary)
     if summary.get("gap") is not None:
         gap = summary["gap"]  # below zero: the bound belongs to limits that were linearised elsewhere
         found.append(f"gap at most            {f'{100.0 * gap:.3f} %' if gap >= 0.0 else 'not known'}")
@@ -94,6 +95,20 @@ def _answered(summary: Mapping[str, Any]) -> list[str]:
     if "burnt_kwh" in summary:
         found.append(f"burnt energy           {summary['burnt_kwh']:.1f} kWh")
     return found
+
+
+def _exchanged(summary: Mapping[str, Any]) -> list[str]:
+    """What an island serves, or whether the connection kept its limits."""
+    found = []
+    island = summary.get("island")
+    if island is not None:
+        for name in ("normal", "critical"):
+            one = island[name]
+            found.append(f"{name + ' load shed':<22} {one['shed_kwh']:.1f} of {one['load_kwh']:.1f} kWh")
+        share = f"{100.0 * island['residual_of_load']:.4f} % of the load"
+        found.append(f"residual at the slack  {island['residual_kva']:.4f} kVA, {share}")
+    about = island or summary.get("connection")
+    return found + (textwrap.wrap(about["message"], WIDTH) if about is not None else [])
 
 
 def _controlled(control: Mapping[str, Any] | None) -> list[str]:

@@ -16,6 +16,7 @@ import grid
 from admmflex import results
 from admmflex.comm import Comm, default_comm
 from admmflex.coordination.schemes import Agreed, Observe, Outcome, by_one_problem, by_prices, on_their_own
+from admmflex.data.exchange_limits import UNMET
 from admmflex.horizon import Array
 from admmflex.progress import Observer, Silent
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
@@ -117,7 +118,13 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
     }
     variables |= _grid_state(study, outcome.plan, "")
     attributes: dict[str, Any] = {}
-    if outcome.baseline is not None:
+    if study.limits.connection is not None:
+        slack = study.limits.connection
+        variables |= {"grid_p_min_kw": slack.p_min, "grid_p_max_kw": slack.p_max}
+        variables |= {"grid_q_min_kvar": slack.q_min, "grid_q_max_kvar": slack.q_max}
+    if study.island is not None:
+        attributes["grid_forming"] = study.island.grid_forming
+    elif outcome.baseline is not None:  # an island has nothing that it could do without coordination
         state = _grid_state(study, outcome.baseline, "_baseline")
         variables |= {"p_kw_baseline": outcome.baseline.y[0], "q_kvar_baseline": outcome.baseline.y[1]}
         variables |= {name: value for name, value in state.items() if name.endswith("_baseline")}
@@ -175,8 +182,15 @@ def _grid_state(study: Study, agreed: Agreed, suffix: str) -> dict[str, Array]:
     np.maximum.at(loading, study.limits.branch, np.abs(study.limits.loading(flow.v)))
     state = {f"v_pu{suffix}": np.abs(flow.v), f"loading{suffix}": loading}
     if not suffix:
-        state |= {"grid_p_kw": -flow.pcc_kw.real, "grid_q_kvar": -flow.pcc_kw.imag}
+        drawn = grid.drawn_kw(network, flow.v, _at_slack(study, at, agreed))
+        state |= {"grid_p_kw": drawn.real, "grid_q_kvar": drawn.imag}
     return state
+
+
+def _at_slack(study: Study, at: Any, agreed: Agreed) -> Any:
+    """(K,) what prosumers at the slack bus inject; what fills the gap of a request is not theirs."""
+    own = [i for i in np.flatnonzero(at == 0) if study.prosumers[i].name != UNMET]
+    return (agreed.y[0, own] + 1j * agreed.y[1, own]).sum(axis=0)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from admmflex import supply
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -40,6 +42,10 @@ def summarise(data: xr.Dataset) -> dict[str, Any]:
         if name in data:
             price = data[name].to_numpy()[prosumer_buses(data)]
             found[name] = {"min": float(price.min()), "max": float(price.max())}
+    if "grid_p_max_kw" in data and data.attrs["status"] != "infeasible":
+        about = "island" if "grid_forming" in data.attrs else "connection"
+        times = [time.strftime("%Y-%m-%d %H:%M") for time in local_times(data)]
+        found[about] = getattr(supply, about)(data, times)
     return found
 
 

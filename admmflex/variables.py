@@ -53,6 +53,12 @@ VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
         "grid_q_kvar": Variable(
             _TIME, "kvar", "reactive power taken from the upstream grid, AC power flow", "optional"
         ),
+        "grid_p_min_kw": Variable(
+            _TIME, "kW", "least active power that may be taken, -inf without a limit", "optional"
+        ),
+        "grid_p_max_kw": Variable(_TIME, "kW", "most active power that may be taken, inf without a limit", "optional"),
+        "grid_q_min_kvar": Variable(_TIME, "kvar", "least reactive power that may be taken", "optional"),
+        "grid_q_max_kvar": Variable(_TIME, "kvar", "most reactive power that may be taken", "optional"),
         "p_kw_baseline": Variable(_HOME_TIME, "kW", "active power at the meter without coordination", "baseline"),
         "q_kvar_baseline": Variable(_HOME_TIME, "kvar", "reactive power at the meter without coordination", "baseline"),
         "v_pu_baseline": Variable(_BUS_TIME, "pu", "voltage magnitude without coordination", "baseline"),
@@ -68,6 +74,8 @@ HISTORY: MappingProxyType[str, Variable] = MappingProxyType(
         "cost_eur": Variable(_ROUND, "EUR", "cost of the prosumers' plans", "optional"),
         "voltage_excess_pu": Variable(_ROUND, "pu", "worst AC voltage violation of the plans", "optional"),
         "loading_excess": Variable(_ROUND, "1", "worst AC loading violation of the plans", "optional"),
+        "connection_excess": Variable(_ROUND, "1", "worst AC violation at the slack, over the load", "optional"),
+        "mix_connection_excess": Variable(_ROUND, "1", "the same of the mixed plan", "optional"),
         "mix_cost_eur": Variable(_ROUND, "EUR", "cost of the mixed plan", "optional"),
         "mix_voltage_excess_pu": Variable(_ROUND, "pu", "worst AC voltage violation of the mixed plan", "optional"),
         "mix_loading_excess": Variable(_ROUND, "1", "worst AC loading violation of the mixed plan", "optional"),

@@ -126,6 +126,11 @@ class Limits:
     def _slack_row(self) -> ComplexArray:
         return slack_row(self.network)
 
+    @property
+    def islanded(self) -> bool:
+        """Whether nothing is exchanged at the slack, in any step."""
+        return self.connection is not None and not self.connection.bounds.any()
+
     def at(self, steps: slice) -> Limits:
         """The limits of some of the steps: only those of the slack depend on the step."""
         return self if self.connection is None else replace(self, connection=self.connection.at(steps))

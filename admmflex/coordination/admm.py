@@ -25,6 +25,7 @@ from admmflex.coordination.community import Community, Memory, Plan
 from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
+from admmflex.coordination.opening import opening_price
 from admmflex.coordination.proof import Averaging, Dual, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, settled, steady
@@ -129,6 +130,8 @@ class Admm:
         best: tuple[Mix, Plan] | None = None
         before: Mix | None = None
         dual: Dual | None = None
+        if self.cold and self.dso.limits.islanded:
+            self._open()
         for iteration in range(1, self.settings.max_iterations + 1):
             plan, own = self._round(iteration)
             if iteration == 1 and self.cold:
@@ -154,6 +157,13 @@ class Admm:
                 record = self.history[-1]
                 self.rho = self.settings.balancing.update(self.rho, iteration, record["primal"], record["dual"])
         return self._result("not_converged", best[1] if best else plan, baseline)
+
+    def _open(self) -> None:
+        """Begin with a price at which the energy of an island is about in balance."""
+        price = opening_price(self.exchange, self.community.dearest, FIRST_RHO)
+        self.price[0] = price
+        self.bus_price[:, : len(self.dso.buses)] = price
+        self._price_norm *= max(price / self.community.price_scale, 0.1)
 
     def _round(self, iteration: int) -> tuple[Plan, Array]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""

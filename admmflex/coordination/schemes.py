@@ -78,7 +78,7 @@ class Sorted:
         buses: (B,) positions of the prosumer buses in the network.
         bus: (n,) index into ``buses``, ascending.
         own: the share of this rank.
-        typical_price: of the study.
+        typical_price: of energy, where the tariffs do not say it [EUR/kWh].
     """
 
     prosumers: list[AnyProsumer]
@@ -95,7 +95,8 @@ class Sorted:
         buses, bus = np.unique(position[order], return_inverse=True)
         bus = bus.astype(np.int64)
         prosumers = [study.prosumers[i] for i in order]
-        return Sorted(prosumers, order, buses, bus, own_prosumers(bus, comm.rank, comm.size), study.typical_price)
+        typical = None if study.island is None else study.island.typical_price
+        return Sorted(prosumers, order, buses, bus, own_prosumers(bus, comm.rank, comm.size), typical)
 
     def community(self, horizon: Horizon) -> Community:
         """The rank's prosumers, ready to answer."""

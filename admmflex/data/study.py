@@ -34,6 +34,14 @@ _LISTED = 20
 
 
 @dataclass(frozen=True)
+class Island:
+    """An island: the prosumer that holds its voltage, and a typical price of energy [EUR/kWh], as it has no tariff."""
+
+    grid_forming: str
+    typical_price: float
+
+
+@dataclass(frozen=True)
 class Study:
     """Everything that a coordination needs.
 
@@ -45,7 +53,7 @@ class Study:
         settings: how to coordinate.
         seed: of everything that is drawn.
         notes: what was decided on the way and the user should know.
-        typical_price: [EUR/kWh] of energy, where the tariffs of the prosumers do not say; in an island.
+        island: what holds the voltage, where nothing is exchanged with the upstream grid.
     """
 
     network: Network
@@ -55,7 +63,7 @@ class Study:
     settings: CoordinationSpec
     seed: int
     notes: tuple[str, ...]
-    typical_price: float | None = None
+    island: Island | None = None
 
 
 class _Collector:
@@ -93,9 +101,10 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     require(merged(collect.faults))
     if network is None or profile is None or horizon is None:
         raise InputError(merged(collect.faults))
-    typical, exchange = None, None
+    island, exchange = None, None
     if spec.island is not None:
         typical = float(np.mean([one.import_price.mean() for one in prosumers]))
+        island = Island(spec.island.grid_forming, typical)
         network, prosumers, note = islands.cut_loose(network, prosumers, spec.island)
         notes.append(note)
         exchange = Connection.closed(islands.typical_load(prosumers, horizon))
@@ -114,7 +123,7 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     if len(unserved) > _LISTED:
         unserved[_LISTED:] = [f"and {len(unserved) - _LISTED} more devices or times that cannot be served"]
     remarks = (*network.notes, *notes, *unserved)
-    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks, typical)
+    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks, island)
 
 
 def _limited(network: Network, spec: ScenarioSpec) -> Network:

@@ -29,9 +29,9 @@ AnyProsumer = Prosumer | CvxpyProsumer
 def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mapping[int, int]) -> Population:
     """The fastest exact response for every prosumer.
 
-    Consumers that can only shed have a closed form; homes with at most one storage are answered by the exact chain; homes with more, with a priced generator or with a
-    connection that can bind by a batched interior point; other compositions of assets by a quadratic program, and
-    prosumers written in cvxpy by cvxpy.
+    Consumers that can only shed have a closed form; homes with at most one storage are answered by the exact chain;
+    homes with more, with a priced generator or with a connection that can bind by a batched interior point; other
+    compositions of assets by a quadratic program, and prosumers written in cvxpy by cvxpy.
 
     Args:
         position: of every pandapower bus in the prices.
