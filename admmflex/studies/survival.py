@@ -25,6 +25,7 @@ from admmflex.studies.variants import Change, is_critical, priced, variant
 from grid.limits import SLACK, Limits
 
 Lack = Literal["energy", "power", "grid"]
+SMALL = 1e-3
 SERVED = 1e-5  # of the largest critical load: less is not missed
 _QUESTION = CentralSettings(cost_change=1e-5)
 
@@ -162,7 +163,10 @@ def _cheapest_late(horizon: Horizon) -> Change:
 def _at(price: Array) -> Change:
     def change(asset: Asset, flow: Flow) -> Flow:
         own = price[: len(flow.give_max)]
-        return priced(flow, own if is_critical(asset) else 0.0 * own)
+        if is_critical(asset):
+            return priced(flow, own)
+        sheds = isinstance(asset, SheddableLoad)
+        return replace(priced(flow, np.full_like(own, -SMALL if sheds else SMALL)), take_cost=np.full_like(own,SMALL))
 
     return change
 
