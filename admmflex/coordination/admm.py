@@ -15,7 +15,7 @@ Source: Grammatikos et al., price-based control with ADMM; over-relaxation after
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -99,6 +99,8 @@ class Admm:
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
         warm: Warm | None = None,
     ) -> None:
+        if dso.limits.islanded:  # a mix would follow the losses from one vertex to the next: docs/decisions/islands.md
+            settings = replace(settings, mixing=None)
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
         n_buses = len(dso.buses)
         self.exchange = Exchange(community, comm, n_buses, self._remember)
@@ -200,7 +202,8 @@ class Admm:
             self.bus_z, self.exchange.z[:] = own.copy(), self.community.population.y
         every = self.settings.relinearise_every
         if iteration == 1 or (every and iteration % every == 0):
-            self.dso.relinearise(self.bus_z)
+            # in an island the losses move every price, and the shares run away to where no prosumer can follow
+            self.dso.relinearise(own if self.dso.limits.islanded else self.bus_z)
         relaxed = relaxation * own + (1.0 - relaxation) * self.bus_z
         mobility = self.count / self.rho
         self.bus_z, self.bus_price = self.dso.project(relaxed - mobility * self.bus_price, mobility)

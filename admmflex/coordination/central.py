@@ -136,6 +136,7 @@ class _Case:
         self.network, self.limits, self.horizon, self.settings = network, limits, horizon, settings
         self.penalty = settings.penalty
         self.rows = WorkingSet(network, limits)
+        self.before: Point | None = None
         self.programs = {i: program(one, horizon) for i, one in enumerate(prosumers) if isinstance(one, Prosumer)}
         require([fault for one in self.programs.values() for fault in band_faults(one, horizon)])
         custom = {i: one for i, one in enumerate(prosumers) if not isinstance(one, Prosumer)}
@@ -176,7 +177,12 @@ class _Case:
 
     def _improve(self, solver: Solver, last: Answer, point: Point, radius: float) -> Answer:
         """The best plan of the linearised grid within ``radius`` of the last; rows are added until none is broken."""
-        self.rows.retire(last.mu > BINDING, self.settings.idle)
+        binding = last.mu > BINDING
+        if self.before is not None:
+            self.rows.keep_tangents(self.before, binding)
+            binding = np.append(binding, np.ones(len(self.rows) - len(binding), np.bool_))
+        self.before = point
+        self.rows.retire(binding, self.settings.idle)
         answer = solver.solve(self._grid_rows(point), last, radius)
         for _ in range(self.settings.row_rounds):
             if not self.rows.add_violated(point, *self._injections(solver, answer)):
