@@ -163,6 +163,9 @@ class HighsSolver:
         )
         self._begin(rows)
         self.highs.run()
+        if self.highs.getModelStatus() == MODEL_STATUS.kUnknown:  # the basis was too poor: from scratch
+            self.highs.clearSolver()
+            self.highs.run()
         if self.highs.getModelStatus() == MODEL_STATUS.kModelEmpty:  # nobody has a choice, and no limit is watched
             none = np.zeros(0)
             return Answer(none, np.zeros((2, 0, block.n_steps)), none, none, none, block.constant, none)

@@ -25,9 +25,9 @@ from admmflex.studies.variants import Change, is_critical, priced, variant
 from grid.limits import SLACK, Limits
 
 Lack = Literal["energy", "power", "grid"]
-SMALL = 1e-3
+SMALL = 1e-2
 SERVED = 1e-5  # of the largest critical load: less is not missed
-_QUESTION = CentralSettings(cost_change=1e-5)
+_QUESTION = CentralSettings(violation=1e-3, cost_change=1e-2)
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _at(price: Array) -> Change:
         if is_critical(asset):
             return priced(flow, own)
         sheds = isinstance(asset, SheddableLoad)
-        return replace(priced(flow, np.full_like(own, -SMALL if sheds else SMALL)), take_cost=np.full_like(own,SMALL))
+        return replace(priced(flow, np.full_like(own, -SMALL if sheds else SMALL)), take_cost=np.full_like(own, SMALL), q_cost=SMALL)
 
     return change
 
