@@ -99,7 +99,7 @@ class Admm:
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
         warm: Warm | None = None,
     ) -> None:
-        if dso.limits.islanded:  # a mix would follow the losses from one vertex to the next: docs/decisions/islands.md
+        if dso.limits.connection is not None:  # a mix would follow the losses from one vertex to the next: docs/decisions/islands.md
             settings = replace(settings, mixing=None)
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
         n_buses = len(dso.buses)
@@ -203,7 +203,7 @@ class Admm:
         every = self.settings.relinearise_every
         if iteration == 1 or (every and iteration % every == 0):
             # in an island the losses move every price, and the shares run away to where no prosumer can follow
-            self.dso.relinearise(own if self.dso.limits.islanded else self.bus_z)
+            self.dso.relinearise(self.bus_z if self.dso.limits.connection is None else own)
         relaxed = relaxation * own + (1.0 - relaxation) * self.bus_z
         mobility = self.count / self.rho
         self.bus_z, self.bus_price = self.dso.project(relaxed - mobility * self.bus_price, mobility)

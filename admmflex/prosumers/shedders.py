@@ -1,4 +1,4 @@
-"""Prosumers that can do nothing but consume less, as arrays."""
+"""Prosumers that can do nothing but consume less, or without a tariff give and take at a price, as arrays."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from admmflex.prosumers.prosumer import Prosumer
 class Shedders:
     """n consumers with up to J sheddable parts each, the cheapest first.
 
-    p = fixed_p + sum_j s_j <= 0,   q = fixed_q + ratio sum_j s_j,   0 <= s_j <= size_j at cost_j
+    p = fixed_p + s,   q = fixed_q + ratio s,   s = sum_j s_j - taken,
+    0 <= s_j <= size_j at cost_j,   0 <= taken <= take at take_cost;   p <= 0 where there is a tariff
 
     Args:
         rows, bus: (n,) positions of the prosumer in the rank's list, of its bus in the network.
         fixed_p, fixed_q, ratio, import_price: (n, K) [kW, kvar, kvar/kW, EUR/kWh].
         size: (n, J, K) [kW], zeros where a prosumer has fewer parts.
         cost: (n, J) [EUR/kWh], not negative.
+        take, take_cost: (n, K), (n,).
         asset: (n, J) position of the part among the assets.
     """
 
@@ -34,6 +36,8 @@ class Shedders:
     import_price: Array
     size: Array
     cost: Array
+    take: Array
+    take_cost: Array
     asset: IntArray
     prosumers: tuple[Prosumer, ...]
 
@@ -41,9 +45,14 @@ class Shedders:
 def sheds_only(prosumer: Prosumer, flows: Sequence[Flow]) -> bool:
     """Whether a prosumer is one: parts of one power factor, each at one price, that never make it give power."""
     giving = [flow for flow in flows if flow.give_max.any()]
-    if not giving or any(flow.store is not None or flow.take_max.any() or flow.q_max.any() for flow in flows):
+    if not giving or any(flow.store is not None or flow.q_max.any() for flow in flows):
         return False
     if any((flow.give_cost < 0.0).any() or np.ptp(flow.give_cost) > 0.0 for flow in giving):
+        return False
+    if not (prosumer.import_price.any() or prosumer.export_price.any()) and len(flows) == 1:
+        alone = flows[0]
+        return alone.give_q is None and not (alone.take_cost < 0.0).any() and np.ptp(alone.take_cost) == 0.0
+    if any(flow.take_max.any() for flow in flows):
         return False
     total = np.sum([flow.fixed_p + flow.give_max for flow in flows], axis=0)
     ratios = np.array([_ratio(flow) for flow in giving])
@@ -69,6 +78,8 @@ def shedders(
             size[i, place], cost[i, place], asset[i, place] = own[j].give_max, _price(own[j]), j
             ratio[i] = np.where(own[j].give_max > 0.0, _ratio(own[j]), ratio[i])
         cost[i, len(order) :] = cost[i, len(order) - 1]
+    take = np.array([np.sum([f.take_max for f in own], axis=0) for own in flows])
+    take_cost = np.array([max(float(f.take_cost.max(initial=0.0)) for f in own) for own in flows])
     fixed = np.array([np.sum([[f.fixed_p, f.fixed_q] for f in own], axis=0) for own in flows])
     return Shedders(
         np.array(rows, np.int64),
@@ -79,6 +90,8 @@ def shedders(
         np.array([one.import_price for one in prosumers]),
         size,
         cost,
+        take,
+        take_cost,
         asset,
         tuple(prosumers),
     )
