@@ -99,7 +99,9 @@ class Admm:
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
         warm: Warm | None = None,
     ) -> None:
-        if dso.limits.connection is not None:  # a mix would follow the losses from one vertex to the next: docs/decisions/islands.md
+        if (
+            dso.limits.connection is not None
+        ):  # a mix would follow the losses from one vertex to the next: docs/decisions/islands.md
             settings = replace(settings, mixing=None)
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
         n_buses = len(dso.buses)

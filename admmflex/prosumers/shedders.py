@@ -49,11 +49,10 @@ def sheds_only(prosumer: Prosumer, flows: Sequence[Flow]) -> bool:
         return False
     if any((flow.give_cost < 0.0).any() or np.ptp(flow.give_cost) > 0.0 for flow in giving):
         return False
-    if not (prosumer.import_price.any() or prosumer.export_price.any()) and len(flows) == 1:
-        alone = flows[0]
-        return alone.give_q is None and not (alone.take_cost < 0.0).any() and np.ptp(alone.take_cost) == 0.0
     if any(flow.take_max.any() for flow in flows):
-        return False
+        bare = not (prosumer.import_price.any() or prosumer.export_price.any())
+        priced = all((flow.take_cost >= 0.0).all() and np.ptp(flow.take_cost) == 0.0 for flow in flows)
+        return bare and priced and len(flows) == 1 and flows[0].give_q is None
     total = np.sum([flow.fixed_p + flow.give_max for flow in flows], axis=0)
     ratios = np.array([_ratio(flow) for flow in giving])
     there = np.array([flow.give_max > 0.0 for flow in giving])

@@ -268,7 +268,7 @@ def test_one_look_finds_every_fault(tmp_path: Path) -> None:
         ("import: 0.30, export: 0.08", "import: 0.30", "give import and export together"),
         ("v_min: 0.95, v_max: 1.05", "v_min: 1.05, v_max: 0.95", "v_min = 1.05 must be below v_max = 0.95"),
         ("method: admm", "method: magic", "method = 'magic'; allowed: 'admm', 'charts', 'central' or 'none'"),
-        ("name: five homes by hand", "name: x\nmode: islanded", "mode = 'islanded'"),
+        ("name: five homes by hand", "name: x\nmode: floating", "mode = 'floating'"),
         ("bus: 5", "bus: 5\n      tariff: { import: 0.1, export: 0.2 }", "'home 5' tariff: import price 0.1 below"),
         ("bus: 5", "bus: 5\n      bus: 4", "key appears twice"),
         ("bus: 5", "bus: true", "bus = True; allowed: a number, not true or false"),

@@ -17,11 +17,13 @@ from admmflex.assets import (
     ElectricVehicle,
     FixedLoad,
     Flow,
+    Generator,
     HeatPump,
     Pv,
     Session,
     SheddableLoad,
     Task,
+    Unmet,
 )
 from admmflex.horizon import Horizon
 
@@ -41,6 +43,8 @@ pump = HeatPump(
     t_min_c=np.full(5, 20.0), t_max_c=np.full(5, 22.0), t_start_c=20.5,
 )  # fmt: skip
 boiler = Boiler("boiler", 3.0, volume_l=200.0, draw_kw=np.array([0.0, 2.0, 1.0, 0.0, 0.5]), t_start_c=58.0)
+diesel = Generator("diesel", 12.0, cost=0.45, fuel_kwh=20.0)
+gap = Unmet("gap", 50.0, price=10.0)
 optional = SheddableLoad("optional", np.abs(LOAD), 0.3 * LOAD, share=0.4, lost_load_price=2.0)
 
 ASSETS: dict[str, Asset] = {
@@ -83,6 +87,11 @@ ASSETS |= {
     "boiler": boiler,
     "boiler too small": replace(boiler, p_max_kw=0.2, volume_l=80.0, relax=True, shortfall_price=0.5),
     "sheddable": optional,
+    "sheddable and critical": replace(optional, priority="critical"),
+    "generator": diesel,
+    "generator without a tank": replace(diesel, fuel_kwh=None, reactive="box"),
+    "generator without reactive power": replace(diesel, reactive="none"),
+    "unmet request": gap,
     "sheddable and idle": replace(optional, p_kw=0.0 * LOAD, q_kvar=0.1 * LOAD),
 }  # fmt: skip
 FAULTS: list[tuple[Asset, dict[str, Any], str]] = [
@@ -161,6 +170,15 @@ FAULTS: list[tuple[Asset, dict[str, Any], str]] = [
     (optional, {"share": 1.1}, "share = 1.1"),
     (optional, {"lost_load_price": -1.0}, "lost_load_price = -1"),
     (optional, {"p_kw": LOAD}, "p_kw = -2"),
+    (optional, {"priority": "vip"}, "priority = 'vip'"),
+    (diesel, {"p_max_kw": 0.0}, "p_max_kw = 0"),
+    (diesel, {"cost": -0.1}, "cost = -0.1"),
+    (diesel, {"fuel_kwh": np.nan}, "fuel_kwh = nan"),
+    (diesel, {"s_kva": -1.0}, "s_kva = -1"),
+    (diesel, {"power_factor": 0.0}, "power_factor = 0"),
+    (diesel, {"reactive": "power_factor"}, "reactive = 'power_factor'"),
+    (gap, {"price": 0.0}, "price = 0"),
+    (gap, {"largest_kw": np.inf}, "largest_kw = inf"),
 ]
 
 
