@@ -63,7 +63,7 @@ class Study:
         settings: how to coordinate.
         seed: of everything that is drawn.
         notes: what was decided on the way and the user should know.
-        island: what holds the voltage, where nothing is exchanged with the upstream grid.
+        island: what holds the voltage, where or while nothing is exchanged with the upstream grid.
         lasting: (K,) how probable it is that the outage still lasts, where that is not certain.
         out: (K,) the steps of an announced outage, if there is one.
     """
@@ -116,9 +116,10 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     if network is None or profile is None or horizon is None:
         raise InputError(merged(collect.faults))
     island, exchange, lasting, out = None, None, None, None
-    if spec.mode == "islanded" and spec.island is not None:
+    if spec.island is not None:
         typical = float(np.mean([one.import_price.mean() for one in prosumers]))
         island = Island(spec.island.grid_forming, typical)
+    if spec.mode == "islanded" and spec.island is not None:
         network, prosumers, note = islands.cut_loose(network, prosumers, spec.island)
         notes.append(note)
         exchange = Connection.closed(islands.typical_load(prosumers, horizon))

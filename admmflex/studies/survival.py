@@ -119,7 +119,7 @@ class _Asked:
 
     def served(self, steps: int) -> int:
         """How many of the first ``steps`` steps a plan serves that tries all of them."""
-        found = self._solve(variant(self.study, _cheapest_late(self.study.horizon), steps))
+        found = self._solve(variant(self.study, _cheapest_late(self.study.horizon), steps, empty=True))
         if found.status != "optimal":
             return 0
         lacking = np.flatnonzero(critical_shed(self.study, found) > self.least_kw)
@@ -129,12 +129,12 @@ class _Asked:
         """What the first step that cannot be served lacks."""
         steps = step + 1
         even = _even(self.study.horizon)
-        tight = self._solve(variant(self.study, even, steps))
+        tight = self._solve(variant(self.study, even, steps, empty=True))
         kwh = self._kwh(tight)
-        endless = self._solve(variant(self.study, _endless(even), steps))
+        endless = self._solve(variant(self.study, _endless(even), steps, empty=True))
         if self._kwh(endless) <= self.least_kw:
             return Missing(step, "energy", kwh)
-        ideal = variant(self.study, _endless(even), steps)
+        ideal = variant(self.study, _endless(even), steps, empty=True)
         ideal = replace(ideal, limits=_only_balance(ideal.limits), network=_only_balance(ideal.limits).network)
         if self._kwh(self._solve(ideal)) > self.least_kw:
             return Missing(step, "power", kwh)

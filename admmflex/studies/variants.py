@@ -15,10 +15,11 @@ from admmflex.studies.hindsight import Known
 Change = Callable[[Asset, Flow], Flow]
 
 
-def variant(study: Study, change: Change, steps: int | None = None) -> Study:
+def variant(study: Study, change: Change, steps: int | None = None, *, empty: bool = False) -> Study:
     """The study with ``change(asset, flow)`` in place of every flow, through the first ``steps`` steps.
 
-    Flows are those of the steps kept; what a battery is to hold at the end of the horizon is not asked of it.
+    Args:
+        empty: batteries may be empty at the end, whatever they are to hold there.
 
     Raises:
         InputError: prosumers written in cvxpy, which have no flows.
@@ -34,7 +35,7 @@ def variant(study: Study, change: Change, steps: int | None = None) -> Study:
     )
     found = []
     for one in study.prosumers:
-        flows = [change(asset, _unbound(asset).flow(study.horizon).first(kept)) for asset in one.assets]
+        flows = [change(asset, (_unbound(asset) if empty else asset).flow(study.horizon).first(kept)) for asset in one.assets]
         assets = tuple(Known(asset.name, flow) for asset, flow in zip(one.assets, flows, strict=True))
         prices = {"import_price": one.import_price[:kept], "export_price": one.export_price[:kept]}
         found.append(replace(one, assets=assets, **prices))
@@ -55,6 +56,11 @@ def weighted(weight: Array) -> Change:
         return replace(flow, give_cost=part * flow.give_cost, take_cost=part * flow.take_cost)
 
     return change
+
+
+def expected(study: Study) -> Study:
+    """The study at expected costs, where nobody knows how long the outage lasts; itself elsewhere."""
+    return study if study.lasting is None else variant(study, weighted(study.lasting))
 
 
 def is_critical(asset: Asset) -> bool:
