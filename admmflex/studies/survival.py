@@ -20,14 +20,14 @@ from admmflex.assets import Asset, Flow, SheddableLoad
 from admmflex.coordination.central import CentralResult, CentralSettings, solve_central
 from admmflex.data.study import Study
 from admmflex.errors import Fault, InputError
-from admmflex.horizon import Array, Horizon
+from admmflex.horizon import Array, BoolArray, Horizon
 from admmflex.studies.variants import Change, is_critical, priced, variant
 from grid.limits import SLACK, Limits
 
 Lack = Literal["energy", "power", "grid"]
-SMALL = 1e-2
-SERVED = 1e-5  # of the largest critical load: less is not missed
-_QUESTION = CentralSettings(violation=1e-3, cost_change=1e-2)
+SMALL = 1e-2  # [EUR/kWh], [EUR/kvarh] against 1 to 2 of critical load: what is idle need not swing between equal plans
+SERVED = 1e-3  # of the critical load of a step, and of the load in the AC power flow: less is not missed
+_QUESTION = CentralSettings(violation=SERVED, cost_change=1e-2)
 
 
 @dataclass(frozen=True)
@@ -113,16 +113,14 @@ class _Asked:
 
     def __init__(self, study: Study) -> None:
         self.study, self.count = study, 0
-        load = sum(asset.p_kw for one in study.prosumers for asset in one.assets if is_critical(asset))
-        self.least_kw = SERVED * float(np.max(load))
+        loads = [load for one in study.prosumers for load in one.assets if isinstance(load, SheddableLoad)]
+        self.enough_kw = SERVED * np.sum([load.p_kw for load in loads if is_critical(load)], axis=0)
         self.dt_h = study.horizon.dt_h
 
     def served(self, steps: int) -> int:
         """How many of the first ``steps`` steps a plan serves that tries all of them."""
         found = self._solve(variant(self.study, _cheapest_late(self.study.horizon), steps, empty=True))
-        if found.status != "optimal":
-            return 0
-        lacking = np.flatnonzero(critical_shed(self.study, found) > self.least_kw)
+        lacking = np.flatnonzero(self._lacks(found))
         return int(lacking[0]) if len(lacking) else steps
 
     def missing(self, step: int) -> Missing:
@@ -132,18 +130,23 @@ class _Asked:
         tight = self._solve(variant(self.study, even, steps, empty=True))
         kwh = self._kwh(tight)
         endless = self._solve(variant(self.study, _endless(even), steps, empty=True))
-        if self._kwh(endless) <= self.least_kw:
+        if not self._lacks(endless).any():
             return Missing(step, "energy", kwh)
         ideal = variant(self.study, _endless(even), steps, empty=True)
         ideal = replace(ideal, limits=_only_balance(ideal.limits), network=_only_balance(ideal.limits).network)
-        if self._kwh(self._solve(ideal)) > self.least_kw:
+        if self._lacks(self._solve(ideal)).any():
             return Missing(step, "power", kwh)
         where = [row.label for row in endless.rows if row.kind != SLACK and row.step == step]
         return Missing(step, "grid", kwh, tuple(dict.fromkeys(where)))
 
+    def _lacks(self, found: CentralResult) -> BoolArray:
+        """(K,) where critical load is shed; everywhere when no plan was found."""
+        shed = critical_shed(self.study, found)
+        return np.asarray((shed > self.enough_kw[: len(shed)]) | (found.status != "optimal"))
+
     def _kwh(self, found: CentralResult) -> float:
         shed = critical_shed(self.study, found)
-        return float(shed @ self.dt_h[: len(shed)]) if found.status == "optimal" else float("inf")
+        return float(shed @ self.dt_h[: len(shed)]) if found.status == "optimal" else float("nan")
 
     def _solve(self, study: Study) -> CentralResult:
         self.count += 1
@@ -151,7 +154,7 @@ class _Asked:
 
 
 def _even(horizon: Horizon) -> Change:
-    """Critical load costs 1 EUR/kWh, nothing else costs anything."""
+    """Critical load costs 1 EUR/kWh, everything else next to nothing."""
     return _at(np.ones(horizon.steps))
 
 
