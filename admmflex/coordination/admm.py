@@ -163,11 +163,14 @@ class Admm:
         return self._result("not_converged", best[1] if best else plan, baseline)
 
     def _open(self) -> None:
-        """Begin with a price at which the energy of an island is about in balance."""
+        """Begin with a price at which the energy of an island is about in balance.
+
+        Changes of the prices are then compared with the geometric mean of that price and a typical tariff.
+        """
         price = opening_price(self.exchange, self.community.dearest, FIRST_RHO)
         self.price[0] = price
         self.bus_price[:, : len(self.dso.buses)] = price
-        self._price_norm *= max(price / self.community.price_scale, 0.1)
+        self._price_norm *= float(np.sqrt(max(price / self.community.price_scale, 0.1)))
 
     def _round(self, iteration: int) -> tuple[Plan, Array]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""
