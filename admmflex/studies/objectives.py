@@ -16,12 +16,15 @@ import numpy as np
 
 from admmflex.assets import Asset, Flow, SheddableLoad
 from admmflex.comm import SerialComm
-from admmflex.coordination.schemes import Outcome, by_one_problem, by_prices
+from admmflex.coordination.admm import Status
+from admmflex.coordination.central import CentralSettings, solve_central
+from admmflex.coordination.schemes import by_prices
 from admmflex.data.study import Study
 from admmflex.horizon import Array
-from admmflex.studies.survival import SERVED, Survival, survive
+from admmflex.studies.survival import SERVED, SMALL, Survival, survive
 from admmflex.studies.variants import Change, is_critical, variant, weighted
 
+_CLOSE = CentralSettings(violation=SERVED, cost_change=1e-4)
 INSIST = 20.0  # times the value of critical load that some plan serves
 
 
@@ -30,6 +33,8 @@ class Schedule:
     """A plan for the horizon of an island, and how it does by both measures.
 
     Args:
+        status: of the solver.
+        asset_p_kw: (A, K) of all assets in turn.
         shed: (2, K) normal and critical load [kW] that is shed.
         load: (2, K) normal and critical load [kW].
         survival_h: how long all critical load is served.
@@ -37,7 +42,8 @@ class Schedule:
         expected_eur: cost that is expected, values of lost load included.
     """
 
-    outcome: Outcome
+    status: Status
+    asset_p_kw: Array
     shed: Array
     load: Array
     survival_h: float
@@ -72,10 +78,8 @@ def both(study: Study, survival: Survival | None = None) -> Objectives:
 
 def _schedule(study: Study, weight: Array, served: int) -> Schedule:
     """The least expected cost with critical load served in the first steps."""
-    scheme = by_one_problem if study.settings.method == "central" else by_prices
-    outcome = scheme(variant(study, _insisting(weight, served), empty=True), SerialComm(), lambda record: None)
+    status, powers = _solve(variant(study, _insisting(weight, served), empty=True))
     assets = [asset for one in study.prosumers for asset in one.assets]
-    powers = outcome.plan.assets[0]
     shed, load = np.zeros((2, len(weight))), np.zeros((2, len(weight)))
     cost = 0.0
     for asset, own_p in zip(assets, powers, strict=True):
@@ -87,7 +91,16 @@ def _schedule(study: Study, weight: Array, served: int) -> Schedule:
     lacking = np.flatnonzero(shed[1] > SERVED * load[1])
     steps = int(lacking[0]) if len(lacking) else len(weight)
     survived = float(study.horizon.dt_h[:steps].sum())
-    return Schedule(outcome, shed, load, survived, shed @ (weight * study.horizon.dt_h), cost)
+    return Schedule(status, powers, shed, load, survived, shed @ (weight * study.horizon.dt_h), cost)
+
+
+def _solve(study: Study) -> tuple[Status, Array]:
+    """Status and powers (A, K) of all assets in turn."""
+    if study.settings.method != "central":
+        outcome = by_prices(study, SerialComm(), lambda record: None)
+        return outcome.status, outcome.plan.assets[0]
+    found = solve_central(study.network, study.limits, study.prosumers, study.horizon, _CLOSE)
+    return found.status, np.array([plan.p for own in found.plans for plan in own])
 
 
 def _cost(flow: Flow, p: Array, weighted_h: Array) -> float:
@@ -98,11 +111,11 @@ def _cost(flow: Flow, p: Array, weighted_h: Array) -> float:
 
 
 def _insisting(weight: Array, served: int) -> Change:
-    """Expected costs, and critical load of the first steps is worth far more."""
+    """Expected costs; critical load of the first steps is worth far more, and no reactive energy is quite for free."""
     change = weighted(weight)
 
     def insisting(asset: Asset, flow: Flow) -> Flow:
-        found = change(asset, flow)
+        found = replace(change(asset, flow), q_cost=max(flow.q_cost, SMALL))
         if not is_critical(asset):
             return found
         first = np.arange(len(weight)) < served
