@@ -27,7 +27,8 @@ def window(spec: OutageSpec, horizon: Horizon) -> BoolArray:
     Raises:
         InputError: no date-times; a window that is empty, ends within a step, or is outside of the horizon.
     """
-    assert spec.begin is not None and spec.end is not None
+    assert spec.begin is not None
+    assert spec.end is not None
     edges = np.concatenate([[0.0], np.cumsum(horizon.dt_h)])
     found = []
     for key, text in (("from", spec.begin), ("to", spec.end)):
@@ -49,8 +50,8 @@ def closed(out: BoolArray, around: Connection | None, base_kw: Array) -> Connect
     """Nothing is exchanged during the window ``out (K,)``; other limits hold around it."""
     free = np.full(len(out), np.inf)
     limits = Connection(-free, free, -free, free, base_kw) if around is None else around
-    names = ("p_min", "p_max", "q_min", "q_max")
-    return replace(limits, **{name: np.where(out, 0.0, getattr(limits, name)) for name in names})
+    p_min, p_max, q_max = (np.where(out, 0.0, bound) for bound in (limits.p_min, limits.p_max, limits.q_max))
+    return replace(limits, p_min=p_min, p_max=p_max, q_min=np.where(out, 0.0, limits.q_min), q_max=q_max)
 
 
 def prepared(prosumers: Sequence[Prosumer], spec: IslandSpec, out: BoolArray) -> list[Prosumer]:
@@ -114,5 +115,6 @@ def _mean_up_to(duration: float | DurationSpec, hours: Array) -> Array:
         part = 1.0 / duration.shape
         scale = duration.mean_h / gamma(1.0 + part)
         return np.asarray(duration.mean_h * gammainc(part, (hours / scale) ** duration.shape))
-    assert duration.hours is not None and duration.probability is not None
-    return np.minimum(hours[:, None], np.array(duration.hours)) @ np.array(duration.probability)
+    assert duration.hours is not None
+    assert duration.probability is not None
+    return np.asarray(np.minimum(hours[:, None], np.array(duration.hours)) @ np.array(duration.probability))

@@ -284,14 +284,14 @@ class ScenarioSpec(Section):
         if (self.mode == "islanded" or window) != (self.island is not None):
             raise ValueError("mode: islanded, or outage with from and to, and a section island belong together")
         if self.outage is not None and window == (self.mode == "islanded"):
-            raise ValueError("an outage with from and to is part of a grid-connected day; duration is of mode: islanded")
+            raise ValueError("outage from and to belong to a grid-connected day, outage.duration to mode: islanded")
         if window and self.island is not None and self.island.model_fields_set & {"open", "voltage_pu"}:
             raise ValueError(
                 "during an announced outage the whole grid is an island, at the voltage that its connection has "
                 "before and after: remove island.open and island.voltage_pu"
             )
         if window and self.limits.connection is not None and self.limits.connection.unmet_price is not None:
-            raise ValueError("nothing can fill a gap during an announced outage: set limits.connection.unmet_price: null")
+            raise ValueError("nothing fills gaps in an announced outage: set limits.connection.unmet_price: null")
         if self.mode == "islanded" and self.limits.connection is not None:
             raise ValueError("an island has no connection: remove limits.connection")
         if self.coordination.method == "charts" and (self.island is not None or self.limits.connection is not None):

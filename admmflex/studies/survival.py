@@ -169,7 +169,11 @@ def _at(price: Array) -> Change:
         if is_critical(asset):
             return priced(flow, own)
         sheds = isinstance(asset, SheddableLoad)
-        return replace(priced(flow, np.full_like(own, -SMALL if sheds else SMALL)), take_cost=np.full_like(own, SMALL), q_cost=SMALL)
+        return replace(
+            priced(flow, np.full_like(own, -SMALL if sheds else SMALL)),
+            take_cost=np.full_like(own, SMALL),
+            q_cost=SMALL,
+        )
 
     return change
 
@@ -189,7 +193,10 @@ def _only_balance(limits: Limits) -> Limits:
     return replace(
         limits,
         network=network,
-        **{name: getattr(limits, name)[:0] for name in ("branch", "at_from", "as_power", "from_bus", "to_bus", "c_f", "c_t")},
+        **{
+            name: getattr(limits, name)[:0]
+            for name in ("branch", "at_from", "as_power", "from_bus", "to_bus", "c_f", "c_t")
+        },
     )
 
 

@@ -35,10 +35,12 @@ def variant(study: Study, change: Change, steps: int | None = None, *, empty: bo
     )
     found = []
     for one in study.prosumers:
-        flows = [change(asset, (_unbound(asset) if empty else asset).flow(study.horizon).first(kept)) for asset in one.assets]
+        flows = [
+            change(asset, (_unbound(asset) if empty else asset).flow(study.horizon).first(kept)) for asset in one.assets
+        ]
         assets = tuple(Known(asset.name, flow) for asset, flow in zip(one.assets, flows, strict=True))
-        prices = {"import_price": one.import_price[:kept], "export_price": one.export_price[:kept]}
-        found.append(replace(one, assets=assets, **prices))
+        buys, sells = one.import_price[:kept], one.export_price[:kept]
+        found.append(replace(one, assets=assets, import_price=buys, export_price=sells))
     return replace(study, horizon=horizon, prosumers=tuple(found), limits=study.limits.at(slice(kept)))
 
 
