@@ -39,7 +39,7 @@ class Missing:
         lack: "energy" when plans with unlimited stores and tanks serve it, "grid" when those without limits of voltage
             and loading do as well, and "power" when even they do not.
         kwh: critical load up to the end of the step that no plan serves.
-        where: the limits of the grid that stand in the way.
+        where: the limits of the grid that stand in the way, the most costly first.
     """
 
     step: int
@@ -136,7 +136,8 @@ class _Asked:
         ideal = replace(ideal, limits=_only_balance(ideal.limits), network=_only_balance(ideal.limits).network)
         if self._lacks(self._solve(ideal)).any():
             return Missing(step, "power", kwh)
-        where = [row.label for row in endless.rows if row.kind != SLACK and row.step == step]
+        dearest = sorted(endless.rows, key=lambda row: -row.multiplier)
+        where = [row.label for row in dearest if row.kind != SLACK and row.step == step]
         return Missing(step, "grid", kwh, tuple(dict.fromkeys(where)))
 
     def _lacks(self, found: CentralResult) -> BoolArray:
@@ -189,7 +190,7 @@ def _endless(change: Change) -> Change:
 
 def _only_balance(limits: Limits) -> Limits:
     """The limits of the slack alone."""
-    network = limits.network.with_limits(v_min=0.0, v_max=np.inf)
+    network = limits.network.with_limits(v_min=1e-6, v_max=np.inf)
     return replace(
         limits,
         network=network,

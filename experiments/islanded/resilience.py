@@ -86,7 +86,7 @@ def map_table(records: Sequence[Record]) -> Table:
     for name in ("season", "critical", "storage"):
         view.add_column(name)
     for start in starts:
-        view.add_column(f"from {start:02d}:00", justify="right")
+        view.add_column(f"from {start:02d}:00", justify="right", no_wrap=True)
     rows: dict[tuple[str, float, float], dict[int, str]] = {}
     for one in records:
         text = f"{_hours(one['survival_h'])} / {one['expected']['expected_kwh']:.1f}"
@@ -98,10 +98,10 @@ def map_table(records: Sequence[Record]) -> Table:
 
 def objectives_table(records: Sequence[Record]) -> Table:
     """Both schedules where they differ most in expected cost."""
-    view = Table(box=None, pad_edge=False, header_style="bold", title="two schedules: longest | least expected cost")
+    view = Table(box=None, pad_edge=False, header_style="bold", title="longest | least expected cost: load not served and cost that are expected")
     view.add_column("season")
-    for name in ("from", "critical", "storage", "lasts", "expected kWh", "of it critical", "EUR"):
-        view.add_column(name, justify="right")
+    for name in ("from", "critical", "storage", "hours", "kWh", "critical kWh", "EUR"):
+        view.add_column(name, justify="right", no_wrap=True)
 
     def apart(one: Record) -> float:
         return float(one["longest"]["expected_eur"] - one["expected"]["expected_eur"])
@@ -115,16 +115,13 @@ def objectives_table(records: Sequence[Record]) -> Table:
             f"{100 * one['critical']:.0f} %",
             f"x{one['storage']:g}",
             " | ".join(_hours(each["survival_h"]) for each in pair),
-            *(
-                " | ".join(f"{each[name]:.1f}" for each in pair)
-                for name in ("expected_kwh", "critical_kwh", "expected_eur")
-            ),
+            *(" | ".join(f"{each[name]:.1f}" for each in pair) for name in measures),
         )
     return view
 
 
 def _hours(value: float) -> str:
-    return f"{value:g}+ h" if value >= HOURS else f"{value:g} h"
+    return f"{value:g}+" if value >= HOURS else f"{value:g}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
