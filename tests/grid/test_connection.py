@@ -90,7 +90,7 @@ def test_faults_of_islands_are_named() -> None:
     root = int(whole.positions([3])[0])
     with pytest.raises(grid.InputError, match="still connected to the upstream grid"):
         grid.island(whole, root, np.zeros(0, np.int64), 1.0)
-    with pytest.raises(grid.InputError, match="'line 77'.*no such branch"):
+    with pytest.raises(grid.InputError, match=r"'line 77'.*no such branch"):
         grid.find_branches(whole, ("line 0", "line 77"))
 
 
