@@ -98,9 +98,14 @@ def map_table(records: Sequence[Record]) -> Table:
 
 def objectives_table(records: Sequence[Record]) -> Table:
     """Both schedules where they differ most in expected cost."""
-    view = Table(box=None, pad_edge=False, header_style="bold", title="longest | least expected cost: load not served and cost that are expected")
-    view.add_column("season")
-    for name in ("from", "critical", "storage", "hours", "kWh", "critical kWh", "EUR"):
+    view = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        title="longest | least expected cost: load not served and cost that are expected",
+    )
+    view.add_column("from", no_wrap=True)
+    for name in ("critical", "storage", "hours", "kWh", "critical kWh", "EUR"):
         view.add_column(name, justify="right", no_wrap=True)
 
     def apart(one: Record) -> float:
@@ -110,8 +115,7 @@ def objectives_table(records: Sequence[Record]) -> Table:
         pair = one["longest"], one["expected"]
         measures = ("expected_kwh", "critical_kwh", "expected_eur")
         view.add_row(
-            one["season"],
-            f"{one['start']:02d}:00",
+            f"{one['season']} {one['start']:02d}:00",
             f"{100 * one['critical']:.0f} %",
             f"x{one['storage']:g}",
             " | ".join(_hours(each["survival_h"]) for each in pair),
