@@ -105,7 +105,9 @@ def test_examples_of_scenario_keys_are_accepted():
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)]
     assert len(blocks) >= 4
     for block in blocks:
-        ScenarioSpec.model_validate(base | (block if ScenarioSpec.model_fields.keys() & block.keys() else {"prosumers": block}))
+        ScenarioSpec.model_validate(
+            base | (block if ScenarioSpec.model_fields.keys() & block.keys() else {"prosumers": block})
+        )
 
 
 def test_modules_that_pages_name_exist():

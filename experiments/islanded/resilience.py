@@ -105,7 +105,7 @@ def objectives_table(records: Sequence[Record]) -> Table:
         title="longest | least expected cost: load not served and cost that are expected",
     )
     view.add_column("from", no_wrap=True)
-    for name in ("critical", "storage", "hours", "kWh", "critical kWh", "EUR"):
+    for name in ("critical", "size", "hours", "kWh", "critical kWh", "EUR"):
         view.add_column(name, justify="right", no_wrap=True)
 
     def apart(one: Record) -> float:

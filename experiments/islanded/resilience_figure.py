@@ -52,7 +52,8 @@ def resilience_map(records: Sequence[dict[str, Any]]) -> go.Figure:
         figure.add_trace(
             go.Heatmap(
                 z=value, x=[f"{hour:02d}:00" for hour in starts], y=[f"x{size:g}" for size in sizes], text=text,
-                texttemplate="%{text}", textfont={"size": 13}, colorscale=scale, zmin=0.0, zmax=top, showscale=False, xgap=2, ygap=2,
+                texttemplate="%{text}", textfont={"size": 13}, colorscale=scale, zmin=0.0, zmax=top,
+                showscale=False, xgap=2, ygap=2,
                 hovertemplate=f"{title}<br>from %{{x}}, storage %{{y}}: %{{text}}<extra></extra>",
             ),
             row=row + 1,
