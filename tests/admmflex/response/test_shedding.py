@@ -23,7 +23,7 @@ HORIZON = Horizon(datetime(2024, 1, 1, tzinfo=UTC), np.array([0.25, 0.25, 0.5, 1
 
 
 def consumers() -> list[Prosumer]:
-    """A load in two classes beside a fixed one, one class, steps without load, the gap of a request, a falling worth."""
+    """A load in two classes beside a fixed one, one class, idle steps, the gap of a request, a falling worth."""
     rng, steps = np.random.default_rng(0), HORIZON.steps
     load, zero = rng.uniform(0.5, 4.0, steps), np.zeros(steps)
     idle = np.where(np.arange(steps) % 2, load, 0.0)
