@@ -119,9 +119,13 @@ def objectives_table(records: Sequence[Record]) -> Table:
             f"{100 * one['critical']:.0f} %",
             f"x{one['storage']:g}",
             " | ".join(_hours(each["survival_h"]) for each in pair),
-            *(" | ".join(f"{each[name]:.1f}" for each in pair) for name in measures),
+            *(" | ".join(_three_digits(each[name]) for each in pair) for name in measures),
         )
     return view
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}"
 
 
 def _hours(value: float) -> str:
