@@ -172,7 +172,8 @@ class Admm:
         """Begin with a price at which the energy of an island is about in balance.
 
         Changes of the prices are then compared with the geometric mean of a typical tariff and the mean of what energy
-        costs with that price: tariff outside of the island, the price inside.
+        costs with that price: tariff outside of the island, the price inside. The penalty, a price per kW, grows with
+        the root of that price over the tariff.
         """
         price = opening_price(self.exchange, closed, self.community.dearest, FIRST_RHO)
         self.price[0, :, closed] = price
@@ -180,6 +181,7 @@ class Admm:
         share = float(closed.mean())
         mean = share * price / self.community.price_scale + (1.0 - share)
         self._price_norm *= float(np.sqrt(max(mean, 0.1)))
+        self.rho *= float(np.sqrt(max(price / self.community.price_scale, 1.0)))
 
     def _round(self, iteration: int) -> tuple[Plan, Array]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""

@@ -126,10 +126,15 @@ def test_load_is_shed_in_the_order_of_its_value() -> None:
 
 
 def test_an_island_that_cannot_serve_its_critical_load_says_for_how_long() -> None:
-    weak = yaml.safe_load(FIVE.read_text())["prosumers"]
-    weak["list"][5]["battery"] |= {"e_max_kwh": 8, "e_start_kwh": 5, "e_end_min_kwh": 1}
-    weak["list"][6]["generator"] |= {"fuel_l": 1}
-    found = run(changed(prosumers=weak)).require().summary["island"]
+    weak = yaml.safe_load(FIVE.read_text())
+    weak["prosumers"]["list"][5]["battery"] |= {"e_max_kwh": 8, "e_start_kwh": 5, "e_end_min_kwh": 1}
+    weak["prosumers"]["list"][6]["generator"] |= {"fuel_l": 1}
+    weak["island"]["shedding"] |= {"critical_share": 0.6}
+    scarce = changed(prosumers=weak["prosumers"], island=weak["island"])
+    result = run(scarce).require()
+    reference = solved(scenario.build(scarce))
+    assert abs(result.objective_eur - reference.cost) <= GOAL * reference.cost
+    found = result.summary["island"]
     critical = found["critical"]
     assert critical["shed_kwh"] > 1.0
     assert critical["missing"] == "energy"
