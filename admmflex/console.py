@@ -124,11 +124,12 @@ def _answered(summary: Mapping[str, Any]) -> list[str]:
 def _exchanged(summary: Mapping[str, Any]) -> list[str]:
     """What an island serves, or whether the connection kept its limits."""
     found = []
-    island = summary.get("island")
+    island = summary.get("island") or summary.get("outage")
     if island is not None:
         for name in ("normal", "critical"):
             one = island[name]
-            found.append(f"{name + ' load shed':<22} {one['shed_kwh']:.1f} of {one['load_kwh']:.1f} kWh")
+            mean = f", {one['expected_shed_kwh']:.1f} kWh expected" if "expected_shed_kwh" in one else ""
+            found.append(f"{name + ' load shed':<22} {one['shed_kwh']:.1f} of {one['load_kwh']:.1f} kWh{mean}")
         share = f"{100.0 * island['residual_of_load']:.4f} % of the load"
         found.append(f"residual at the slack  {island['residual_kva']:.4f} kVA, {share}")
     about = island or summary.get("connection")

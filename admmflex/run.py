@@ -24,6 +24,7 @@ from admmflex.progress import Observer, Silent
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from admmflex.results import Result
 from admmflex.scenario import Scenario, Study, build
+from admmflex.studies.variants import expected
 
 Scheme = Callable[[Study, Comm, Observe], Outcome]
 
@@ -75,7 +76,7 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
             history.append(record)
             watching.iteration(record)
 
-        outcome = _explained(study, SCHEMES[study.settings.method](study, comm, observe), comm)
+        outcome = _explained(study, SCHEMES[study.settings.method](expected(study), comm, observe), comm)
     solved_s = time.perf_counter() - started - read_s
     result = _result(outcome.happened or study, scenario, outcome, comm)
     result.summary["timing"] = {"read_s": read_s, "solve_s": solved_s, "total_s": time.perf_counter() - started}
@@ -142,8 +143,12 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
         slack = study.limits.connection
         variables |= {"grid_p_min_kw": slack.p_min, "grid_p_max_kw": slack.p_max}
         variables |= {"grid_q_min_kvar": slack.q_min, "grid_q_max_kvar": slack.q_max}
+    if study.out is not None:
+        variables["out"] = study.out.astype(np.float64)
     if study.island is not None:
         attributes["grid_forming"] = study.island.grid_forming
+        if study.lasting is not None:
+            variables["lasting"] = study.lasting
     elif outcome.baseline is not None:  # an island has nothing that it could do without coordination
         state = _grid_state(study, outcome.baseline, "_baseline")
         variables |= {"p_kw_baseline": outcome.baseline.y[0], "q_kvar_baseline": outcome.baseline.y[1]}

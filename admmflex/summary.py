@@ -43,7 +43,7 @@ def summarise(data: xr.Dataset) -> dict[str, Any]:
             price = data[name].to_numpy()[prosumer_buses(data)]
             found[name] = {"min": float(price.min()), "max": float(price.max())}
     if "grid_p_max_kw" in data and data.attrs["status"] != "infeasible":
-        about = "island" if "grid_forming" in data.attrs else "connection"
+        about = "outage" if "out" in data else "island" if "grid_forming" in data.attrs else "connection"
         times = [time.strftime("%Y-%m-%d %H:%M") for time in local_times(data)]
         found[about] = getattr(supply, about)(data, times)
     return found

@@ -36,7 +36,7 @@ def island(data: xr.Dataset, times: list[str]) -> dict[str, Any]:
         "residual_of_load": float((residual / np.maximum(load, 1e-9)).max()),
     }
     for name in CLASSES:
-        wanted, shed = _shed(data, name)
+        wanted, shed = shed_kw(data, name)
         beyond = shed > SERVED * np.maximum(wanted, 1e-9)
         found[name] = {"load_kwh": float(wanted @ dt), "shed_kwh": float(shed @ dt), "shed_kw": float(shed.max())}
         if beyond.any():
@@ -47,11 +47,23 @@ def island(data: xr.Dataset, times: list[str]) -> dict[str, Any]:
                 "steps_shed": int(beyond.sum()),
                 "missing": _missing(data, beyond, load),
             }
+        if "lasting" in data:
+            found[name]["expected_shed_kwh"] = float(shed @ (dt * data["lasting"].to_numpy()))
     found["message"] = _message(found)
     return found
 
 
-def _shed(data: xr.Dataset, priority: str) -> tuple[Array, Array]:
+def outage(data: xr.Dataset, times: list[str]) -> dict[str, Any]:
+    """The same of the steps of an announced outage, and the energy stored when it begins."""
+    out = np.flatnonzero(data["out"].to_numpy() > 0.0)
+    found = island(data.isel(time=out), [times[step] for step in out])
+    batteries = np.flatnonzero(data["asset_kind"].to_numpy() == "battery")
+    if out[0] > 0 and len(batteries):
+        found["stored_kwh"] = float(data["energy_kwh"].to_numpy()[batteries, out[0] - 1].sum())
+    return {"from": times[out[0]], "hours": float(data["dt_h"].to_numpy()[out].sum()), **found}
+
+
+def shed_kw(data: xr.Dataset, priority: str) -> tuple[Array, Array]:
     """(K,) load and shed load of a class [kW]."""
     rows = np.flatnonzero(data["asset_kind"].to_numpy() == "sheddable")
     if len(rows):

@@ -53,6 +53,8 @@ VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
         "grid_q_kvar": Variable(
             _TIME, "kvar", "reactive power taken from the upstream grid, AC power flow", "optional"
         ),
+        "out": Variable(_TIME, "1", "1 during an announced outage of the upstream grid", "optional"),
+        "lasting": Variable(_TIME, "1", "probability that the outage still lasts", "optional"),
         "grid_p_min_kw": Variable(
             _TIME, "kW", "least active power that may be taken, -inf without a limit", "optional"
         ),

@@ -127,9 +127,9 @@ class Limits:
         return slack_row(self.network)
 
     @property
-    def islanded(self) -> bool:
-        """Whether nothing is exchanged at the slack, in any step."""
-        return self.connection is not None and not self.connection.bounds.any()
+    def closed(self) -> BoolArray | None:
+        """(K,) the steps in which nothing is exchanged at the slack; None without limits there."""
+        return None if self.connection is None else np.asarray(~self.connection.bounds.any(axis=0))
 
     def at(self, steps: slice) -> Limits:
         """The limits of some of the steps: only those of the slack depend on the step."""

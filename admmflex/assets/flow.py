@@ -13,7 +13,7 @@ power that comes with the active power whether wanted or not. ``eta_take`` may e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 from admmflex.assets.shortfall import Shortfall
@@ -34,6 +34,11 @@ class Store:
     gain: Array
     end_value: float
 
+    def first(self, steps: int) -> Store:
+        """The state through the first steps only; what is left at their end is worth as much as at the old one."""
+        cut = {name: getattr(self, name)[:steps] for name in ("e_min", "e_max", "eta_take", "eta_give", "keep", "gain")}
+        return replace(self, **cut)
+
 
 @dataclass(frozen=True)
 class Flow:
@@ -51,6 +56,13 @@ class Flow:
     edge_s: Array
     store: Store | None = None
     give_q: Array | None = None
+
+    def first(self, steps: int) -> Flow:
+        """The flow through the first steps only."""
+        names = ("fixed_p", "fixed_q", "give_max", "take_max", "give_cost", "take_cost", "q_max")
+        cut = {name: getattr(self, name)[:steps] for name in names}
+        store = None if self.store is None else self.store.first(steps)
+        return replace(self, **cut, store=store, give_q=None if self.give_q is None else self.give_q[:steps])
 
 
 class Asset(Protocol):

@@ -30,14 +30,13 @@ from admmflex.coordination.proof import Averaging, Dual, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, settled, steady
 from admmflex.dso import Dso
-from admmflex.horizon import Array
+from admmflex.horizon import Array, BoolArray
 
 Status = Literal["optimal", "infeasible", "not_converged"]
 FIRST_RHO = 1e-4  # of the first answer, at no price: identical devices spread instead of moving together
 SLACK_PRICE = 100.0  # of violating a limit by 1 kWh, in typical tariffs
 ABOVE_DEAREST = 5.0  # and at least so many times the dearest energy
 DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the day can be met at all
-STUCK = 0.5  # relative primal residual of an island in which nothing is agreed; it falls below 0.1 in 20 rounds
 
 
 @dataclass(frozen=True)
@@ -100,10 +99,8 @@ class Admm:
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
         warm: Warm | None = None,
     ) -> None:
-        if dso.limits.connection is not None:  # a mix would follow the losses from one vertex to the next
+        if dso.limits.connection is not None:  # a mix would follow the losses: docs/decisions/islands.md
             settings = replace(settings, mixing=None)
-        if dso.limits.islanded and settings.balancing is not None:
-            settings = replace(settings, balancing=replace(settings.balancing, stuck=STUCK))
         self.community, self.dso, self.comm, self.settings, self.observe = community, dso, comm, settings, observe
         n_buses = len(dso.buses)
         self.exchange = Exchange(community, comm, n_buses, self._remember)
@@ -135,8 +132,9 @@ class Admm:
         best: tuple[Mix, Plan] | None = None
         before: Mix | None = None
         dual: Dual | None = None
-        if self.cold and self.dso.limits.islanded:
-            self._open()
+        closed = self._closed()
+        if self.cold and closed.any():
+            self._open(closed)
         for iteration in range(1, self.settings.max_iterations + 1):
             plan, own = self._round(iteration)
             if iteration == 1 and self.cold:
@@ -163,15 +161,27 @@ class Admm:
                 self.rho = self.settings.balancing.update(self.rho, iteration, record["primal"], record["dual"])
         return self._result("not_converged", best[1] if best else plan, baseline)
 
-    def _open(self) -> None:
+    def _closed(self) -> BoolArray:
+        """(K,) the steps of all ranks in which nothing is exchanged at the slack."""
+        own, found = self.dso.limits.closed, np.zeros(len(self.community.dt_h))
+        if own is not None:
+            found[self.exchange.steps] = own
+        return np.asarray(self.comm.sum(found) > 0.0)
+
+    def _open(self, closed: BoolArray) -> None:
         """Begin with a price at which the energy of an island is about in balance.
 
-        Changes of the prices are then compared with the geometric mean of that price and a typical tariff.
+        Changes of the prices are then compared with the geometric mean of a typical tariff and the mean of what energy
+        costs with that price: tariff outside of the island, the price inside. The penalty, a price per kW, grows with
+        the root of that price over the tariff.
         """
-        price = opening_price(self.exchange, self.community.dearest, FIRST_RHO)
-        self.price[0] = price
-        self.bus_price[:, : len(self.dso.buses)] = price
-        self._price_norm *= float(np.sqrt(max(price / self.community.price_scale, 0.1)))
+        price = opening_price(self.exchange, closed, self.community.dearest, FIRST_RHO)
+        self.price[0, :, closed] = price
+        self.bus_price[:, : len(self.dso.buses)] = np.where(closed, price, 0.0)[self.exchange.steps, None]
+        share = float(closed.mean())
+        mean = share * price / self.community.price_scale + (1.0 - share)
+        self._price_norm *= float(np.sqrt(max(mean, 0.1)))
+        self.rho *= float(np.sqrt(max(price / self.community.price_scale, 1.0)))
 
     def _round(self, iteration: int) -> tuple[Plan, Array]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""

@@ -13,7 +13,6 @@ class Balancing:
 
     rho <- rho clip( sqrt(bias r_primal / r_dual), 1 / most, most )   in each of the first ``early`` rounds, then every
     ``every`` rounds up to round ``until``, when the factor leaves [1 / deadband, deadband]; relative residuals.
-    Later it only grows, by the deadband, and only while nothing is agreed at all: while r_primal is above ``stuck``.
     """
 
     early: int = 4
@@ -22,13 +21,10 @@ class Balancing:
     bias: float = 0.5
     deadband: float = 1.5
     most: float = 5.0
-    stuck: float = np.inf
 
     def update(self, rho: float, iteration: int, primal: float, dual: float) -> float:
         """The penalty for the next round."""
-        if (iteration > self.early and iteration % self.every) or iteration == 1:
+        if (iteration > self.early and iteration % self.every) or iteration > self.until or iteration == 1:
             return rho
-        if iteration > self.until:
-            return rho * self.deadband if primal > self.stuck else rho
         factor = float(np.clip(np.sqrt(self.bias * max(primal, 1e-12) / max(dual, 1e-12)), 1.0 / self.most, self.most))
         return rho * factor if factor > self.deadband or factor < 1.0 / self.deadband else rho

@@ -26,19 +26,19 @@ def cut_loose(network: Network, prosumers: Sequence[Prosumer], spec: IslandSpec)
     Raises:
         InputError: no such unit, branches or bus; an island that is still connected; a reserve that leaves nothing.
     """
-    leader = _leader(prosumers, spec.grid_forming)
-    network, left_out = _network(network, leader, spec)
+    unit = leader(prosumers, spec.grid_forming)
+    network, left_out = _network(network, unit, spec)
     there = set(network.known_buses.tolist())
     kept = [one for one in prosumers if one.bus in there]
     inside = [part for one in kept for part in _islanded(one, spec)]
-    note = f"island of {network.n} buses and {len(kept)} prosumers, its voltage held by {leader.name!r}"
+    note = f"island of {network.n} buses and {len(kept)} prosumers, its voltage held by {unit.name!r}"
     outside = len(prosumers) - len(kept)
     if left_out or outside:
         note += f"; {left_out} buses and {outside} prosumers are outside"
     return network, inside, note
 
 
-def _leader(prosumers: Sequence[Prosumer], name: str) -> Prosumer:
+def leader(prosumers: Sequence[Prosumer], name: str) -> Prosumer:
     """The prosumer of that name, with exactly one battery or generator."""
     element = "island.grid_forming"
     found = [one for one in prosumers if one.name == name]
@@ -56,9 +56,9 @@ def _leader(prosumers: Sequence[Prosumer], name: str) -> Prosumer:
     return found[0]
 
 
-def _network(network: Network, leader: Prosumer, spec: IslandSpec) -> tuple[Network, int]:
+def _network(network: Network, unit: Prosumer, spec: IslandSpec) -> tuple[Network, int]:
     """The island, and how many buses are outside."""
-    root = int(network.positions([leader.bus])[0])
+    root = int(network.positions([unit.bus])[0])
     if spec.open:
         opened = grid.find_branches(network, spec.open)
     else:
@@ -77,7 +77,7 @@ def _islanded(one: Prosumer, spec: IslandSpec) -> list[Prosumer]:
     loads: list[Asset] = []
     for asset in one.assets:
         if isinstance(asset, FixedLoad) and spec.shedding is not None:
-            loads += _sheddable(asset, spec.shedding)
+            loads += sheddable(asset, spec.shedding)
         elif isinstance(asset, Battery | Generator) and one.name == spec.grid_forming:
             assets.append(with_reserve(asset, spec.reserve))
         else:
@@ -90,7 +90,7 @@ def _islanded(one: Prosumer, spec: IslandSpec) -> list[Prosumer]:
     return [replace(bare, assets=tuple(assets)), replace(bare, name=f"{one.name}{LOADS}", assets=tuple(loads))]
 
 
-def _sheddable(load: FixedLoad, spec: SheddingSpec) -> list[Asset]:
+def sheddable(load: FixedLoad, spec: SheddingSpec) -> list[Asset]:
     """The normal and the critical part of a load; what a net profile feeds in stays as it is."""
     taken, fed = np.maximum(load.p_kw, 0.0), np.minimum(load.p_kw, 0.0)
     parts: list[Asset] = [FixedLoad(f"{load.name} feed-in", fed, np.zeros_like(fed))] if fed.any() else []

@@ -17,10 +17,12 @@ __all__ = [
     "ConnectionSpec",
     "CoordinationSpec",
     "DeviationsSpec",
+    "DurationSpec",
     "HorizonSpec",
     "IslandSpec",
     "LimitsSpec",
     "NetworkSpec",
+    "OutageSpec",
     "ProsumerSpec",
     "ProsumersSpec",
     "ReserveSpec",
@@ -218,7 +220,7 @@ class SheddingSpec(Section):
 
 
 class IslandSpec(Section):
-    """``mode: islanded``: what is cut loose, and what holds its voltage."""
+    """``mode: islanded`` and announced outages: what is cut loose, and what holds its voltage."""
 
     grid_forming: str = Field(description="name of the prosumer whose battery or generator is the slack")
     voltage_pu: Positive = 1.0
@@ -247,6 +249,42 @@ class CompromisedSpec(Section):
     )
 
 
+class DurationSpec(Section):
+    """How long an outage lasts: lengths with their probabilities, or a mean and the shape of a Weibull distribution."""
+
+    hours: list[Positive] | None = None
+    probability: list[NotNegative] | None = Field(default=None, description="of each of the hours")
+    mean_h: Positive | None = None
+    shape: Positive = Field(default=1.0, description="of the Weibull distribution; 1 is the exponential one")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> DurationSpec:
+        if (self.hours is None) == (self.mean_h is None):
+            raise ValueError("give exactly one of hours and mean_h")
+        if (self.hours is None) != (self.probability is None):
+            raise ValueError("hours and probability belong together")
+        if self.hours is not None and self.probability is not None:
+            if len(self.hours) != len(self.probability):
+                raise ValueError(f"{len(self.hours)} hours and {len(self.probability)} probabilities")
+            if abs(sum(self.probability) - 1.0) > 1e-6:
+                raise ValueError(f"probabilities add up to {sum(self.probability):g}, not 1")
+        return self
+
+
+class OutageSpec(Section):
+    """An announced window of a grid-connected day (``from``, ``to``), or how long an island may last (``duration``)."""
+
+    begin: str | None = Field(default=None, alias="from")
+    end: str | None = Field(default=None, alias="to")
+    duration: Positive | DurationSpec | None = Field(default=None, description="[h], or how probable which length is")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> OutageSpec:
+        if (self.begin is None) != (self.end is None) or (self.begin is None) == (self.duration is None):
+            raise ValueError("give from and to, or duration")
+        return self
+
+
 class ScenarioSpec(Section):
     """A whole scenario file."""
 
@@ -261,13 +299,24 @@ class ScenarioSpec(Section):
     compromised: CompromisedSpec | None = None
     mode: Literal["grid-connected", "islanded"] = "grid-connected"
     island: IslandSpec | None = None
+    outage: OutageSpec | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _island_of_mode(self) -> ScenarioSpec:
-        if (self.mode == "islanded") != (self.island is not None):
-            raise ValueError("mode: islanded and a section island belong together")
-        if self.island is not None and self.limits.connection is not None:
+        window = self.outage is not None and self.outage.begin is not None
+        if (self.mode == "islanded" or window) != (self.island is not None):
+            raise ValueError("mode: islanded, or outage with from and to, and a section island belong together")
+        if self.outage is not None and window == (self.mode == "islanded"):
+            raise ValueError("outage from and to belong to a grid-connected day, outage.duration to mode: islanded")
+        if window and self.island is not None and self.island.model_fields_set & {"open", "voltage_pu"}:
+            raise ValueError(
+                "during an announced outage the whole grid is an island, at the voltage that its connection has "
+                "before and after: remove island.open and island.voltage_pu"
+            )
+        if window and self.limits.connection is not None and self.limits.connection.unmet_price is not None:
+            raise ValueError("nothing fills gaps in an announced outage: set limits.connection.unmet_price: null")
+        if self.mode == "islanded" and self.limits.connection is not None:
             raise ValueError("an island has no connection: remove limits.connection")
         if self.coordination.method == "charts" and (self.island is not None or self.limits.connection is not None):
             raise ValueError("method charts knows no limits of the connection: use admm or central")

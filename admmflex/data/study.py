@@ -11,7 +11,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from admmflex.data import adoption, elements, exchange_limits, explicit, islands, network_prosumers, tables, tariff
+from admmflex.data import (
+    adoption,
+    elements,
+    exchange_limits,
+    explicit,
+    islands,
+    network_prosumers,
+    outages,
+    tables,
+    tariff,
+)
 from admmflex.data.clock import make_horizon
 from admmflex.data.compromised import Suspects, suspects
 from admmflex.data.network_prosumers import Source
@@ -22,7 +32,7 @@ from admmflex.data.spec import CoordinationSpec, ScenarioSpec, SimbenchSpec, Tab
 from admmflex.data.validation import prosumer_rows
 from admmflex.data.weather import Weather
 from admmflex.errors import Fault, InputError, require
-from admmflex.horizon import Array, Horizon
+from admmflex.horizon import Array, BoolArray, Horizon
 from admmflex.prosumers.connection import connection_faults
 from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from admmflex.prosumers.threat import Threat
@@ -55,7 +65,9 @@ class Study:
         settings: how to coordinate.
         seed: of everything that is drawn.
         notes: what was decided on the way and the user should know.
-        island: what holds the voltage, where nothing is exchanged with the upstream grid.
+        island: what holds the voltage, where or while nothing is exchanged with the upstream grid.
+        lasting: (K,) how probable it is that the outage still lasts, where that is not certain.
+        out: (K,) the steps of an announced outage, if there is one.
         suspects: devices that may be compromised.
         threat: what they may do, once their last trusted plan is known.
     """
@@ -68,6 +80,8 @@ class Study:
     seed: int
     notes: tuple[str, ...]
     island: Island | None = None
+    lasting: Array | None = None
+    out: BoolArray | None = None
     suspects: Suspects | None = None
     threat: Threat | None = None
 
@@ -108,17 +122,24 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     require(merged(collect.faults))
     if network is None or profile is None or horizon is None:
         raise InputError(merged(collect.faults))
-    island, exchange = None, None
+    island, exchange, lasting, out = None, None, None, None
     if spec.island is not None:
         typical = float(np.mean([one.import_price.mean() for one in prosumers]))
         island = Island(spec.island.grid_forming, typical)
+    if spec.mode == "islanded" and spec.island is not None:
         network, prosumers, note = islands.cut_loose(network, prosumers, spec.island)
         notes.append(note)
         exchange = Connection.closed(islands.typical_load(prosumers, horizon))
+        if spec.outage is not None and spec.outage.duration is not None:
+            lasting = outages.lasting(spec.outage.duration, horizon)
     elif spec.limits.connection is not None:
         exchange = exchange_limits.connection(spec.limits.connection, prosumers, profile)
         gap = exchange_limits.unmet(spec.limits.connection, exchange, network, horizon)
         prosumers += [] if gap is None else [gap]
+    if spec.mode != "islanded" and spec.outage is not None and spec.island is not None:
+        out = outages.window(spec.outage, horizon)
+        prosumers = outages.prepared(prosumers, spec.island, out)
+        exchange = outages.closed(out, exchange, islands.typical_load(prosumers, horizon))
     limits = Limits.of(
         network,
         transformer=spec.limits.transformer,
@@ -130,7 +151,19 @@ def build(spec: ScenarioSpec, folder: Path, faults: Sequence[Fault] = ()) -> Stu
     if len(unserved) > _LISTED:
         unserved[_LISTED:] = [f"and {len(unserved) - _LISTED} more devices or times that cannot be served"]
     remarks = (*network.notes, *notes, *unserved)
-    return Study(network, limits, horizon, tuple(prosumers), spec.coordination, spec.seed, remarks, island, doubtful)
+    return Study(
+        network,
+        limits,
+        horizon,
+        tuple(prosumers),
+        spec.coordination,
+        spec.seed,
+        remarks,
+        island,
+        lasting,
+        out,
+        doubtful,
+    )
 
 
 def _suspects(spec: ScenarioSpec, prosumers: Sequence[Prosumer], collect: _Collector) -> Suspects | None:
@@ -143,6 +176,7 @@ def _suspects(spec: ScenarioSpec, prosumers: Sequence[Prosumer], collect: _Colle
     refused = (
         (spec.coordination.method == "charts", "method: charts", "admm, central or none", "choose another method"),
         (spec.limits.connection is not None, "limits.connection", "a connection without limits", "remove its limits"),
+        (spec.outage is not None, "outage", "no outage", "remove it"),
         (spec.island is not None, "mode: islanded", "grid-connected", "change mode"),
     )
     collect.faults += [
@@ -153,14 +187,16 @@ def _suspects(spec: ScenarioSpec, prosumers: Sequence[Prosumer], collect: _Colle
 
 def _limited(network: Network, spec: ScenarioSpec) -> Network:
     """The network with the voltage band of the scenario."""
-    limits, slack = spec.limits, abs(network.v_slack) if spec.island is None else spec.island.voltage_pu
+    limits, slack = spec.limits, abs(network.v_slack)
+    if spec.mode == "islanded" and spec.island is not None:
+        slack = spec.island.voltage_pu
     if not limits.v_min <= slack <= limits.v_max:
         raise InputError(
             Fault(
                 "limits",
                 f"slack voltage {slack:g} pu, which nothing in the grid can change",
                 f"v_min = {limits.v_min:g} to v_max = {limits.v_max:g} pu",
-                f"change {'network.slack_pu' if spec.island is None else 'island.voltage_pu'} or the limits",
+                f"change {'island.voltage_pu' if spec.mode == 'islanded' else 'network.slack_pu'} or the limits",
             )
         )
     return network.with_limits(v_min=limits.v_min, v_max=limits.v_max)

@@ -23,8 +23,8 @@ class Shedders:
         rows, bus: (n,) positions of the prosumer in the rank's list, of its bus in the network.
         fixed_p, fixed_q, ratio, import_price: (n, K) [kW, kvar, kvar/kW, EUR/kWh].
         size: (n, J, K) [kW], zeros where a prosumer has fewer parts.
-        cost: (n, J) [EUR/kWh], not negative.
-        take, take_cost: (n, K), (n,).
+        cost: (n, J, K) [EUR/kWh], not negative, from part to part not falling.
+        take, take_cost: (n, K).
         asset: (n, J) position of the part among the assets.
     """
 
@@ -43,15 +43,16 @@ class Shedders:
 
 
 def sheds_only(prosumer: Prosumer, flows: Sequence[Flow]) -> bool:
-    """Whether a prosumer is one: parts of one power factor, each at one price, that never make it give power."""
+    """Whether a prosumer is one: parts of one power factor, in one order of prices, that never make it give power."""
     giving = [flow for flow in flows if flow.give_max.any()]
     if not giving or any(flow.store is not None or flow.q_max.any() for flow in flows):
         return False
-    if any((flow.give_cost < 0.0).any() or np.ptp(flow.give_cost) > 0.0 for flow in giving):
+    prices = np.array([flow.give_cost for flow in sorted(giving, key=_price)])
+    if (prices < 0.0).any() or (np.diff(prices, axis=0) < 0.0).any():
         return False
     if any(flow.take_max.any() for flow in flows):
         bare = not (prosumer.import_price.any() or prosumer.export_price.any())
-        priced = all((flow.take_cost >= 0.0).all() and np.ptp(flow.take_cost) == 0.0 for flow in flows)
+        priced = all((flow.take_cost >= 0.0).all() for flow in flows)
         return bare and priced and len(flows) == 1 and flows[0].give_q is None
     total = np.sum([flow.fixed_p + flow.give_max for flow in flows], axis=0)
     ratios = np.array([_ratio(flow) for flow in giving])
@@ -70,15 +71,15 @@ def shedders(
     flows = [[asset.flow(horizon) for asset in one.assets] for one in prosumers]
     parts = [sorted((j for j, f in enumerate(own) if f.give_max.any()), key=lambda j: _price(own[j])) for own in flows]
     n, most, steps = len(prosumers), max(len(own) for own in parts), horizon.steps
-    size, cost, asset = np.zeros((n, most, steps)), np.zeros((n, most)), np.full((n, most), -1)
+    size, cost, asset = np.zeros((n, most, steps)), np.zeros((n, most, steps)), np.full((n, most), -1)
     ratio = np.zeros((n, steps))
     for i, (own, order) in enumerate(zip(flows, parts, strict=True)):
         for place, j in enumerate(order):
-            size[i, place], cost[i, place], asset[i, place] = own[j].give_max, _price(own[j]), j
+            size[i, place], cost[i, place], asset[i, place] = own[j].give_max, own[j].give_cost, j
             ratio[i] = np.where(own[j].give_max > 0.0, _ratio(own[j]), ratio[i])
         cost[i, len(order) :] = cost[i, len(order) - 1]
     take = np.array([np.sum([f.take_max for f in own], axis=0) for own in flows])
-    take_cost = np.array([max(float(f.take_cost.max(initial=0.0)) for f in own) for own in flows])
+    take_cost = np.array([np.max([f.take_cost for f in own], axis=0) for own in flows])
     fixed = np.array([np.sum([[f.fixed_p, f.fixed_q] for f in own], axis=0) for own in flows])
     return Shedders(
         np.array(rows, np.int64),

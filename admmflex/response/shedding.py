@@ -38,8 +38,8 @@ class SheddingResponse:
         lam, z = price[:, homes.bus], target[:, self.rows]
         first = lam[0] + homes.ratio * lam[1] + homes.import_price
         first -= rho * ((homes.fixed_p - z[0]) + homes.ratio * (homes.fixed_q - z[1]))
-        gain = first[:, None] - homes.cost[:, :, None]
-        loss = -first - homes.take_cost[:, None]
+        gain = first[:, None] - homes.cost
+        loss = -first - homes.take_cost
         if rho > 0.0:
             curvature = rho * self._curvature
             self._shed = np.clip(gain / curvature[:, None] - self._below, 0.0, homes.size)
@@ -65,7 +65,7 @@ class SheddingResponse:
 
     def evaluate_cost(self, p: Array, state: Mapping[str, Array]) -> Array:
         """Own cost [EUR] at (combinations of) earlier states."""
-        lost = np.einsum("nj,njk->nk", self.homes.cost, state["shed"]) + self.homes.take_cost[:, None] * state["taken"]
+        lost = (self.homes.cost * state["shed"]).sum(axis=1) + self.homes.take_cost * state["taken"]
         return np.asarray((lost - self.homes.import_price * p) @ self.dt_h)
 
     def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:

@@ -125,12 +125,19 @@ def test_load_is_shed_in_the_order_of_its_value() -> None:
     assert "all critical load is served" in found["message"]
 
 
-def test_an_island_that_cannot_serve_its_critical_load_says_for_how_long() -> None:
-    weak = yaml.safe_load(FIVE.read_text())["prosumers"]
-    weak["list"][5]["battery"] |= {"e_max_kwh": 8, "e_start_kwh": 2, "e_end_min_kwh": 2}
-    weak["list"][6]["generator"] |= {"fuel_l": 0.2}
-    given = changed(prosumers=weak)
-    result, reference = run(given).require(), solved(scenario.build(given))
+@pytest.mark.parametrize(
+    ("battery", "fuel_l", "critical_share"),
+    [({"e_start_kwh": 5, "e_end_min_kwh": 1}, 1.0, 0.6), ({"e_start_kwh": 2, "e_end_min_kwh": 2}, 0.2, 0.3)],
+)
+def test_an_island_that_cannot_serve_its_critical_load_says_for_how_long(
+    battery: dict[str, float], fuel_l: float, critical_share: float
+) -> None:
+    weak = yaml.safe_load(FIVE.read_text())
+    weak["prosumers"]["list"][5]["battery"] |= {"e_max_kwh": 8, **battery}
+    weak["prosumers"]["list"][6]["generator"] |= {"fuel_l": fuel_l}
+    weak["island"]["shedding"] |= {"critical_share": critical_share}
+    scarce = changed(prosumers=weak["prosumers"], island=weak["island"])
+    result, reference = run(scarce).require(), solved(scenario.build(scarce))
     assert abs(result.objective_eur - reference.cost) <= GOAL * reference.cost
     found = result.summary["island"]
     critical = found["critical"]

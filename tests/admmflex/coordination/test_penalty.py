@@ -53,10 +53,3 @@ def test_balanced_residuals_are_a_fixed_point() -> None:
         rho = BALANCING.update(rho, iteration, primal, dual)
     assert 1.5**-2 <= ratios[-1] <= 1.5**2
     assert ratios[-1] == ratios[-10]
-
-
-def test_in_an_island_it_grows_after_the_last_turn_while_nothing_is_agreed() -> None:
-    island = Balancing(stuck=0.5)
-    assert island.update(0.01, 42, 0.6, 1.0) == pytest.approx(0.015)
-    assert island.update(0.01, 43, 0.6, 1.0) == island.update(0.01, 42, 0.4, 1e-9) == 0.01
-    assert island.update(0.01, 39, 0.6, 1.0) == Balancing().update(0.01, 39, 0.6, 1.0)

@@ -121,6 +121,8 @@ def test_clouds_over_homes_without_batteries_do_not_break_limits(five: Callable[
     day = simulate_prices(plants, None, RecedingSettings(control_h=1 / 60), seed=3)
     assert day.v_pu[1].max() > 1.049  # the limit matters
     assert day.excess[0].max() <= 1e-3
+
+
 def test_suspects_and_limits_of_the_slack_are_refused(study: Study) -> None:
     closed = replace(study.limits, connection=Connection.closed(np.ones(study.horizon.steps)))
     doubtful = replace(study, limits=closed, suspects=Suspects(((0, 0),), 1, 0.0))
