@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
+from admmflex import results_cli
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -107,6 +109,9 @@ def validate(scenario: ScenarioFile) -> None:
     typer.echo(f"{scenario}: ok, {sizes}")
     for note in study.notes:
         typer.echo(f"note: {note}")
+
+
+app.command(epilog="Example: admmflex report results/day")(results_cli.report)
 
 
 def _refuse(error: InputError, source: Path) -> int:
@@ -206,11 +211,11 @@ def _observer(options: Options, speaks: bool) -> Display:
 
 
 def _tell(result: Result, options: Options) -> None:
-    """Draw the picture, print the table and where everything is."""
+    """Write the report, print the table and where everything is."""
     from admmflex.console import facts, summary_table, verdict
-    from admmflex.report.figures import write_day
+    from admmflex.report import page
 
-    picture = write_day(result.dataset, options.folder)
+    report = page.write(result, options.folder)
     if result.status != "optimal":
         reason = result.summary.get("message") or "see history.jsonl"
         typer.echo(verdict(result.status, reason, str(options.scenario)), err=True)
@@ -222,8 +227,7 @@ def _tell(result: Result, options: Options) -> None:
     for fact in facts(result.summary):
         console.print(fact)
     console.print(f"\nresult   {options.folder / 'result.nc'}, summary.json, history.jsonl")
-    if picture is not None:
-        console.print(f"picture  {picture}")
+    console.print(f"report   {report}")
 
 
 def _console(stream: TextIO) -> Console:

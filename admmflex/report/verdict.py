@@ -1,0 +1,116 @@
+"""The day in a few sentences, and in a row of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from admmflex.summary import MET_LOADING, MET_PU
+
+Facts = Mapping[str, Any]
+AGREED = {
+    "admm": "Coordination by prices",
+    "charts": "Coordination by cost charts",
+    "central": "One optimisation of the whole problem",
+    "none": "Left to themselves, the homes",
+}
+
+
+def verdict(summary: Facts, steps: int) -> list[str]:
+    """What was congested without coordination, what coordination did, what it cost and what the AC check says."""
+    method, status = summary.get("method", ""), summary.get("status", "optimal")
+    if method == "none":
+        return [_alone(summary, steps)]
+    told = [_alone(summary["baseline"], steps)] if "baseline" in summary else []
+    actor = AGREED.get(method, "Coordination")
+    if status == "infeasible":
+        reason = summary.get("message")
+        return [*told, f"{actor} found that no plan can meet the limits{f': {reason}' if reason else ''}."]
+    if status == "not_converged":
+        told.append(f"{actor} did not converge: what follows is the best it had, not a plan to rely on.")
+    return [*told, _done(actor, summary), _checked(summary)]
+
+
+def _alone(plan: Facts, steps: int) -> str:
+    """What an uncoordinated day does to the grid."""
+    if plan.get("steps_without_power_flow"):
+        return "Left to themselves, the homes would bring the grid down: the power flow has no solution in some steps."
+    broken = plan.get("steps_beyond_limits")
+    if broken is None:
+        return "What the homes would do by themselves is not known."
+    if not broken:
+        return "Left to themselves, the homes would break no limit."
+    worst = " and ".join(_excesses(plan))
+    return f"Left to themselves, the homes would break limits in {broken} of {steps} steps: {worst}."
+
+
+def _excesses(plan: Facts) -> list[str]:
+    """What is beyond its limit: value, limit, place and hour."""
+    found = []
+    voltage, loading = plan.get("worst_voltage"), plan.get("worst_loading")
+    if voltage and voltage["excess"] > MET_PU:
+        limit = voltage["value"] - voltage["excess"] if voltage["value"] > 1.0 else voltage["value"] + voltage["excess"]
+        found.append(f"{voltage['value']:.4f} pu at bus {voltage['bus']} at {hour(voltage)} (limit {limit:.4g} pu)")
+    if loading and loading["excess"] > MET_LOADING:
+        found.append(f"{100 * loading['value']:.0f} % in {place(loading)} at {hour(loading)}")
+    return found
+
+
+def _done(actor: str, summary: Facts) -> str:
+    """What coordination brought and cost."""
+    met = "meets every limit" if summary.get("steps_beyond_limits") == 0 else "brings the homes to a plan"
+    text = f"{actor} {met}"
+    before, after = summary.get("baseline_eur"), summary.get("objective_eur")
+    if before is not None and after is not None:
+        more = after - before
+        share = f" ({100 * abs(more) / abs(before):.1f} %)" if abs(before) > 1.0 else ""
+        text += f" for {abs(more):.2f} EUR {'more' if more >= 0.0 else 'less'} than the homes would pay alone{share}"
+    kwh = summary.get("curtailed_kwh")
+    if kwh is not None:
+        text += f"; {kwh:.1f} kWh of sun are curtailed" if kwh >= 0.05 else "; no sun is curtailed"
+    return text + "."
+
+
+def _checked(summary: Facts) -> str:
+    """What the AC power flow of the plan says."""
+    if summary.get("steps_without_power_flow"):
+        return "The AC power flow of the plan has no solution in some steps."
+    broken = summary.get("steps_beyond_limits")
+    if broken:
+        return f"The AC power flow of the plan breaks limits in {broken} steps: {' and '.join(_excesses(summary))}."
+    high, low, load = (summary.get(key) for key in ("highest_voltage", "lowest_voltage", "worst_loading"))
+    parts = [f"{low['value']:.4f} to {high['value']:.4f} pu"] if high and low else []
+    parts += [f"at most {100 * load['value']:.1f} % loading"] if load else []
+    return f"An AC power flow of the plan confirms it: {', '.join(parts)}." if parts else ""
+
+
+def numbers(summary: Facts) -> list[tuple[str, str, str]]:
+    """Name, value and remark of what a reader looks for first; what is unknown is left out."""
+    before = summary.get("baseline", {}) if summary.get("method") != "none" else {}
+    found = []
+    if "objective_eur" in summary and summary.get("status") != "infeasible":
+        alone = f"uncoordinated {summary['baseline_eur']:.2f}" if before and "baseline_eur" in summary else ""
+        found.append(("cost of the day", f"{summary['objective_eur']:.2f} EUR", alone))
+    for title, key, form in (
+        ("highest voltage", "highest_voltage", lambda one: f"{one['value']:.4f} pu"),
+        ("lowest voltage", "lowest_voltage", lambda one: f"{one['value']:.4f} pu"),
+        ("worst loading", "worst_loading", lambda one: f"{100 * one['value']:.1f} %"),
+    ):
+        if summary.get(key):
+            alone = f"uncoordinated {form(before[key])}" if before.get(key) else ""
+            found.append((title, form(summary[key]), alone))
+    if "answers_per_prosumer" in summary:
+        found.append(("answers of each home", str(summary["answers_per_prosumer"]), ""))
+    if summary.get("gap") is not None and summary["gap"] >= 0.0:
+        found.append(("above the optimum", f"at most {100 * summary['gap']:.2f} %", "by weak duality"))
+    return found
+
+
+def hour(worst: Facts) -> str:
+    return datetime.fromisoformat(worst["time"]).strftime("%H:%M")
+
+
+def place(worst: Facts) -> str:
+    """Kind and number of a branch; its name is in the data."""
+    return str(worst["branch"]).split(" '")[0]

@@ -1,0 +1,42 @@
+"""Commands that read results: report, compare, export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a result.", show_default=False)]
+
+
+def report(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option(help="Where to write the page [default: DIR/report.html].")] = None,
+) -> None:
+    """Write a page about a result that needs nothing else: one HTML file.
+
+    Exit codes: 0 ok, 2 bad input.
+    """
+    with _faults_told(str(folder)):
+        from admmflex.report import page
+        from admmflex.results import require
+
+        text = page.page(require(folder))
+        typer.echo(page.save(text, out or folder / page.NAME))
+
+
+@contextmanager
+def _faults_told(source: str) -> Iterator[None]:
+    """Print the faults of bad input and leave with 2."""
+    from admmflex.errors import ExitCode, InputError
+
+    try:
+        yield
+    except InputError as error:
+        from admmflex.console import fault_list
+
+        typer.echo(fault_list(error, source), err=True)
+        raise typer.Exit(ExitCode.BAD_INPUT) from None
