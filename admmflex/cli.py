@@ -112,6 +112,7 @@ def validate(scenario: ScenarioFile) -> None:
 
 
 app.command(epilog="Example: admmflex report results/day")(results_cli.report)
+app.command(epilog="Example: admmflex compare results/admm results/central results/none")(results_cli.compare)
 
 
 def _refuse(error: InputError, source: Path) -> int:

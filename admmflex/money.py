@@ -21,8 +21,8 @@ from admmflex.horizon import Array
 if TYPE_CHECKING:
     import xarray as xr
 
-NOTHING_KWH = 1e-3
-"""Energy of a day below which it counts as none."""
+NOTHING_KWH, NOTHING = 1e-3, 1e-3
+"""Energy of a day, and share of it, below which they count as none: rounding of the answers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,8 @@ def curtailed_shares(data: xr.Dataset) -> Array | None:
     np.add.at(offered, owner, data["avail_kw"].to_numpy()[plants] @ dt)
     np.add.at(given, owner, data["asset_p_kw"].to_numpy()[plants] @ dt)
     sunny = offered > NOTHING_KWH
-    return np.where(sunny, np.clip((offered - given) / np.where(sunny, offered, 1.0), 0.0, 1.0), np.nan)
+    shares = np.clip((offered - given) / np.where(sunny, offered, 1.0), 0.0, 1.0)
+    return np.where(sunny, np.where(shares < NOTHING, 0.0, shares), np.nan)
 
 
 def gini(amounts: Array) -> float | None:

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from admmflex.summary import summarise
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["History", "Result", "UnsolvedError", "dataset", "read", "require", "require_folder", "result", "write"]
+__all__ = ["History", "Result", "UnsolvedError", "dataset", "read", "require", "require_all", "require_folder", "result", "write"]
 
 
 class UnsolvedError(RuntimeError):
@@ -142,6 +142,23 @@ def require(directory: Path | str) -> Result:
     form = found.dataset.attrs.get("format")
     if form != FORMAT:
         raise InputError(Fault(where, f"result.nc has format {form!r}", FORMAT, "run the scenario with this version"))
+    return found
+
+
+def require_all(directories: Iterable[Path | str]) -> list[Result]:
+    """The results of several folders.
+
+    Raises:
+        InputError: what is wrong with any of them.
+    """
+    found, faults = [], []
+    for directory in directories:
+        try:
+            found.append(require(directory))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
     return found
 
 

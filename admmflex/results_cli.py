@@ -28,6 +28,32 @@ def report(
         typer.echo(page.save(text, out or folder / page.NAME))
 
 
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of results.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("comparison.html"),
+) -> None:
+    """Put results of one scenario under several methods side by side.
+
+    A table here, and a page. Exit codes: 0 ok, 2 bad input, different scenarios included.
+    """
+    with _faults_told("compare"):
+        from rich.console import Console
+
+        from admmflex.comparison import compare as side_by_side
+        from admmflex.console import WIDTH, comparison_tables
+        from admmflex.report import comparison_page, page
+        from admmflex.results import require_all
+
+        results = require_all(folders)
+        found = side_by_side(results)
+        console = Console(width=WIDTH, highlight=False)
+        for table in comparison_tables(found.rows):
+            console.print(table)
+        for note in found.notes:
+            console.print(f"note: {note}")
+        console.print(f"\npage  {page.save(comparison_page.page(found, results), out)}")
+
+
 @contextmanager
 def _faults_told(source: str) -> Iterator[None]:
     """Print the faults of bad input and leave with 2."""

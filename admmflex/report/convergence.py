@@ -50,7 +50,7 @@ def rounds(data: xr.Dataset) -> go.Figure | None:
     tidy(figure, 620, legend={"y": 1.06})
     for title in figure.layout.annotations[:3]:
         title.update(x=0.0, xanchor="left", font={"size": 13})
-    figure.update_yaxes(type="log", exponentformat="power", row=1, col=1)
+    figure.update_yaxes(type="log", dtick=1, exponentformat="power", row=1, col=1)
     figure.update_xaxes(title_text="round", row=3, col=1)
     return figure
 

@@ -97,7 +97,7 @@ def _buses(data: xr.Dataset, suffix: str) -> dict[str, Any]:
     ]
     marker = {
         "color": worst, "colorscale": VOLTAGE, "cmin": float(low.min()), "cmax": float(high.max()),
-        "size": np.where(beyond, 12, 8), "line": {"color": np.where(beyond, "#000000", INK), "width": np.where(beyond, 2.0, 0.5)},
+        "size": np.where(beyond, 9, 7), "line": {"color": np.where(beyond, "#000000", INK), "width": np.where(beyond, 1.6, 0.4)},
         "colorbar": {"title": {"text": "pu", "side": "top"}, "thickness": 12, "len": 0.8, "tickformat": ".2f"},
     }  # fmt: skip
     return {"mode": "markers", "marker": marker, "text": texts, "hoverinfo": "text", "showlegend": False}

@@ -1,6 +1,8 @@
 "use strict";
 (() => {
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const config = {
+    displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtons: [["toImage", "resetScale2d"]],
+  };
   const narrow = () => window.innerWidth < 600;
 
   // On a phone there is little room beside a plot, and a finger that scrolls must not zoom.

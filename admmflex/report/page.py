@@ -116,7 +116,7 @@ def _sections(data: xr.Dataset) -> list[str]:
 def _day(data: xr.Dataset) -> go.Figure:
     """The day without its title: the page has one."""
     figure = day(data)
-    figure.update_layout(title=None, height=900, margin={"l": 48, "r": 12, "t": 70, "b": 50})
+    figure.update_layout(title=None, height=900, margin={"l": 48, "r": 12, "t": 56, "b": 50})
     return figure
 
 

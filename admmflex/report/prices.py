@@ -39,7 +39,7 @@ def _heat_map(data: xr.Dataset, price: np.ndarray, rows: np.ndarray, unit: str) 
     tree = Tree.of(data)
     if tree is not None:
         rows = rows[np.argsort(tree.distance[rows], kind="stable")]
-    x, axis = time_axis(data)
+    x, axis = time_axis(data, most=7)
     labels = [f"bus {bus}" for bus in data["bus"].to_numpy()[rows]]
     end = float(np.abs(price[rows]).max())
     figure = go.Figure(
@@ -53,5 +53,5 @@ def _heat_map(data: xr.Dataset, price: np.ndarray, rows: np.ndarray, unit: str) 
     tidy(figure, int(np.clip(120 + 6 * len(rows), 260, 620)))
     every = max(1, len(rows) // 12)
     figure.update_yaxes(tickvals=np.arange(0, len(rows), every), ticktext=labels[::every], showgrid=False)
-    figure.update_xaxes(showgrid=False, **axis)
+    figure.update_xaxes(showgrid=False, tickangle=0, **axis)
     return figure

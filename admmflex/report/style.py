@@ -34,19 +34,19 @@ def tidy(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     legend = {"orientation": "h", "x": 0.0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
     figure.update_layout(template="plotly_white", font=FONT, height=height, margin=margin, legend=legend)
     figure.update_layout(**layout)
-    figure.update_xaxes(gridcolor=GRID, zeroline=False, showline=True, linecolor=EDGE, automargin=True)
-    figure.update_yaxes(gridcolor=GRID, zeroline=False, showline=True, linecolor=EDGE, automargin=True)
+    figure.update_xaxes(gridcolor=GRID, zeroline=False, showline=True, linecolor=EDGE, automargin=True, title_font_size=13)
+    figure.update_yaxes(gridcolor=GRID, zeroline=False, showline=True, linecolor=EDGE, automargin=True, title_font_size=13)
     return figure
 
 
-def time_axis(data: xr.Dataset) -> tuple[list[datetime], dict[str, Any]]:
-    """Ends of the steps for a step plot, and an axis that is labelled with local time also when the clocks change."""
+def time_axis(data: xr.Dataset, most: int = 13) -> tuple[list[datetime], dict[str, Any]]:
+    """Ends of the steps for a step plot, and an axis with at most so many labels, in local time also when clocks change."""
     local = local_times(data)
     ends = [*local, (local[-1].astimezone(UTC) + timedelta(hours=float(data["dt_h"][-1]))).astimezone(local[-1].tzinfo)]
     steady = len({moment.utcoffset() for moment in ends}) == 1
     shown = [moment if steady else moment.astimezone(UTC) for moment in ends]
     hours = (ends[-1] - ends[0]).total_seconds() / 3600.0
-    every = next((n for n in (1, 2, 3, 6, 12) if hours / n <= 13), 24)
+    every = next((n for n in (1, 2, 3, 6, 12) if hours / n <= most), 24)
     ticks = _ticks(ends[0], ends[-1], every)
     axis = {
         "tickvals": [(tick if steady else tick.astimezone(UTC)).replace(tzinfo=None) for tick in ticks],
