@@ -113,6 +113,7 @@ def validate(scenario: ScenarioFile) -> None:
 
 app.command(epilog="Example: admmflex report results/day")(results_cli.report)
 app.command(epilog="Example: admmflex compare results/admm results/central results/none")(results_cli.compare)
+app.command(epilog="Example: admmflex export results/day --to pandapower --at '2016-05-26 13:00'")(results_cli.export)
 
 
 def _refuse(error: InputError, source: Path) -> int:

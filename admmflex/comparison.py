@@ -80,7 +80,9 @@ def compare(results: Sequence[Result]) -> Comparison:
         InputError: fewer than two, or results of different days, grids, tariffs or homes; says what differs.
     """
     if len(results) < 2:
-        raise InputError(Fault("compare", f"{len(results)} folder", "two or more", "name the folders of several results"))
+        raise InputError(
+            Fault("compare", f"{len(results)} folder", "two or more", "name the folders of several results")
+        )
     first = results[0]
     faults, notes = [], []
     for other in results[1:]:
@@ -97,7 +99,9 @@ def compare(results: Sequence[Result]) -> Comparison:
     if faults:
         raise InputError(faults)
     notes += [text for other in results if (text := _lived(first.dataset, other))]
-    schemes = [SCHEMES.get(str(one.dataset.attrs.get("method")), str(one.dataset.attrs.get("method"))) for one in results]
+    schemes = [
+        SCHEMES.get(str(one.dataset.attrs.get("method")), str(one.dataset.attrs.get("method"))) for one in results
+    ]
     rows = [
         row(one, f"{scheme} ({Path(str(one.directory)).name})" if schemes.count(scheme) > 1 else scheme)
         for one, scheme in zip(results, schemes, strict=True)
@@ -115,7 +119,11 @@ def differences(one: xr.Dataset, other: xr.Dataset) -> list[str]:
     if found:
         return [f"other {MANY.get(name, name + 's')}" for name in found]
     names = SAME if "charts" in (one.attrs.get("method"), other.attrs.get("method")) else SAME + DRAWN
-    return [name for name in names if (name in one) != (name in other) or (name in one and not _equal(one[name], other[name]))]
+    return [
+        name
+        for name in names
+        if (name in one) != (name in other) or (name in one and not _equal(one[name], other[name]))
+    ]
 
 
 def row(result: Result, scheme: str) -> Row:
@@ -165,7 +173,9 @@ def _equal(one: xr.DataArray, other: xr.DataArray) -> bool:
     a, b = one.to_numpy(), other.to_numpy()
     if a.shape != b.shape:
         return False
-    return bool(np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)) if a.dtype.kind == "f" else np.array_equal(a, b)
+    return (
+        bool(np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)) if a.dtype.kind == "f" else np.array_equal(a, b)
+    )
 
 
 def _lived(first: xr.Dataset, other: Result) -> str:

@@ -43,7 +43,7 @@ def bills(data: xr.Dataset) -> Bills | None:
     """The bills of a result; None when it has no plan."""
     if "p_kw" not in data:
         return None
-    dt, at = data["dt_h"].to_numpy(), _positions(data)
+    dt, at = data["dt_h"].to_numpy(), positions(data)
     grid = np.zeros(data.sizes["prosumer"])
     for price, power in (("price_p", "p_kw"), ("price_q", "q_kvar")):
         grid -= (data[price].to_numpy()[at] * data[power].to_numpy()) @ dt
@@ -84,7 +84,7 @@ def gini(amounts: Array) -> float | None:
     return float(((2 * np.arange(1, n + 1) - n - 1) @ known) / (n * total))
 
 
-def _positions(data: xr.Dataset) -> Array:
+def positions(data: xr.Dataset) -> Array:
     """Position of every prosumer's bus along dimension ``bus``."""
     buses = data["bus"].to_numpy()
     order = np.argsort(buses, kind="stable")

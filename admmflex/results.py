@@ -29,7 +29,18 @@ from admmflex.summary import summarise
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["History", "Result", "UnsolvedError", "dataset", "read", "require", "require_all", "require_folder", "result", "write"]
+__all__ = [
+    "History",
+    "Result",
+    "UnsolvedError",
+    "dataset",
+    "read",
+    "require",
+    "require_all",
+    "require_folder",
+    "result",
+    "write",
+]
 
 
 class UnsolvedError(RuntimeError):
@@ -133,7 +144,11 @@ def require(directory: Path | str) -> Result:
     if not folder.is_dir():
         raise InputError(Fault(where, "no such folder", allowed, "check the path"))
     if missing := [name for name in ("summary.json", "result.nc") if not (folder / name).is_file()]:
-        remedy = "run the scenario again: the last run did not end" if (folder / "history.jsonl").exists() else "check the path"
+        remedy = (
+            "run the scenario again: the last run did not end"
+            if (folder / "history.jsonl").exists()
+            else "check the path"
+        )
         raise InputError(Fault(where, f"{' and '.join(missing)} missing", allowed, remedy))
     try:
         found = read(folder)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+Form = Literal["pandapower", "csv", "parquet", "csip-aus", "openadr"]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a result.", show_default=False)]
 
 
@@ -52,6 +53,28 @@ def compare(
         for note in found.notes:
             console.print(f"note: {note}")
         console.print(f"\npage  {page.save(comparison_page.page(found, results), out)}")
+
+
+def export(
+    folder: Folder,
+    to: Annotated[Form, typer.Option(help="Form to write.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder or file to write [default: in DIR, by form].")] = None,
+    step: Annotated[int | None, typer.Option(help="pandapower: number of the step, from 0 [default: fullest].")] = None,
+    at: Annotated[str | None, typer.Option(help="pandapower: local time in the step, instead of --step.")] = None,
+    network: Annotated[Path | None, typer.Option(help="pandapower: the grid file, if it was moved.")] = None,
+    default_export_kw: Annotated[float, typer.Option(min=0.0, help="csip-aus: without communication.")] = 0.0,
+) -> None:
+    """Write a result in a form that other tools read.
+
+    pandapower: the grid with the plan, its profiles, and one step's power flow. csv, parquet: every variable as a
+    table. csip-aus: DERControls of IEEE 2030.5. openadr: prices as events. Exit codes: 0 ok, 2 bad input.
+    """
+    with _faults_told(str(folder)):
+        from admmflex import export as forms
+        from admmflex.results import require
+
+        asked = forms.Asked(step=step, at=at, network=network, default_export_kw=default_export_kw)
+        typer.echo(forms.write(require(folder), to, out, asked))
 
 
 @contextmanager

@@ -65,11 +65,11 @@ def _grid_only(net: pandapowerNet, taps: Taps) -> tuple[Any, list[str]]:
             work[table] = net[table].copy()
     said = []
     for table in ("trafo", "trafo3w"):
-        said += _taps(work[table], table, taps)
+        said += set_taps(work[table], table, taps)
     return work, said
 
 
-def _taps(table: Any, kind: str, taps: Taps) -> list[str]:
+def set_taps(table: Any, kind: str, taps: Taps) -> list[str]:
     """Put taps in neutral, or make a tap position count that pandapower would ignore."""
     said = []
     for tap in ("tap", "tap2"):

@@ -52,7 +52,8 @@ def _table(found: Comparison) -> str:
     body = ""
     for name, texts, bad in lines(found.rows):
         cells = "".join(
-            f'<td{" class=bad" if wrong else ""}>{html.escape(text)}</td>' for text, wrong in zip(texts, bad, strict=True)
+            f"<td{' class=bad' if wrong else ''}>{html.escape(text)}</td>"
+            for text, wrong in zip(texts, bad, strict=True)
         )
         body += f"<tr><td>{html.escape(name.strip())}</td>{cells}</tr>"
     return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -65,7 +66,9 @@ def _words() -> str:
     )
 
 
-def _over_time(names: Sequence[str], datasets: Sequence[xr.Dataset], variable: str, unit: str, factor: float) -> go.Figure | None:
+def _over_time(
+    names: Sequence[str], datasets: Sequence[xr.Dataset], variable: str, unit: str, factor: float
+) -> go.Figure | None:
     import plotly.graph_objects as go
 
     figure = go.Figure()

@@ -144,7 +144,9 @@ def _chooser(data: xr.Dataset) -> str:
 def _about(data: xr.Dataset) -> str:
     start = local_times(data)[0]
     parts = [start.strftime("%A %d %B %Y")]
-    parts += [f"{data.sizes[name]} {many}" for name, many in (("prosumer", "homes"), ("bus", "buses"), ("time", "steps"))]
+    parts += [
+        f"{data.sizes[name]} {many}" for name, many in (("prosumer", "homes"), ("bus", "buses"), ("time", "steps"))
+    ]
     return " · ".join(parts)
 
 

@@ -83,5 +83,7 @@ def told(data: xr.Dataset) -> str:
         )
     if shares is not None and (even := gini(shares)) is not None and np.nanmax(shares) > 1e-3:
         name = data["prosumer"].to_numpy()[int(np.nanargmax(shares))]
-        texts.append(f"Curtailment falls with a Gini coefficient of {even:.2f}; {name} gives up {100 * np.nanmax(shares):.1f} %.")
+        texts.append(
+            f"Curtailment falls with a Gini coefficient of {even:.2f}; {name} gives up {100 * np.nanmax(shares):.1f} %."
+        )
     return " ".join(texts)

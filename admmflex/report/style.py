@@ -34,8 +34,12 @@ def tidy(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
     legend = {"orientation": "h", "x": 0.0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
     figure.update_layout(template="plotly_white", font=FONT, height=height, margin=margin, legend=legend)
     figure.update_layout(**layout)
-    figure.update_xaxes(gridcolor=GRID, zeroline=False, showline=True, linecolor=EDGE, automargin=True, title_font_size=13)
-    figure.update_yaxes(gridcolor=GRID, zeroline=False, showline=True, linecolor=EDGE, automargin=True, title_font_size=13)
+    figure.update_xaxes(
+        gridcolor=GRID, zeroline=False, showline=True, linecolor=EDGE, automargin=True, title_font_size=13
+    )
+    figure.update_yaxes(
+        gridcolor=GRID, zeroline=False, showline=True, linecolor=EDGE, automargin=True, title_font_size=13
+    )
     return figure
 
 
