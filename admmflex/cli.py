@@ -37,6 +37,7 @@ ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario
 
 TERMINAL = "ADMMFLEX_TERMINAL"
 """For the ranks: 1 when what they write reaches a terminal, 0 when not. They write to mpirun and cannot see it."""
+STOPPED = 130  # of a program that Ctrl-C ended
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -64,7 +65,7 @@ def main() -> None:
     app()
 
 
-@app.command()
+@app.command(epilog="Example: admmflex run experiments/rural1/check.yaml --out results/rural1")
 def run(
     scenario: ScenarioFile,
     out: Annotated[Path | None, typer.Option(help="Result folder [default: results/<scenario>].")] = None,
@@ -85,6 +86,11 @@ def run(
         code = leave(_run_here(options)) if ranks == 1 else _run_ranks(options, ranks)
     except InputError as error:
         code = leave(_refuse(error, scenario))
+    except KeyboardInterrupt:
+        if launched():
+            raise  # the one who launched the ranks tells
+        typer.echo(_left_behind(options), err=True)
+        code = STOPPED
     except SolverError as error:
         if launched():
             raise  # ends the other ranks, too
@@ -93,7 +99,7 @@ def run(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(epilog="Example: admmflex validate experiments/rural1/check.yaml")
 def validate(scenario: ScenarioFile) -> None:
     """List every fault of a scenario and its data.
 
@@ -114,6 +120,17 @@ def validate(scenario: ScenarioFile) -> None:
 app.command(epilog="Example: admmflex report results/day")(results_cli.report)
 app.command(epilog="Example: admmflex compare results/admm results/central results/none")(results_cli.compare)
 app.command(epilog="Example: admmflex export results/day --to pandapower --at '2016-05-26 13:00'")(results_cli.export)
+
+
+def _left_behind(options: Options) -> str:
+    """What a run that was stopped leaves, and where."""
+    path = options.folder / "history.jsonl"
+    if (options.folder / "summary.json").is_file():  # a run removes what an earlier one left before its first round
+        return f"{options.scenario}: stopped; {options.folder} holds a whole result, not of what was stopped"
+    rounds = len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
+    if not rounds:
+        return f"{options.scenario}: stopped before the first round; there is no result"
+    return f"{options.scenario}: stopped after {rounds} rounds, which are in {path}; there is no result"
 
 
 def _refuse(error: InputError, source: Path) -> int:

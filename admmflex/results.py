@@ -166,7 +166,8 @@ def require_all(directories: Iterable[Path | str]) -> list[Result]:
     Raises:
         InputError: what is wrong with any of them.
     """
-    found, faults = [], []
+    found: list[Result] = []
+    faults: list[Fault] = []
     for directory in directories:
         try:
             found.append(require(directory))

@@ -22,15 +22,15 @@ def report(
     Exit codes: 0 ok, 2 bad input.
     """
     with _faults_told(str(folder)):
-        from admmflex.report import page
+        from admmflex.report import document, page
         from admmflex.results import require
 
         text = page.page(require(folder))
-        typer.echo(page.save(text, out or folder / page.NAME))
+        typer.echo(document.save(text, out or folder / page.NAME))
 
 
 def compare(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of results.", show_default=False)],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders of results.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("comparison.html"),
 ) -> None:
     """Put results of one scenario under several methods side by side.
@@ -42,7 +42,7 @@ def compare(
 
         from admmflex.comparison import compare as side_by_side
         from admmflex.console import WIDTH, comparison_tables
-        from admmflex.report import comparison_page, page
+        from admmflex.report import comparison_page, document
         from admmflex.results import require_all
 
         results = require_all(folders)
@@ -52,7 +52,7 @@ def compare(
             console.print(table)
         for note in found.notes:
             console.print(f"note: {note}")
-        console.print(f"\npage  {page.save(comparison_page.page(found, results), out)}")
+        console.print(f"\npage  {document.save(comparison_page.page(found, results), out)}")
 
 
 def export(

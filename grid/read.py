@@ -217,7 +217,7 @@ def _network(net: pandapowerNet, model: _Model, notes: list[str]) -> Network:
         i_max_to=branches.i_max[kept, 1],
         s_max=branches.s_max[kept],
         notes=tuple(notes),
-        geo=np.array([_coordinates(net.bus, bus) for bus in first]).reshape(-1, 2),
+        geo=np.array([_coordinates(net.bus, int(bus)) for bus in first]).reshape(-1, 2),
         length_km=branches.length_km[kept],
     )
 

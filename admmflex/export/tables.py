@@ -7,7 +7,7 @@ for each kind of thing (``prosumers``, ``assets``, ``buses``, ``branches``), and
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -35,14 +35,15 @@ def tables(data: xr.Dataset) -> dict[str, pd.DataFrame]:
     times = [moment.isoformat() for moment in local_times(data)]
     found: dict[str, pd.DataFrame] = {}
     for dim, name in MANY.items():
-        if dim in data.sizes and data.sizes[dim]:
+        if data.sizes.get(dim):
             found[name] = _things(data, dim, times)
-    for name, values in data.data_vars.items():
+    for name in map(str, data.data_vars):
+        values = data[name]
         if values.ndim == 2 and values.dims[1] == "time":
             columns = data[values.dims[0]].to_numpy().astype(str)
             frame = pd.DataFrame(values.to_numpy().T, columns=columns)
             frame.insert(0, "time", times)
-            found[str(name)] = frame
+            found[name] = frame
     return found
 
 
@@ -69,8 +70,8 @@ def _things(data: xr.Dataset, dim: str, times: list[str]) -> pd.DataFrame:
     """What is known of each home, asset, bus, ... once: one row each."""
     import pandas as pd
 
-    columns = {dim: times if dim == "time" else data[dim].to_numpy()}
-    for name in (*data.coords, *data.data_vars):
+    columns: dict[str, Any] = {dim: times if dim == "time" else data[dim].to_numpy()}
+    for name in map(str, (*data.coords, *data.data_vars)):
         values = data[name]
         if name == dim or values.dims[:1] != (dim,):
             continue

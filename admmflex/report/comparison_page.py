@@ -11,10 +11,9 @@ import numpy as np
 from admmflex.comparison import Comparison
 from admmflex.measures import lines
 from admmflex.money import bills, curtailed_shares
-from admmflex.report.page import document, section
+from admmflex.report.document import about, document, section
 from admmflex.report.style import LIMIT, closed, tidy, time_axis
 from admmflex.results import Result
-from admmflex.summary import local_times
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,11 +26,11 @@ def page(found: Comparison, results: Sequence[Result]) -> str:
     """The whole page: the table, and figures of all schemes together."""
     datasets = [one.dataset for one in results]
     names = [row.scheme for row in found.rows]
-    first = datasets[0]
+    folders = "<br>".join(f"{html.escape(row.scheme)}: {html.escape(row.folder)}" for row in found.rows)
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in found.notes)
     return document(
         title=f"{found.name}: schemes compared",
-        about=f"{local_times(first)[0].strftime('%A %d %B %Y')} · {first.sizes['prosumer']} homes · {first.sizes['bus']} buses",
+        about=about(datasets[0]),
         opening=f'<div class="scroll">{_table(found)}</div><p>{_words()}</p>{notes}',
         sections=[
             section("voltage", "Highest voltage", "", [("", _over_time(names, datasets, "v_pu", "pu", 1.0))]),
@@ -40,11 +39,11 @@ def page(found: Comparison, results: Sequence[Result]) -> str:
                 "fairness",
                 "Who gives way",
                 "Each scheme's homes in the order of what they bear.",
-                [("Sun curtailed, %", _curtailment(names, datasets)), ("Change of the bill, EUR", _bills(names, datasets))],
+                [("Sun curtailed, %", _curtailment(names, datasets)), ("More to pay, EUR", _bills(names, datasets))],
             ),
         ],
-        ending="<p>" + "<br>".join(f"{html.escape(row.scheme)}: {html.escape(row.folder)}" for row in found.rows) + "</p>",
-    )  # fmt: skip
+        ending=f"<p>{folders}</p>",
+    )
 
 
 def _table(found: Comparison) -> str:
@@ -61,7 +60,8 @@ def _table(found: Comparison) -> str:
 
 def _words() -> str:
     return (
-        "Excess is by AC power flow. Curtailment is relative to what the sun offered each home: 0 is even, 1 falls on one. "
+        "Excess is by AC power flow. Curtailment is relative to what the sun offered each home; "
+        "a Gini coefficient of 0 is even, of 1 falls on one. "
         "A bill is the tariff and what is paid at grid prices, against the uncoordinated day."
     )
 

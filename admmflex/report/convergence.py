@@ -45,7 +45,9 @@ def rounds(data: xr.Dataset) -> go.Figure | None:
             named.add(title)
     if (bound := data.attrs.get("lower_bound_eur")) is not None:
         dashed = {"color": LIMIT, "width": 1.2, "dash": "dash"}
-        figure.add_hline(y=bound, line=dashed, row=2, col=1, annotation_text="lower bound", annotation_font_size=11)
+        figure.add_hline(
+            y=bound, line=dashed, row=2, col=1, annotation_text="lower bound", annotation_position="bottom left"
+        )
     figure.add_hline(y=MET_PU, line={"color": LIMIT, "width": 1.0, "dash": "dot"}, row=3, col=1)
     tidy(figure, 620, legend={"y": 1.06})
     for title in figure.layout.annotations[:3]:

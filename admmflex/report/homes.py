@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
+from importlib.resources import files
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from admmflex.horizon import Array, IntArray
+from admmflex.report.document import safe
 from admmflex.report.style import AFTER, BEFORE, plans, time_axis
 
 if TYPE_CHECKING:
@@ -29,6 +34,21 @@ CAPACITY = {"battery": ("e_min_kwh", "e_max_kwh"), "ev": (None, "capacity_kwh")}
 """Fields that bound the stored energy, by kind."""
 
 
+def section(data: xr.Dataset) -> str:
+    """Each home's day, drawn by the page."""
+    packed = chooser(data)
+    if packed is None:
+        return ""
+    names, count = packed["names"], packed["all"]
+    some = f" {len(names)} of {count}: those that coordination moved most." if len(names) < count else ""
+    chosen = "".join(
+        f'<option value="{row}"{" selected" if row == packed["first"] else ""}>{html.escape(name)}, bus {bus}</option>'
+        for row, (name, bus) in enumerate(zip(names, packed["buses"], strict=True))
+    )
+    template = files("admmflex.report").joinpath("homes.html").read_text(encoding="utf-8")
+    return Template(template).substitute(some=some, options=chosen, data=safe(json.dumps(packed)))
+
+
 def chooser(data: xr.Dataset) -> dict[str, Any] | None:
     """What the page needs to draw any home; None without a plan.
 
@@ -42,8 +62,7 @@ def chooser(data: xr.Dataset) -> dict[str, Any] | None:
     shown = _shown(data, len(series) + len(energy))
     x, axis = time_axis(data)
     after = "p_kw" if plans(data)[-1][0] == "" else None
-    moved = np.abs(data["p_kw"] - data["p_kw_baseline"]).sum("time").to_numpy() if "p_kw_baseline" in data else None
-    first = 0 if moved is None else int(np.argmax(moved[shown]))
+    first = int(np.argmax(_moved(data)[shown]))
     return {
         "names": [str(name) for name in data["prosumer"].to_numpy()[shown]],
         "buses": data["prosumer_bus"].to_numpy()[shown].tolist(),
@@ -109,15 +128,19 @@ def _summed_parameter(data: xr.Dataset, rows: Any, name: str | None) -> Array:
     return total
 
 
-def _shown(data: xr.Dataset, lines: int) -> IntArray:
+def _shown(data: xr.Dataset, count: int) -> IntArray:
     """Positions of the homes that the chooser offers."""
-    room = int(BYTES / (max(lines, 1) * data.sizes["time"] * 2 * 4 / 3))
-    n = data.sizes["prosumer"]
-    if n <= room:
-        return np.arange(n)
-    other = data["p_kw_baseline"] if "p_kw_baseline" in data else 0.0
-    moved = np.abs(data["p_kw"] - other).sum("time").to_numpy()
-    return np.sort(np.argsort(-moved, kind="stable")[: max(room, 1)])
+    room = int(BYTES / (max(count, 1) * data.sizes["time"] * 2 * 4 / 3))
+    if data.sizes["prosumer"] <= room:
+        return np.arange(data.sizes["prosumer"])
+    return np.sort(np.argsort(-_moved(data), kind="stable")[: max(room, 1)])
+
+
+def _moved(data: xr.Dataset) -> Array:
+    """How much each home does that it would not do by itself (n,), or does at all where that is not known."""
+    other = data["p_kw_baseline"].to_numpy() if "p_kw_baseline" in data else 0.0
+    moved: Array = np.abs(data["p_kw"].to_numpy() - other) @ data["dt_h"].to_numpy()
+    return moved
 
 
 def _packed(values: Array) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from admmflex.horizon import Array
-from admmflex.report.style import GRID, INK, plans, tidy
+from admmflex.report.style import GRID, plans, tidy
 from admmflex.report.tree import Tree, segments
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _buses(data: xr.Dataset, suffix: str) -> dict[str, Any]:
     ]
     marker = {
         "color": worst, "colorscale": VOLTAGE, "cmin": float(low.min()), "cmax": float(high.max()),
-        "size": np.where(beyond, 9, 7), "line": {"color": np.where(beyond, "#000000", INK), "width": np.where(beyond, 1.6, 0.4)},
+        "size": np.where(beyond, 9, 7), "line": {"color": "#000000", "width": np.where(beyond, 1.6, 0.3)},
         "colorbar": {"title": {"text": "pu", "side": "top"}, "thickness": 12, "len": 0.8, "tickformat": ".2f"},
     }  # fmt: skip
     return {"mode": "markers", "marker": marker, "text": texts, "hoverinfo": "text", "showlegend": False}

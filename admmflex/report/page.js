@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const config = {
-    displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtons: [["toImage", "resetScale2d"]],
+    displaylogo: false, responsive: true, displayModeBar: window.innerWidth < 600 ? false : "hover", modeBarButtons: [["toImage", "resetScale2d"]],
   };
   const narrow = () => window.innerWidth < 600;
 

@@ -24,7 +24,8 @@ def changes(data: xr.Dataset) -> go.Figure | None:
     found = bills(data)
     if found is None or found.before is None or plans(data)[-1][0]:
         return None
-    change = found.after + found.grid - found.before
+    change = found.change
+    assert change is not None  # there is a plan before
     order = np.argsort(-change, kind="stable")
     if len(order) > MOST:  # evenly spaced ranks keep the shape
         order = order[np.unique(np.linspace(0, len(order) - 1, MOST).round().astype(int))]
@@ -43,8 +44,8 @@ def changes(data: xr.Dataset) -> go.Figure | None:
     ):
         figure.add_bar(x=rank, y=y, name=title, marker={"color": colour, "line": {"width": 0}}, text=texts,
                        textposition="none", hovertemplate="%{text}<extra></extra>")  # fmt: skip
-    figure.add_scatter(x=rank, y=change[order], mode="lines", name="both", line={"color": INK, "width": 1.6, "shape": "hvh"},
-                       hoverinfo="skip")  # fmt: skip
+    line = {"color": INK, "width": 1.6, "shape": "hvh"}
+    figure.add_scatter(x=rank, y=change[order], mode="lines", name="both", line=line, hoverinfo="skip")
     tidy(figure, 360, barmode="relative", bargap=0.0 if len(rank) > 60 else 0.15, hovermode="closest")
     figure.update_yaxes(title_text="more to pay, EUR", zeroline=True, zerolinecolor="#bbb")
     figure.update_xaxes(title_text="homes, the one that pays most more first")

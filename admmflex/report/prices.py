@@ -50,7 +50,7 @@ def _heat_map(data: xr.Dataset, price: np.ndarray, rows: np.ndarray, unit: str) 
             hovertemplate=f"%{{customdata}} %{{x|%H:%M}}: %{{z:.2f}} {unit}<extra></extra>",
         )
     )  # fmt: skip
-    tidy(figure, int(np.clip(120 + 6 * len(rows), 260, 620)))
+    tidy(figure, int(np.clip(120 + 6 * len(rows), 260, 440)))
     every = max(1, len(rows) // 12)
     figure.update_yaxes(tickvals=np.arange(0, len(rows), every), ticktext=labels[::every], showgrid=False)
     figure.update_xaxes(showgrid=False, tickangle=0, **axis)

@@ -44,7 +44,7 @@ def tidy(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
 
 
 def time_axis(data: xr.Dataset, most: int = 13) -> tuple[list[datetime], dict[str, Any]]:
-    """Ends of the steps for a step plot, and an axis with at most so many labels, in local time also when clocks change."""
+    """Ends of the steps for a step plot, and an axis with at most so many labels, in local time."""
     local = local_times(data)
     ends = [*local, (local[-1].astimezone(UTC) + timedelta(hours=float(data["dt_h"][-1]))).astimezone(local[-1].tzinfo)]
     steady = len({moment.utcoffset() for moment in ends}) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,12 +48,13 @@ class Tree:
         for pair, one in zip(zip(low.tolist(), high.tolist(), strict=True), weight.tolist(), strict=True):
             shortest[pair] = min(one, shortest.get(pair, np.inf))
         rows, columns = np.array(list(shortest), dtype=np.int64).reshape(-1, 2).T
-        graph = coo_array((list(shortest.values()), (rows, columns)), shape=(n, n)).tocsr()
-        distance, parent = dijkstra(graph, directed=False, indices=0, return_predecessors=True)
+        graph = coo_array((np.array(list(shortest.values())), (rows, columns)), shape=(n, n)).tocsr()
+        found: Any = dijkstra(graph, directed=False, indices=0, return_predecessors=True)  # type: ignore[call-overload]
+        distance, parent = found
         return cls(ends, np.maximum(parent, -1).astype(np.int64), distance, "km" if known else "branches")
 
     def places(self) -> Array:
-        """(n, 2) a tidy tree: distance to the right, one line for every end of the grid, parents amid their children."""
+        """(n, 2) a tidy tree: distance to the right, every end of the grid on a line, parents amid their children."""
         n = len(self.parent)
         order = np.argsort(self.distance, kind="stable")
         children: list[list[int]] = [[] for _ in range(n)]

@@ -92,14 +92,14 @@ def numbers(summary: Facts) -> list[tuple[str, str, str]]:
     if "objective_eur" in summary and summary.get("status") != "infeasible":
         alone = f"uncoordinated {summary['baseline_eur']:.2f}" if before and "baseline_eur" in summary else ""
         found.append(("cost of the day", f"{summary['objective_eur']:.2f} EUR", alone))
-    for title, key, form in (
-        ("highest voltage", "highest_voltage", lambda one: f"{one['value']:.4f} pu"),
-        ("lowest voltage", "lowest_voltage", lambda one: f"{one['value']:.4f} pu"),
-        ("worst loading", "worst_loading", lambda one: f"{100 * one['value']:.1f} %"),
+    for title, key, form, factor in (
+        ("highest voltage", "highest_voltage", "{:.4f} pu", 1.0),
+        ("lowest voltage", "lowest_voltage", "{:.4f} pu", 1.0),
+        ("worst loading", "worst_loading", "{:.1f} %", 100.0),
     ):
         if summary.get(key):
-            alone = f"uncoordinated {form(before[key])}" if before.get(key) else ""
-            found.append((title, form(summary[key]), alone))
+            alone = f"uncoordinated {form.format(factor * before[key]['value'])}" if before.get(key) else ""
+            found.append((title, form.format(factor * summary[key]["value"]), alone))
     if "answers_per_prosumer" in summary:
         found.append(("answers of each home", str(summary["answers_per_prosumer"]), ""))
     if summary.get("gap") is not None and summary["gap"] >= 0.0:

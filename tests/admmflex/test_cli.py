@@ -74,8 +74,8 @@ def test_a_run_ends_with_the_table_and_the_paths(asked):
     assert "2.250 EUR" in done.stdout
     assert "broken in 1 step" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= max(80, len(str(asked["folder"])) + 50)
-    assert (asked["folder"] / "day.html").is_file()
-    assert "day.html" in done.stdout.replace("\n", "")
+    assert (asked["folder"] / "report.html").is_file()
+    assert "report.html" in done.stdout.replace("\n", "")
     assert "day: 2 prosumers" in done.stderr
 
 
@@ -157,7 +157,7 @@ def test_the_table_of_ranks_is_printed_here_and_they_know_of_no_terminal(asked, 
     done = call(asked, "--ranks", "3", "--method", "admm")
     assert done.exit_code == 0
     assert "2.250 EUR" in done.stdout
-    assert (asked["folder"] / "day.html").is_file()
+    assert (asked["folder"] / "report.html").is_file()
     words = ["run", "day.yaml", "--out", str(asked["folder"]), "--method", "admm"]
     assert asked["given"] == (3, words, {"ADMMFLEX_TERMINAL": "0"})
 
@@ -207,7 +207,7 @@ def test_only_rank_0_speaks(asked, monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
     done = call(asked)
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
-    assert not (asked["folder"] / "day.html").exists()
+    assert not (asked["folder"] / "report.html").exists()
 
 
 def test_all_faults_are_listed_at_80_columns(tmp_path):
