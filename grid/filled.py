@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from grid.arrays import Array
+from grid.errors import Fault, InputError
 from grid.read import Taps, set_taps
 from grid.source import open_json, open_simbench
 
@@ -52,11 +53,14 @@ def filled(
     ``pandapower.timeseries.run_timeseries(net, range(K))`` runs the whole day; ``net.res_*`` hold step ``step``.
 
     Raises:
-        InputError: the grid cannot be read.
+        InputError: the grid cannot be read or lacks buses of the elements, or the power flow has no solution.
     """
     import pandapower as pp
 
     net = open_json(source) if isinstance(source, Path) else open_simbench(source)
+    where, remedy = f"network {str(source)!r}", "use the grid of the scenario as it was"
+    if lost := sorted({one.bus for one in elements} - set(net.bus.index)):
+        raise InputError(Fault(where, f"has no bus {lost[0]}: it is another grid", "all buses of the plan", remedy))
     for table in ("trafo", "trafo3w"):
         set_taps(net[table], table, taps)
     if slack_pu is not None:
@@ -66,7 +70,11 @@ def filled(
     net.pop("profiles", None)  # SimBench's, of what is no longer there
     for table in TABLES:
         _add(net, table, [one for one in elements if one.table == table], step)
-    pp.runpp(net, calculate_voltage_angles=True)
+    try:
+        pp.runpp(net, calculate_voltage_angles=True)
+    except pp.LoadflowNotConverged as error:
+        found = f"the power flow of step {step} has no solution"
+        raise InputError(Fault(where, found, "a step that the grid can carry", "choose another step")) from error
     return net
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Table = Literal["load", "sgen", "storage"]
+SAME_PU = 1e-5
+"""Between two power flows of the same grid."""
 _TABLES: dict[str, Table] = {"pv": "sgen", "battery": "storage", "ev": "storage"}
 _CAPACITY = {"battery": "e_max_kwh", "ev": "capacity_kwh"}
 
@@ -30,7 +32,7 @@ def net_of(data: xr.Dataset, step: int, network: Path | None = None) -> tuple[An
         network: the grid file, where the scenario's is no longer where it was.
 
     Raises:
-        InputError: no plan; no scenario; the grid is not to be found.
+        InputError: no plan; no scenario; the grid is not to be found, or is another one.
     """
     if "p_kw" not in data:
         raise InputError(Fault("result", "has no plan", "a result with powers", "see its status"))
@@ -39,12 +41,12 @@ def net_of(data: xr.Dataset, step: int, network: Path | None = None) -> tuple[An
     net = filled(source, elements(data), step, taps=spec.taps, slack_pu=spec.slack_pu)
     named = data["bus"].to_numpy() >= 0
     buses = data["bus"].to_numpy()[named]
-    if not np.isin(buses, net.bus.index).all():
-        raise InputError(
-            Fault("network", f"{source} is another grid", "the grid of the scenario", "name it with --network")
-        )
-    found = net.res_bus.vm_pu.loc[buses].to_numpy()
-    return net, float(np.abs(found - data["v_pu"].to_numpy()[named, step]).max())
+    found = net.res_bus.vm_pu.reindex(buses).to_numpy()
+    apart = float(np.abs(found - data["v_pu"].to_numpy()[named, step]).max())
+    if not apart <= SAME_PU:
+        value = f"{source} is another grid: its voltages are {apart:.2g} pu from those of the result"
+        raise InputError(Fault("network", value, "the grid of the scenario", "name it with --network"))
+    return net, apart
 
 
 def elements(data: xr.Dataset) -> list[Element]:

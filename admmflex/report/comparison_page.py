@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
-COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # uncoordinated, prices, ...
+FIRST = ("uncoordinated", "prices", "central", "charts")
 
 
 def page(found: Comparison, results: Sequence[Result]) -> str:
@@ -44,6 +45,12 @@ def page(found: Comparison, results: Sequence[Result]) -> str:
         ],
         ending=f"<p>{folders}</p>",
     )
+
+
+def _colour(names: Sequence[str], name: str) -> str:
+    """The same colour for the same scheme on every page, as far as there is one of it."""
+    order = [*FIRST, *(other for other in names if other not in FIRST)]
+    return COLOURS[order.index(name) % len(COLOURS)]
 
 
 def _table(found: Comparison) -> str:
@@ -73,10 +80,10 @@ def _over_time(
 
     figure = go.Figure()
     x, axis = time_axis(datasets[0])
-    for number, (name, data) in enumerate(zip(names, datasets, strict=True)):
+    for name, data in zip(names, datasets, strict=True):
         if variable in data:
             worst = factor * data[variable].max({"v_pu": "bus", "loading": "branch"}[variable]).to_numpy()
-            line = {"color": COLOURS[number % len(COLOURS)], "width": 1.8, "shape": "hv"}
+            line = {"color": _colour(names, name), "width": 1.8, "shape": "hv"}
             figure.add_scatter(x=x, y=closed(worst), mode="lines", name=name, line=line)
     limit = float(datasets[0]["v_max"].min()) if variable == "v_pu" else 100.0
     figure.add_hline(y=limit, line={"color": LIMIT, "width": 1.2, "dash": "dash"})
@@ -105,10 +112,10 @@ def _ranked(names: Sequence[str], values: Sequence[np.ndarray | None], unit: str
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for number, (name, one) in enumerate(zip(names, values, strict=True)):
+    for name, one in zip(names, values, strict=True):
         if one is not None and len(one):
             rank = 100.0 * (np.arange(len(one)) + 0.5) / len(one)
-            line = {"color": COLOURS[number % len(COLOURS)], "width": 1.8}
+            line = {"color": _colour(names, name), "width": 1.8}
             figure.add_scatter(x=rank, y=-np.sort(-one), mode="lines", name=name, line=line)
     tidy(figure, 320, hovermode="closest")
     figure.update_xaxes(title_text="homes, %")

@@ -53,6 +53,7 @@ def rounds(data: xr.Dataset) -> go.Figure | None:
     for title in figure.layout.annotations[:3]:
         title.update(x=0.0, xanchor="left", font={"size": 13})
     figure.update_yaxes(type="log", dtick=1, exponentformat="power", row=1, col=1)
+    figure.update_yaxes(tickformat=".4f", row=3, col=1)
     figure.update_xaxes(title_text="round", row=3, col=1)
     return figure
 
@@ -79,5 +80,7 @@ def control(data: xr.Dataset) -> go.Figure | None:
     tidy(figure, 420, legend={"y": 1.08})
     for title in figure.layout.annotations:
         title.update(x=0.0, xanchor="left", font={"size": 13})
+    figure.update_yaxes(type="log", dtick=1, row=1, col=1)
+    figure.update_yaxes(tickformat=".4f", row=2, col=1)
     figure.update_xaxes(title_text="step", row=2, col=1)
     return figure

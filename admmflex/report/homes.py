@@ -41,12 +41,18 @@ def section(data: xr.Dataset) -> str:
         return ""
     names, count = packed["names"], packed["all"]
     some = f" {len(names)} of {count}: those that coordination moved most." if len(names) < count else ""
+    texts = [html.escape(_named(name, bus)) for name, bus in zip(names, packed["buses"], strict=True)]
     chosen = "".join(
-        f'<option value="{row}"{" selected" if row == packed["first"] else ""}>{html.escape(name)}, bus {bus}</option>'
-        for row, (name, bus) in enumerate(zip(names, packed["buses"], strict=True))
+        f'<option value="{row}"{" selected" if row == packed["first"] else ""}>{text}</option>'
+        for row, text in enumerate(texts)
     )
     template = files("admmflex.report").joinpath("homes.html").read_text(encoding="utf-8")
     return Template(template).substitute(some=some, options=chosen, data=safe(json.dumps(packed)))
+
+
+def _named(name: str, bus: int) -> str:
+    """A home and its bus, which may be all that its name says."""
+    return name if name == f"bus {bus}" else f"{name}, bus {bus}"
 
 
 def chooser(data: xr.Dataset) -> dict[str, Any] | None:

@@ -83,8 +83,8 @@
     margin: { l: 52, r: 12, t: 10, b: 44 }, height: 560, hovermode: "x unified",
     legend: { orientation: "h", y: -0.12, yanchor: "top" },
     xaxis: Object.assign({ gridcolor: "#ececec", anchor: homes.energy.length ? "y2" : "y", showline: true, linecolor: "#999" }, homes.axis),
-    yaxis: { domain: [homes.energy.length ? 0.42 : 0, 1], title: { text: "kW" }, gridcolor: "#ececec", zerolinecolor: "#999" },
-    yaxis2: { domain: [0, 0.34], title: { text: "kWh stored" }, gridcolor: "#ececec", rangemode: "tozero", visible: homes.energy.length > 0 },
+    yaxis: { domain: [homes.energy.length ? 0.42 : 0, 1], title: { text: "kW", font: { size: 13 } }, gridcolor: "#ececec", zerolinecolor: "#999" },
+    yaxis2: { domain: [0, 0.34], title: { text: "kWh stored", font: { size: 13 } }, gridcolor: "#ececec", rangemode: "tozero", visible: homes.energy.length > 0 },
   });
 
   const plot = document.querySelector("#home-plot .plot");

@@ -23,7 +23,7 @@ MAP = (
 )
 PRICES = (
     "Value of energy on top of the tariff, by bus, nearest to the transformer at the bottom. "
-    "Orange: consumption is welcome, feeding in is not."
+    "Orange: consumption is welcome; blue: feeding in is."
 )
 
 

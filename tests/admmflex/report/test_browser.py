@@ -12,9 +12,8 @@ from admmflex import results
 from admmflex.comparison import compare
 from admmflex.report import comparison_page, page
 
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next((found for name in NAMES if (found := shutil.which(name))), None)
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
     "--disable-background-networking", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=5000",
@@ -29,7 +28,7 @@ window.addEventListener("load", () => setTimeout(async () => {
   const drawn = (plot) => plot.querySelectorAll(
     ".scatterlayer .trace, .barlayer .point, .heatmaplayer image, .hm image").length;
   const plots = [...document.querySelectorAll(".plot")];
-  const lines = () => JSON.stringify((document.querySelector("#home-plot .plot") || {data: []}).data.map((one) => one.y));
+  const lines = () => JSON.stringify(document.querySelector("#home-plot .plot").data.map((one) => one.y));
   const wide = () => Math.max(0, ...plots.map((plot) => plot.querySelector("svg").getBoundingClientRect().width));
   const told = {drawn: plots.map(drawn), names: plots.map((plot) => plot.closest("figure").id)};
   told.overflow = document.documentElement.scrollWidth - window.innerWidth;
