@@ -33,7 +33,7 @@ prosumers:
 @pytest.fixture
 def asked(day, tmp_path, monkeypatch):
     """A stand-in for reading and coordinating; returns what was asked of it, and the status to answer with."""
-    asked = {"status": "optimal", "folder": tmp_path / "out", "extra": {}}
+    asked = {"status": "optimal", "folder": tmp_path / "out", "extra": {}, "day": day}
 
     class Coordination:
         def model_copy(self, update):
@@ -108,6 +108,41 @@ def test_a_solver_that_gives_up_is_told_in_a_line(asked, monkeypatch):
     done = call(asked)
     assert done.exit_code == 4
     assert done.stderr.endswith("day.yaml: not solved: HiGHS says Unknown\n")
+
+
+@pytest.mark.parametrize("rounds", [0, 3])
+def test_ctrl_c_says_what_is_left_and_where(asked, monkeypatch, rounds):
+    def stop(_scenario, *, out, observer):
+        with results.History(out) as history:
+            for number in range(rounds):
+                history.append({"iteration": number + 1})
+            raise KeyboardInterrupt
+
+    results.write(results.result(asked["day"].dataset()), asked["folder"])  # of an earlier run
+    monkeypatch.setattr(sys.modules["admmflex.run"], "run", stop)
+    done = call(asked)
+    assert done.exit_code == 130
+    said = " ".join(done.stderr.split())
+    assert ("after 3 rounds" in said) == bool(rounds)
+    assert ("history.jsonl" in said) == bool(rounds)
+    assert "there is no result" in said
+
+
+def test_ctrl_c_before_the_run_leaves_an_earlier_result(asked, monkeypatch):
+    def stop(_scenario, *, out, observer):
+        raise KeyboardInterrupt
+
+    results.write(results.result(asked["day"].dataset()), asked["folder"])
+    monkeypatch.setattr(sys.modules["admmflex.run"], "run", stop)
+    assert "holds a whole result, not of what was stopped" in " ".join(call(asked).stderr.split())
+    assert (asked["folder"] / "summary.json").is_file()
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "report", "compare", "export"])
+def test_help_has_an_example(command):
+    done = CliRunner().invoke(app, [command, "--help"])
+    assert f"Example: admmflex {command} " in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_compiling_is_told_once_and_only_when_something_is_compiled(asked, monkeypatch):
