@@ -130,7 +130,7 @@ def _left_behind(options: Options) -> str:
     rounds = len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
     if not rounds:
         return f"{options.scenario}: stopped before the first round; there is no result"
-    return f"{options.scenario}: stopped after {rounds} rounds, which are in {path}; there is no result"
+    return f"{options.scenario}: stopped after {rounds} round{'s' * (rounds > 1)}, kept in {path}; there is no result"
 
 
 def _refuse(error: InputError, source: Path) -> int:
