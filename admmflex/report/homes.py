@@ -18,7 +18,7 @@ from admmflex.report.style import AFTER, BEFORE, plans, time_axis
 if TYPE_CHECKING:
     import xarray as xr
 
-BYTES = 1_500_000
+BYTES = 1_200_000
 """What the chooser may add to the page; of more homes those are shown that coordination moved most."""
 NAMES = {
     "load": ("load", "#777777"),

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admmflex.horizon import Array
+from admmflex.horizon import Array, IntArray
 from admmflex.report.style import GRID, plans, tidy
 from admmflex.report.tree import Tree, segments
+from admmflex.summary import MET_PU
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -21,6 +22,10 @@ BINS = (
     (0.75, 1.001, "#37566e", 3.6, "75 to 100 %"),
     (1.001, np.inf, "#c2185b", 5.0, "above 100 %"),
 )
+MOST = 1000
+"""Buses, and branches, that can be pointed at: of more those nearest to a limit."""
+MANY = 500
+"""Buses beyond which they are drawn smaller."""
 VOLTAGE = [[0.0, "#3b4cc0"], [0.25, "#8fb0fe"], [0.5, "#f2f2f2"], [0.75, "#f6a283"], [1.0, "#b40426"]]
 
 
@@ -61,13 +66,15 @@ def _map(data: xr.Dataset, tree: Tree, place: Array, on_ground: bool, suffix: st
             sx, sy = segments(tree.ends[rows], x, y)
             line = {"color": colour, "width": width}
             figure.add_scatter(x=sx, y=sy, mode="lines", line=line, name=name, hoverinfo="skip")
-    middle = place[tree.ends].mean(axis=1)
-    labels = [f"{one}: at most {100 * value:.0f} %" for one, value in zip(data["branch"].values, loading, strict=True)]
+    fullest = _top(loading)
+    middle = place[tree.ends[fullest]].mean(axis=1).astype(np.float32)
+    names = data["branch"].to_numpy()[fullest]
+    labels = [f"{name}: at most {100 * value:.0f} %" for name, value in zip(names, loading[fullest], strict=True)]
     unseen = {"size": 12, "opacity": 0}
     figure.add_scatter(
         x=middle[:, 0], y=middle[:, 1], mode="markers", marker=unseen, text=labels, hoverinfo="text", showlegend=False
     )
-    figure.add_scatter(x=x, y=y, **_buses(data, suffix))
+    figure.add_scatter(**_buses(data, suffix, place))
     axis: dict[str, Any] = {"showgrid": False, "showticklabels": False, "showline": False, "zeroline": False}
     tidy(figure, 420, legend={"y": -0.08, "yanchor": "top", "font": {"size": 11}}, hovermode="closest")
     figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
@@ -79,25 +86,41 @@ def _map(data: xr.Dataset, tree: Tree, place: Array, on_ground: bool, suffix: st
         ratio = 1.0 / np.cos(np.deg2rad(float(y[inside].mean()))) if degrees else 1.0
         figure.update_yaxes(scaleanchor="x", scaleratio=ratio)
     else:
+        figure.update_layout(legend={"y": -0.18}, margin={"b": 24})
         figure.update_xaxes(showticklabels=True, showgrid=True, gridcolor=GRID, title_text=f"distance, {tree.unit}")
     return figure
 
 
-def _buses(data: xr.Dataset, suffix: str) -> dict[str, Any]:
+def _top(values: Array) -> IntArray:
+    """Positions of the highest, as many as can be pointed at."""
+    return np.argsort(-values, kind="stable")[:MOST]
+
+
+def _buses(data: xr.Dataset, suffix: str, place: Array) -> dict[str, Any]:
     """Each bus in the colour of its worst voltage: where it is furthest beyond, or nearest to, a limit."""
     v = data[f"v_pu{suffix}"].to_numpy()
     low, high = data["v_min"].to_numpy(), data["v_max"].to_numpy()
     excess = np.where(np.isfinite(v), np.maximum(v - high[:, None], low[:, None] - v), -np.inf)
-    worst = v[np.arange(len(v)), excess.argmax(axis=1)]
-    beyond = excess.max(axis=1) > 1e-4
-    names = data["bus_name"].to_numpy() if "bus_name" in data else np.full(len(v), "")
+    shown = np.sort(_top(excess.max(axis=1)))
+    worst = v[shown, excess[shown].argmax(axis=1)]
+    beyond = excess[shown].max(axis=1) > MET_PU
+    names = data["bus_name"].to_numpy()[shown] if "bus_name" in data else np.full(len(shown), "")
     texts = [
         f"bus {bus} {name}<br>worst {value:.4f} pu{', beyond its limit' if out else ''}"
-        for bus, name, value, out in zip(data["bus"].values, names, worst, beyond, strict=True)
+        for bus, name, value, out in zip(data["bus"].to_numpy()[shown], names, worst, beyond, strict=True)
     ]
     marker = {
-        "color": worst, "colorscale": VOLTAGE, "cmin": float(low.min()), "cmax": float(high.max()),
-        "size": np.where(beyond, 9, 7), "line": {"color": "#000000", "width": np.where(beyond, 1.6, 0.3)},
+        "color": worst.astype(np.float32), "colorscale": VOLTAGE, "cmin": float(low.min()), "cmax": float(high.max()),
+        "size": np.where(beyond, *((9, 7) if len(v) <= MANY else (6, 4))), "line": {"color": "#000000", "width": np.where(beyond, 1.6, 0.3)},
         "colorbar": {"title": {"text": "pu", "side": "top"}, "thickness": 12, "len": 0.8, "tickformat": ".2f"},
     }  # fmt: skip
-    return {"mode": "markers", "marker": marker, "text": texts, "hoverinfo": "text", "showlegend": False}
+    x, y = place[shown].T.astype(np.float32)
+    return {
+        "x": x,
+        "y": y,
+        "mode": "markers",
+        "marker": marker,
+        "text": texts,
+        "hoverinfo": "text",
+        "showlegend": False,
+    }

@@ -44,14 +44,12 @@ def _heat_map(data: xr.Dataset, price: np.ndarray, rows: np.ndarray, unit: str) 
     end = float(np.abs(price[rows]).max())
     figure = go.Figure(
         go.Heatmap(
-            x=x, z=price[rows].astype(np.float32), zmin=-end, zmax=end, colorscale=DIVERGING,
-            y=np.arange(len(rows) + 1) - 0.5, customdata=np.tile(np.array(labels)[:, None], len(x) - 1),
+            x=x, y=labels, z=price[rows].round(3).astype(np.float32), zmin=-end, zmax=end, colorscale=DIVERGING,
             colorbar={"thickness": 12, "title": {"text": unit, "side": "top"}},
-            hovertemplate=f"%{{customdata}} %{{x|%H:%M}}: %{{z:.2f}} {unit}<extra></extra>",
+            hovertemplate=f"%{{y}} %{{x|%H:%M}}: %{{z:.2f}} {unit}<extra></extra>",
         )
     )  # fmt: skip
     tidy(figure, int(np.clip(120 + 6 * len(rows), 260, 440)))
-    every = max(1, len(rows) // 12)
-    figure.update_yaxes(tickvals=np.arange(0, len(rows), every), ticktext=labels[::every], showgrid=False)
+    figure.update_yaxes(type="category", tickvals=labels[:: max(1, len(rows) // 12)], showgrid=False)
     figure.update_xaxes(showgrid=False, tickangle=0, **axis)
     return figure

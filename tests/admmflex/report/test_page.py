@@ -65,6 +65,14 @@ def test_the_voltage_profile_ends_at_the_extremes(day):
     assert max(value for value in highest.y if value == value) == pytest.approx(1.0495)
 
 
+def test_of_very_many_lines_the_envelope_is_drawn(day, monkeypatch):
+    monkeypatch.setattr(voltage, "MOST", 1)
+    figure = voltage.profile(day.dataset())
+    lowest = next(trace for trace in figure.data if trace.name == "uncoordinated, lowest")
+    assert_allclose(lowest.y[[0, -1]], [1.03, 1.02])  # feeding bus and station, end of the line
+    assert np.isnan(lowest.y[1:-1]).all()
+
+
 def test_peaks_are_those_of_the_day(day):
     figure = loading.peaks(day.dataset())
     assert {trace.name: list(trace.x) for trace in figure.data} == {
