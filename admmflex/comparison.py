@@ -12,6 +12,7 @@ import numpy as np
 from admmflex.errors import Fault, InputError
 from admmflex.money import bills, curtailed_shares, gini
 from admmflex.results import Result
+from admmflex.variables import PROFILES, VARIABLES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,14 +23,9 @@ SCHEMES = {
     "admm": "prices",
     "charts": "charts",
 }
-SAME = (
-    "dt_h", "import_price", "export_price", "prosumer_bus", "v_min", "v_max", "import_limit_kw", "export_limit_kw",
-    "loading_max", "e_max_kwh", "p_charge_kw", "p_discharge_kw", "e_start_kwh", "s_kva", "wear", "capacity_kwh",
-)  # fmt: skip
-"""Inputs that must agree, where results have them."""
 MANY = {"bus": "buses", "branch": "branches", "time": "times", "prosumer": "homes"}
-DRAWN = ("load_p_kw", "load_q_kvar", "avail_kw")
-"""Profiles that must agree as well, unless a scheme lived through a day drawn around the forecast."""
+LIMITS = ("import_limit_kw", "export_limit_kw", "loading_max")
+"""Inputs that a result has only where they are limits."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +114,21 @@ def differences(one: xr.Dataset, other: xr.Dataset) -> list[str]:
     ]
     if found:
         return [f"other {MANY.get(name, name + 's')}" for name in found]
-    names = SAME if "charts" in (one.attrs.get("method"), other.attrs.get("method")) else SAME + DRAWN
-    return [
-        name
-        for name in names
-        if (name in one) != (name in other) or (name in one and not _equal(one[name], other[name]))
-    ]
+    charts = "charts" in (one.attrs.get("method"), other.attrs.get("method"))
+    names = [name for name in map(str, {**one.data_vars, **other.data_vars}) if _is_input(name, charts)]
+    return [name for name in names if not (name in one and name in other and _equal(one[name], other[name]))]
+
+
+def _is_input(name: str, charts: bool) -> bool:
+    """Whether a variable was given, parameters of assets included, rather than found.
+
+    With charts, profiles are not: their day is drawn around the forecast.
+    """
+    if name in PROFILES:
+        return not charts
+    if name in VARIABLES:
+        return VARIABLES[name].role == "input" or name in LIMITS
+    return not name.startswith("history_")
 
 
 def row(result: Result, scheme: str) -> Row:

@@ -67,7 +67,6 @@ def chooser(data: xr.Dataset) -> dict[str, Any] | None:
     energy = _energies(data)
     shown = _shown(data, len(series) + len(energy))
     x, axis = time_axis(data)
-    after = "p_kw" if plans(data)[-1][0] == "" else None
     first = int(np.argmax(_moved(data)[shown]))
     return {
         "names": [str(name) for name in data["prosumer"].to_numpy()[shown]],
@@ -81,7 +80,6 @@ def chooser(data: xr.Dataset) -> dict[str, Any] | None:
             about | _packed(values[shown]) | {"low": _plain(low[shown]), "high": _plain(high[shown])}
             for about, values, low, high in energy
         ],
-        "net": after is not None,
     }
 
 

@@ -109,9 +109,10 @@ def _buses(data: xr.Dataset, suffix: str, place: Array) -> dict[str, Any]:
         f"bus {bus} {name}<br>worst {value:.4f} pu{', beyond its limit' if out else ''}"
         for bus, name, value, out in zip(data["bus"].to_numpy()[shown], names, worst, beyond, strict=True)
     ]
+    size = 7 if len(v) <= MANY else 4
     marker = {
         "color": worst.astype(np.float32), "colorscale": VOLTAGE, "cmin": float(low.min()), "cmax": float(high.max()),
-        "size": np.where(beyond, *((9, 7) if len(v) <= MANY else (6, 4))), "line": {"color": "#000000", "width": np.where(beyond, 1.6, 0.3)},
+        "size": np.where(beyond, size + 2, size), "line": {"color": "#000000", "width": np.where(beyond, 1.6, 0.3)},
         "colorbar": {"title": {"text": "pu", "side": "top"}, "thickness": 12, "len": 0.8, "tickformat": ".2f"},
     }  # fmt: skip
     x, y = place[shown].T.astype(np.float32)

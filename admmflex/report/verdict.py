@@ -41,20 +41,21 @@ def _alone(plan: Facts, steps: int) -> str:
         return "What the homes would do by themselves is not known."
     if not broken:
         return "Left to themselves, the homes would break no limit."
-    worst = " and ".join(_excesses(plan))
-    return f"Left to themselves, the homes would break limits in {broken} of {steps} steps: {worst}."
+    return f"Left to themselves, the homes would break limits in {broken} of {steps} steps{_excesses(plan)}."
 
 
-def _excesses(plan: Facts) -> list[str]:
-    """What is beyond its limit: value, limit, place and hour."""
+def _excesses(plan: Facts) -> str:
+    """What is beyond its limit, after a colon: value, limit, place and hour."""
     found = []
-    voltage, loading = plan.get("worst_voltage"), plan.get("worst_loading")
-    if voltage and voltage["excess"] > MET_PU:
-        limit = voltage["value"] - voltage["excess"] if voltage["value"] > 1.0 else voltage["value"] + voltage["excess"]
-        found.append(f"{voltage['value']:.4f} pu at bus {voltage['bus']} at {hour(voltage)} (limit {limit:.4g} pu)")
-    if loading and loading["excess"] > MET_LOADING:
-        found.append(f"{100 * loading['value']:.0f} % in {place(loading)} at {hour(loading)}")
-    return found
+    for key, side in (("highest_voltage", -1.0), ("lowest_voltage", 1.0)):
+        one = plan.get(key)
+        if one and one["excess"] > MET_PU:
+            limit = one["value"] + side * one["excess"]
+            found.append(f"{one['value']:.4f} pu at bus {one['bus']} at {hour(one)} (limit {limit:.4g} pu)")
+    one = plan.get("worst_loading")
+    if one and one["excess"] > MET_LOADING:
+        found.append(f"{100 * one['value']:.0f} % in {place(one)} at {hour(one)}")
+    return f": {' and '.join(found)}" if found else ""
 
 
 def _done(actor: str, summary: Facts) -> str:
@@ -78,7 +79,8 @@ def _checked(summary: Facts) -> str:
         return "The AC power flow of the plan has no solution in some steps."
     broken = summary.get("steps_beyond_limits")
     if broken:
-        return f"The AC power flow of the plan breaks limits in {broken} steps: {' and '.join(_excesses(summary))}."
+        many = f"{broken} step{'s' * (broken > 1)}"
+        return f"The AC power flow of the plan breaks limits in {many}{_excesses(summary)}."
     high, low, load = (summary.get(key) for key in ("highest_voltage", "lowest_voltage", "worst_loading"))
     parts = [f"{low['value']:.4f} to {high['value']:.4f} pu"] if high and low else []
     parts += [f"at most {100 * load['value']:.1f} % loading"] if load else []

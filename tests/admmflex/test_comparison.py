@@ -46,7 +46,7 @@ def test_the_table_fits_80_columns_however_many_schemes(day):
     assert sum("cost, EUR" in line for line in lines) == 2
 
 
-@pytest.mark.parametrize("name", ["import_price", "v_max", "load_p_kw"])
+@pytest.mark.parametrize("name", ["import_price", "v_max", "load_p_kw", "eta_c", "e_start_kwh"])
 def test_other_inputs_are_named(day, name):
     data = day.dataset()
     data[name] = data[name] * 1.01

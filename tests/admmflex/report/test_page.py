@@ -30,7 +30,13 @@ def test_the_verdict_does_not_praise_what_failed(day):
     assert "no plan can meet the limits: voltage at bus 9" in told
     assert "confirms" not in told
     broken = results.result(day.dataset(v_pu=day.variables["v_pu"] + 0.01)).summary
-    assert "breaks limits in 1 steps" in " ".join(verdict(broken, 4))
+    assert "breaks limits in 1 step: 1.0595 pu at bus 9 at 12:15 (limit 1.05 pu)." in " ".join(verdict(broken, 4))
+
+
+def test_the_verdict_names_both_sides(day):
+    swing = np.array([[1.0, 1.0, 1.0, 1.0], [1.06, 1.0, 1.0, 1.0], [1.0, 1.0, 0.93, 1.0]])
+    told = " ".join(verdict(results.result(day.dataset(v_pu_baseline=swing)).summary, 4))
+    assert "1.0600 pu at bus 7 at 12:00 (limit 1.05 pu) and 0.9300 pu at bus 9 at 12:30 (limit 0.95 pu)" in told
 
 
 def test_distances_and_places_of_a_tree(day):
