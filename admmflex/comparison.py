@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admmflex.errors import Fault, InputError
+from admmflex.errors import Fault, InputError, require
 from admmflex.money import bills, curtailed_shares, gini
 from admmflex.results import Result
 from admmflex.variables import PROFILES, VARIABLES
@@ -75,34 +75,45 @@ def compare(results: Sequence[Result]) -> Comparison:
     Raises:
         InputError: fewer than two, or results of different days, grids, tariffs or homes; says what differs.
     """
-    if len(results) < 2:
-        raise InputError(
-            Fault("compare", f"{len(results)} folder", "two or more", "name the folders of several results")
-        )
-    first = results[0]
-    faults, notes = [], []
-    for other in results[1:]:
-        different = differences(first.dataset, other.dataset)
-        if different:
-            faults.append(
-                Fault(
-                    f"result folder '{other.directory}'",
-                    f"another scenario than '{first.directory}': {', '.join(different)}",
-                    "results of one scenario under several methods",
-                    "run the same scenario with other values of --method",
-                )
-            )
-    if faults:
-        raise InputError(faults)
-    notes += [text for other in results if (text := _lived(first.dataset, other))]
-    schemes = [
-        SCHEMES.get(str(one.dataset.attrs.get("method")), str(one.dataset.attrs.get("method"))) for one in results
-    ]
-    rows = [
+    _require_alike(results)
+    first = results[0].dataset
+    notes = tuple(text for other in results if (text := _lived(first, other)))
+    methods = [str(one.dataset.attrs.get("method")) for one in results]
+    schemes = [SCHEMES.get(method, method) for method in methods]
+    rows = tuple(
         row(one, f"{scheme} ({Path(str(one.directory)).name})" if schemes.count(scheme) > 1 else scheme)
         for one, scheme in zip(results, schemes, strict=True)
-    ]
-    return Comparison(str(first.dataset.attrs.get("name") or "Comparison"), tuple(rows), tuple(notes))
+    )
+    return Comparison(str(first.attrs.get("name") or "Comparison"), rows, notes)
+
+
+def _require_alike(results: Sequence[Result]) -> None:
+    """Raise what keeps results from being compared."""
+    if len(results) < 2:
+        value = f"{len(results)} result{'s' * (len(results) != 1)}"
+        raise InputError(Fault("compare", value, "two or more", "name the folders of several results"))
+    methods = f"methods {', '.join(SCHEMES)}"
+    require(
+        [
+            Fault(f"result folder '{one.directory}'", "has no homes", f"results of {methods}", "leave it out")
+            for one in results
+            if "prosumer" not in one.dataset.sizes
+        ]
+    )
+    first, *others = results
+    allowed, remedy = "results of one scenario under several methods", "run the same scenario with other --method"
+    require(
+        [
+            Fault(
+                f"result folder '{other.directory}'",
+                f"another scenario than '{first.directory}': {', '.join(different)}",
+                allowed,
+                remedy,
+            )
+            for other in others
+            if (different := differences(first.dataset, other.dataset))
+        ]
+    )
 
 
 def differences(one: xr.Dataset, other: xr.Dataset) -> list[str]:

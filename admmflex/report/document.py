@@ -70,7 +70,12 @@ def about(data: xr.Dataset) -> str:
     """Date and size of what a page is about."""
     start = local_times(data)[0]
     parts = [start.strftime("%A %d %B %Y")]
-    parts += [
-        f"{data.sizes[name]} {many}" for name, many in (("prosumer", "homes"), ("bus", "buses"), ("time", "steps"))
-    ]
+    sizes = (
+        ("prosumer", "homes"),
+        ("customer", "customers"),
+        ("bus", "buses"),
+        ("scenario", "scenarios"),
+        ("time", "steps"),
+    )
+    parts += [f"{data.sizes[name]} {many}" for name, many in sizes if name in data.sizes]
     return " · ".join(parts)

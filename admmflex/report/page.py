@@ -6,7 +6,7 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from admmflex.report import convergence, homes, loading, network_map, payments, prices, voltage
+from admmflex.report import convergence, homes, limits, loading, network_map, payments, prices, voltage
 from admmflex.report.document import about, document, save, section
 from admmflex.report.figures import day
 from admmflex.report.verdict import numbers, verdict
@@ -35,7 +35,8 @@ def write(result: Result, folder: Path | str) -> Path:
 def page(result: Result) -> str:
     """The whole page."""
     data, summary = result.dataset, result.summary
-    told = "".join(f"<p>{html.escape(text)}</p>" for text in verdict(summary, data.sizes["time"]) if text)
+    said = limits.told(summary) if "export_limits" in summary else verdict(summary, data.sizes["time"])
+    told = "".join(f"<p>{html.escape(text)}</p>" for text in said if text)
     cards = "".join(_card(*one) for one in numbers(summary))
     versions = ", ".join(f"{name} {version}" for name, version in summary.get("versions", {}).items())
     return document(
@@ -54,6 +55,7 @@ def _sections(data: xr.Dataset) -> list[str]:
     both = "Highest and lowest of the day at every bus."
     money = [("", payments.changes(data)), ("", payments.curtailment(data))]
     return [
+        section("limits", "How much may be exported", "", [("", limits.fan(data))]),
         section("day", "The day", "", [("", _day(data) if flows else None)]),
         section("map", "Where it is tight", MAP, network_map.maps(data)),
         section("profile", "Voltage along the lines", both, [("", voltage.profile(data))]),

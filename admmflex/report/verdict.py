@@ -29,7 +29,9 @@ def verdict(summary: Facts, steps: int) -> list[str]:
         return [*told, f"{actor} found that no plan can meet the limits{f': {reason}' if reason else ''}."]
     if status == "not_converged":
         told.append(f"{actor} did not converge: what follows is the best it had, not a plan to rely on.")
-    return [*told, _done(actor, summary), _checked(summary)]
+        return [*told, _checked(summary, "An AC power flow of it gives")]
+    said = f"{summary['message']}." if summary.get("message") else ""
+    return [*told, _done(actor, summary), _checked(summary, "An AC power flow of the plan confirms it:"), said]
 
 
 def _alone(plan: Facts, steps: int) -> str:
@@ -51,7 +53,9 @@ def _excesses(plan: Facts) -> str:
         one = plan.get(key)
         if one and one["excess"] > MET_PU:
             limit = one["value"] + side * one["excess"]
-            found.append(f"{one['value']:.4f} pu at bus {one['bus']} at {hour(one)} (limit {limit:.4g} pu)")
+            found.append(
+                f"{one['value']:.4f} pu at bus {one['bus']} at {hour(one)} (limit {f'{limit:.4f}'.rstrip('0')} pu)"
+            )
     one = plan.get("worst_loading")
     if one and one["excess"] > MET_LOADING:
         found.append(f"{100 * one['value']:.0f} % in {place(one)} at {hour(one)}")
@@ -73,8 +77,8 @@ def _done(actor: str, summary: Facts) -> str:
     return text + "."
 
 
-def _checked(summary: Facts) -> str:
-    """What the AC power flow of the plan says."""
+def _checked(summary: Facts, opening: str) -> str:
+    """What the AC power flow of the plan says; ``opening`` of the sentence when it meets the limits."""
     if summary.get("steps_without_power_flow"):
         return "The AC power flow of the plan has no solution in some steps."
     broken = summary.get("steps_beyond_limits")
@@ -84,7 +88,7 @@ def _checked(summary: Facts) -> str:
     high, low, load = (summary.get(key) for key in ("highest_voltage", "lowest_voltage", "worst_loading"))
     parts = [f"{low['value']:.4f} to {high['value']:.4f} pu"] if high and low else []
     parts += [f"at most {100 * load['value']:.1f} % loading"] if load else []
-    return f"An AC power flow of the plan confirms it: {', '.join(parts)}." if parts else ""
+    return f"{opening} {', '.join(parts)}." if parts else ""
 
 
 def numbers(summary: Facts) -> list[tuple[str, str, str]]:

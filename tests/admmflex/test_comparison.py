@@ -99,6 +99,15 @@ def test_one_result_is_not_compared(day):
         compare([found(day, "admm")])
 
 
+def test_a_result_without_homes_is_not_compared(day):
+    other = results.Result(day.dataset()[["v_min"]].assign_attrs(method="export-limits"), {})
+    other = replace(
+        other, dataset=other.dataset.drop_dims("prosumer", errors="ignore").drop_vars("prosumer", errors="ignore")
+    )
+    with pytest.raises(InputError, match="no homes"):
+        compare([found(day, "admm"), other])
+
+
 def test_names_of_equal_schemes_tell_their_folders(day, tmp_path):
     one = found(day, "admm")
     rows = compare([replace(one, directory=tmp_path / name) for name in ("x", "y")]).rows

@@ -6,12 +6,13 @@ import re
 
 import numpy as np
 import pytest
+import xarray as xr
 from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
 from admmflex import results
 from admmflex.cli import app
-from admmflex.report import convergence, homes, loading, network_map, page, payments, prices, voltage
+from admmflex.report import convergence, homes, limits, loading, network_map, page, payments, prices, voltage
 from admmflex.report.tree import Tree
 from admmflex.report.verdict import verdict
 
@@ -31,6 +32,19 @@ def test_the_verdict_does_not_praise_what_failed(day):
     assert "confirms" not in told
     broken = results.result(day.dataset(v_pu=day.variables["v_pu"] + 0.01)).summary
     assert "breaks limits in 1 step: 1.0595 pu at bus 9 at 12:15 (limit 1.05 pu)." in " ".join(verdict(broken, 4))
+
+
+def test_what_did_not_converge_is_no_plan(day):
+    told = " ".join(verdict(day.result("not_converged").summary, 4))
+    assert "did not converge" in told
+    assert "meets every limit" not in told
+    assert "An AC power flow of it gives 1.0100 to 1.0495 pu" in told
+
+
+def test_a_message_of_the_run_is_passed_on(day):
+    data = day.dataset()
+    data.attrs["message"] = "2 kWh of critical load are shed"
+    assert verdict(results.summarise(data), 4)[-1] == "2 kWh of critical load are shed."
 
 
 def test_the_verdict_names_both_sides(day):
@@ -128,6 +142,23 @@ def test_parts_without_data_are_absent(day):
     keys = re.findall(r'<section id="(\w+)"', page.page(results.result(data)))
     assert {"map", "profile", "control"}.isdisjoint(keys)
     assert {"day", "loading", "prices", "homes", "money", "rounds"} <= set(keys)
+
+
+def test_export_limits_are_a_fan(day):
+    xi = np.linspace(0.2, 1.0, 21)[:, None] * np.array([[1.0, 0.5, 0.5, 1.0]])
+    data = xr.Dataset(
+        {"xi": (("scenario", "time"), xi), "xi_robust": (("robustness", "time"), xi[[1]])},
+        {"time": day.dataset()["time"].values, "robustness": [95.0]},
+        {"status": "optimal", "name": "limits", "method": "export-limits"},
+    )
+    given = {"robustness_percent": 95.0, "lowest_limit": 0.12, "curtailed_kwh": 3.0}
+    summary = {"export_limits": {"customers": 55, "scenarios": 21, "limits": [given]}, "method": "export-limits"}
+    text = page.page(results.Result(data, summary))
+    assert re.findall(r'<section id="(\w+)"', text) == ["limits"]
+    assert "holds in 95 % of 21 scenarios is at its lowest 12.0 %" in text
+    figure = limits.fan(data)
+    assert_allclose(figure.data[0].y, 100.0 * np.percentile(xi, 5.0, axis=0))
+    assert_allclose(figure.data[-1].y, 100.0 * xi[1])
 
 
 def test_names_cannot_break_the_page(day):
