@@ -29,14 +29,14 @@ def fan(data: xr.Dataset) -> go.Figure | None:
     figure = go.Figure()
     for low, high in FAN:
         bottom, top = np.percentile(each, [low, high], axis=0)
-        line = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
+        line: dict[str, Any] = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
         figure.add_scatter(x=x, y=bottom, showlegend=False, **line)
         name = f"{high - low:.0f} % of the scenarios"
         figure.add_scatter(x=x, y=top, fill="tonexty", fillcolor=AFTER[1], name=name, **line)
     for row, share in enumerate(data["robustness"].to_numpy()):
-        line = {"color": COLOURS[row % len(COLOURS)], "width": 2.0, "shape": "hv"}
+        style = {"color": COLOURS[row % len(COLOURS)], "width": 2.0, "shape": "hv"}
         y = 100.0 * data["xi_robust"].to_numpy()[row]
-        figure.add_scatter(x=x, y=y, mode="lines", line=line, name=f"holds in {share:g} %", hovertemplate="%{y:.1f} %")
+        figure.add_scatter(x=x, y=y, mode="lines", line=style, name=f"holds in {share:g} %", hovertemplate="%{y:.1f} %")
     tidy(figure, 420, hovermode="x unified")
     figure.update_yaxes(title_text="of the rating, %", rangemode="tozero")
     return figure

@@ -1,5 +1,6 @@
 """The commands and the code on the page about outputs run as they stand there, and leave what it says."""
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -23,7 +24,8 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_the_page_about_outputs_is_true(elsewhere):
     for extra in ("envoy_schema", "pyarrow"):
-        pytest.importorskip(extra)
+        if not os.environ.get("CI"):  # there everything is installed, and nothing is skipped
+            pytest.importorskip(extra)
     lines = re.search(r"```sh\n(.*?)```", PAGE, re.DOTALL)[1].splitlines()
     assert len(lines) >= 9
     for line in lines:

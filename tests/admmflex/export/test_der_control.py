@@ -1,6 +1,8 @@
 """DER controls hold the plan, cover the day without gaps, and read back by envoy-schema's models."""
 
 import csv
+import os
+from importlib import import_module
 
 import pytest
 from numpy.testing import assert_allclose
@@ -11,7 +13,9 @@ from admmflex.cli import app
 from admmflex.export import der_control
 from admmflex.export.der_control import Fallback
 
-der = pytest.importorskip("envoy_schema.server.schema.sep2.der")
+if not os.environ.get("CI"):  # there everything is installed, and nothing is skipped
+    pytest.importorskip("envoy_schema")
+der = import_module("envoy_schema.server.schema.sep2.der")
 
 
 def kilowatts(limit):
