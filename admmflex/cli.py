@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
+from admmflex import results_cli
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -35,6 +37,7 @@ ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario
 
 TERMINAL = "ADMMFLEX_TERMINAL"
 """For the ranks: 1 when what they write reaches a terminal, 0 when not. They write to mpirun and cannot see it."""
+STOPPED = 130  # of a program that Ctrl-C ended
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -62,7 +65,7 @@ def main() -> None:
     app()
 
 
-@app.command()
+@app.command(epilog="Example: admmflex run experiments/rural1/check.yaml --out results/rural1")
 def run(
     scenario: ScenarioFile,
     out: Annotated[Path | None, typer.Option(help="Result folder [default: results/<scenario>].")] = None,
@@ -83,6 +86,11 @@ def run(
         code = leave(_run_here(options)) if ranks == 1 else _run_ranks(options, ranks)
     except InputError as error:
         code = leave(_refuse(error, scenario))
+    except KeyboardInterrupt:
+        if launched():
+            raise  # the one who launched the ranks tells
+        typer.echo(_left_behind(options), err=True)
+        code = STOPPED
     except SolverError as error:
         if launched():
             raise  # ends the other ranks, too
@@ -91,7 +99,7 @@ def run(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(epilog="Example: admmflex validate experiments/rural1/check.yaml")
 def validate(scenario: ScenarioFile) -> None:
     """List every fault of a scenario and its data.
 
@@ -106,6 +114,22 @@ def validate(scenario: ScenarioFile) -> None:
     typer.echo(f"{scenario}: ok, {sizes}")
     for note in notes:
         typer.echo(f"note: {note}")
+
+
+app.command(epilog="Example: admmflex report results/day")(results_cli.report)
+app.command(epilog="Example: admmflex compare results/admm results/central results/none")(results_cli.compare)
+app.command(epilog="Example: admmflex export results/day --to pandapower --at '2016-05-26 13:00'")(results_cli.export)
+
+
+def _left_behind(options: Options) -> str:
+    """What a run that was stopped leaves, and where."""
+    path = options.folder / "history.jsonl"
+    if (options.folder / "summary.json").is_file():  # a run removes what an earlier one left before its first round
+        return f"{options.scenario}: stopped; {options.folder} holds a whole result, not of what was stopped"
+    rounds = len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
+    if not rounds:
+        return f"{options.scenario}: stopped before the first round; there is no result"
+    return f"{options.scenario}: stopped after {rounds} round{'s' * (rounds > 1)}, kept in {path}; there is no result"
 
 
 def _refuse(error: InputError, source: Path) -> int:
@@ -223,11 +247,11 @@ def _observer(options: Options, speaks: bool) -> Display:
 
 
 def _tell(result: Result, options: Options) -> None:
-    """Draw the picture, print the table and where everything is."""
+    """Write the report, print the table and where everything is."""
     from admmflex.console import facts, limits_table, summary_table, verdict
-    from admmflex.report.figures import write_day
+    from admmflex.report import page
 
-    picture = write_day(result.dataset, options.folder)
+    report = page.write(result, options.folder)
     if result.status != "optimal":
         reason = result.summary.get("message") or "see history.jsonl"
         typer.echo(verdict(result.status, reason, str(options.scenario)), err=True)
@@ -239,8 +263,7 @@ def _tell(result: Result, options: Options) -> None:
     for fact in facts(result.summary):
         console.print(fact)
     console.print(f"\nresult   {options.folder / 'result.nc'}, summary.json, history.jsonl")
-    if picture is not None:
-        console.print(f"picture  {picture}")
+    console.print(f"report   {report}")
 
 
 def _console(stream: TextIO) -> Console:

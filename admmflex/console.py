@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from admmflex.measures import lines
 from admmflex.summary import TITLES
 from admmflex.time_left import elapsed
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from admmflex.comparison import Row
     from grid.errors import InputError
 
 WIDTH, PLACE = 80, 20
+AT_ONCE = 4  # schemes in one table
 
 
 def fault_list(error: InputError, source: str) -> str:
@@ -81,6 +84,25 @@ def limits_table(summary: Mapping[str, Any]) -> Table:
     table.caption = f"limits in % of the ratings; breaks of new ones at most, {100 * confidence:g} % confidence"
     table.caption_justify = "left"
     return table
+
+
+def comparison_tables(rows: tuple[Row, ...]) -> list[Table]:
+    """Schemes side by side; several tables when they are too many for one of 80 columns."""
+    from rich import box
+    from rich.table import Table
+
+    found = []
+    for first in range(0, len(rows), AT_ONCE):
+        part = rows[first : first + AT_ONCE]
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, width=min(WIDTH, 24 + 14 * len(part)))
+        table.add_column("", width=20, no_wrap=True)
+        for row in part:
+            table.add_column(row.scheme, justify="right", ratio=1)
+        for name, texts, bad in lines(part):
+            cells = [f"[bold red]{text}[/]" if wrong else text for text, wrong in zip(texts, bad, strict=True)]
+            table.add_row(name, *cells)
+        found.append(table)
+    return found
 
 
 def facts(summary: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,13 +23,24 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from admmflex.errors import Fault, InputError
-from admmflex.labelling import dataset
+from admmflex.labelling import FORMAT, dataset
 from admmflex.summary import summarise
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["History", "Result", "UnsolvedError", "dataset", "read", "require_folder", "result", "write"]
+__all__ = [
+    "History",
+    "Result",
+    "UnsolvedError",
+    "dataset",
+    "read",
+    "require",
+    "require_all",
+    "require_folder",
+    "result",
+    "write",
+]
 
 
 class UnsolvedError(RuntimeError):
@@ -122,6 +133,51 @@ def read(directory: Path | str) -> Result:
     return Result(xr.load_dataset(folder / "result.nc", engine="h5netcdf"), summary, folder)
 
 
+def require(directory: Path | str) -> Result:
+    """Read the result in a folder that a user named.
+
+    Raises:
+        InputError: no such folder, no complete result in it, or one that is damaged or of another program.
+    """
+    folder = Path(directory)
+    where, allowed = f"result folder '{folder}'", "a folder that 'admmflex run' wrote"
+    if not folder.is_dir():
+        raise InputError(Fault(where, "no such folder", allowed, "check the path"))
+    if missing := [name for name in ("summary.json", "result.nc") if not (folder / name).is_file()]:
+        remedy = (
+            "run the scenario again: the last run did not end"
+            if (folder / "history.jsonl").exists()
+            else "check the path"
+        )
+        raise InputError(Fault(where, f"{' and '.join(missing)} missing", allowed, remedy))
+    try:
+        found = read(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(Fault(where, f"not readable: {error}", allowed, "run the scenario again")) from error
+    form = found.dataset.attrs.get("format")
+    if form != FORMAT:
+        raise InputError(Fault(where, f"result.nc has format {form!r}", FORMAT, "run the scenario with this version"))
+    return found
+
+
+def require_all(directories: Iterable[Path | str]) -> list[Result]:
+    """The results of several folders.
+
+    Raises:
+        InputError: what is wrong with any of them.
+    """
+    found: list[Result] = []
+    faults: list[Fault] = []
+    for directory in directories:
+        try:
+            found.append(require(directory))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    return found
+
+
 class History:
     """Records of the rounds, kept in memory and, with a directory, written line by line as they come.
 
@@ -136,7 +192,7 @@ class History:
     def __enter__(self) -> Self:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for name in ("summary.json", "result.nc", "day.html"):
+            for name in ("summary.json", "result.nc", "report.html"):
                 (self._folder / name).unlink(missing_ok=True)
             self._file = (self._folder / "history.jsonl").open("w", encoding="utf-8")
         return self

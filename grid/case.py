@@ -22,7 +22,7 @@ from grid.network import Network
 from grid.read import Taps, read
 from grid.source import open_json, open_simbench
 
-_FORMAT = "1"  # of the cached file: count up when the reader's result changes
+_FORMAT = "2"  # of the cached file: count up when the reader's result changes
 _CODE = re.compile(r"[01]-(EHV|HV|MV|LV|EHVHVMVLV)\w*-.*-(sw|no_sw)")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class Network:
         i_max_from, i_max_to: (m,) rated currents [pu at that end], inf = no limit.
         s_max: (m,) rated apparent power of transformers [pu], inf elsewhere.
         notes: what the reader decided and a user should know.
+        geo: (n, 2) coordinates of the grid file, for pictures; NaN where it has none.
+        length_km: (m,) of lines, NaN for other branches.
     """
 
     name: str
@@ -73,12 +75,17 @@ class Network:
     i_max_to: Array
     s_max: Array
     notes: tuple[str, ...] = ()
+    geo: Array = field(default_factory=lambda: np.empty((0, 2)))
+    length_km: Array = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name, shape in (("geo", (self.n, 2)), ("length_km", (self.m,))):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(shape, np.nan))
+        for one in fields(self):
+            value = getattr(self, one.name)
             if isinstance(value, np.ndarray):
-                object.__setattr__(self, field.name, freeze(value))
+                object.__setattr__(self, one.name, freeze(value))
 
     @property
     def n(self) -> int:
@@ -204,12 +211,12 @@ class Network:
 
     def to_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Every field as an array without Python objects, for ``numpy.savez``."""
-        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        return {one.name: np.asarray(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_arrays(cls, data: dict[str, np.ndarray[Any, Any]]) -> Network:
         """The inverse of ``to_arrays``."""
-        values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
+        values: dict[str, Any] = {one.name: data[one.name] for one in fields(cls)}
         values |= {key: tuple(str(text) for text in values[key]) for key in _TEXT}
         return cls(**(values | {"name": str(values["name"]), "v_slack": complex(values["v_slack"])}))
 

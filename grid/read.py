@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,11 +65,11 @@ def _grid_only(net: pandapowerNet, taps: Taps) -> tuple[Any, list[str]]:
             work[table] = net[table].copy()
     said = []
     for table in ("trafo", "trafo3w"):
-        said += _taps(work[table], table, taps)
+        said += set_taps(work[table], table, taps)
     return work, said
 
 
-def _taps(table: Any, kind: str, taps: Taps) -> list[str]:
+def set_taps(table: Any, kind: str, taps: Taps) -> list[str]:
     """Put taps in neutral, or make a tap position count that pandapower would ignore."""
     said = []
     for tap in ("tap", "tap2"):
@@ -216,7 +217,19 @@ def _network(net: pandapowerNet, model: _Model, notes: list[str]) -> Network:
         i_max_to=branches.i_max[kept, 1],
         s_max=branches.s_max[kept],
         notes=tuple(notes),
+        geo=np.array([_coordinates(net.bus, int(bus)) for bus in first]).reshape(-1, 2),
+        length_km=branches.length_km[kept],
     )
+
+
+def _coordinates(buses: Any, bus: int) -> tuple[float, float]:
+    """Where a bus stands, from its GeoJSON point; NaN where it has none."""
+    text = buses.geo.get(bus) if "geo" in buses else None
+    try:
+        x, y = json.loads(text)["coordinates"][:2] if isinstance(text, str) else (np.nan, np.nan)
+        return float(x), float(y)
+    except (ValueError, KeyError, TypeError):  # only for pictures: not worth a fault
+        return np.nan, np.nan
 
 
 def _name(names: Any, index: Any) -> str:
@@ -245,12 +258,18 @@ class _Branches:
     index: IntArray
     i_max: Array  # (rows, 2)
     s_max: Array
+    length_km: Array
 
 
 def _branches(net: pandapowerNet, model: _Model) -> _Branches:
     rows = len(model.on)
     found = _Branches(
-        [""] * rows, [""] * rows, np.full(rows, -1, dtype=np.int64), np.full((rows, 2), np.inf), np.full(rows, np.inf)
+        [""] * rows,
+        [""] * rows,
+        np.full(rows, -1, dtype=np.int64),
+        np.full((rows, 2), np.inf),
+        np.full(rows, np.inf),
+        np.full(rows, np.nan),
     )
     kv = net.bus.vn_kv
     for table, (first, _) in model.rows.items():
@@ -270,6 +289,7 @@ def _branches(net: pandapowerNet, model: _Model) -> _Branches:
                     * np.sqrt(3)
                     * kv.loc[elements.from_bus].to_numpy()
                 )
+                found.length_km[part] = elements.length_km
                 found.i_max[part] = np.nan_to_num(rated.to_numpy() / _S_BASE_MVA, nan=np.inf)[:, None]
             elif table == "trafo":
                 s = (elements.sn_mva * elements.df * elements.parallel / _S_BASE_MVA).to_numpy()

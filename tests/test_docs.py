@@ -35,7 +35,10 @@ SCENARIOS = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
 def commands(text):
     """Lines of shell blocks and code in tables, comments off, as words."""
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
-    cells = re.findall(r"`((?:python -m|admmflex run|admmflex validate|make|mpirun) [^`]+)`", text)
+    cells = re.findall(
+        r"`((?:python -m|admmflex (?:run|validate|report|compare|export)|make|mpirun) [^`]+)`",
+        text,
+    )
     lines = [*blocks.splitlines(), *cells]
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 

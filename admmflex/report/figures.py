@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from admmflex.horizon import Array
-from admmflex.results import complete, read
-from admmflex.summary import TITLES, local_times, prosumer_buses, summarise
+from admmflex.report.style import BEFORE, LIMIT, closed, plans, time_axis
+from admmflex.results import read
+from admmflex.summary import local_times, prosumer_buses, summarise
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
-# Told apart with any colour vision: orange before, blue after (Okabe and Ito), grey limits.
-BEFORE, AFTER = ("#d55e00", "rgba(213,94,0,0.16)"), ("#0072b2", "rgba(0,114,178,0.20)")
-LIMIT = "#444444"
 PANELS = (
     "Voltage: highest and lowest of all buses, pu",
     "{device} loading, %",
@@ -44,42 +42,23 @@ def day(source: xr.Dataset | Path | str) -> go.Figure:
         row_heights=[0.34, 0.26, 0.22, 0.18],
         subplot_titles=[title.format(device=device) for title in PANELS],
     )
-    x, axis = _time_axis(data)
-    plans = _plans(data)
-    for suffix, name, line, fill in plans:
+    x, axis = time_axis(data)
+    shown = plans(data)
+    for suffix, name, line, fill in shown:
         if f"v_pu{suffix}" in data:
             v = data[f"v_pu{suffix}"].to_numpy()
             _band(figure, 1, x, v.min(axis=0), v.max(axis=0), name, line, fill, ".4f")
         if f"loading{suffix}" in data:
             worst = 100.0 * data[f"loading{suffix}"].to_numpy()[rows].max(axis=0)
-            figure.add_scatter(x=x, y=_closed(worst), **_line(name, line, ".1f"), row=2, col=1)
+            figure.add_scatter(x=x, y=closed(worst), **_line(name, line, ".1f"), row=2, col=1)
     for row, name in ((3, "price_p"), (4, "price_q")):
         if name in data:
             price = 100.0 * data[name].to_numpy()[prosumer_buses(data)]
-            _band(figure, row, x, price.min(axis=0), price.max(axis=0), *plans[-1][1:], ".2f")
+            _band(figure, row, x, price.min(axis=0), price.max(axis=0), *shown[-1][1:], ".2f")
     _limits(figure, data, rows, x)
     _mark_worst(figure, data, x)
     _style(figure, data, axis)
     return figure
-
-
-def _plans(data: xr.Dataset) -> list[tuple[str, str, str, str]]:
-    """Suffix of the variables, title and colours of the plans to show; one when nothing was coordinated."""
-    before = ("_baseline", "uncoordinated", *BEFORE)
-    method = data.attrs.get("method", "")
-    return [before] + [("", TITLES.get(method, "coordinated"), *AFTER)] * (method != "none")
-
-
-def write_day(data: xr.Dataset, folder: Path | str) -> Path | None:
-    """Write ``day.html``, which needs nothing else; None when the result has no power flow to show."""
-    if "v_pu" not in data and "v_pu_baseline" not in data:
-        return None
-    target = Path(folder) / "day.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    page = day(data).to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True})
-    with complete(target) as path:
-        path.write_text(page, encoding="utf-8")
-    return target
 
 
 def _devices(data: xr.Dataset) -> tuple[str, Any]:
@@ -89,40 +68,6 @@ def _devices(data: xr.Dataset) -> tuple[str, Any]:
         if len(rows):
             return "Transformer" if len(rows) == 1 else "Highest transformer", rows
     return "Highest branch", slice(None)
-
-
-def _time_axis(data: xr.Dataset) -> tuple[list[datetime], dict[str, Any]]:
-    """Ends of the steps for a step plot, and an axis that is labelled with local time also when the clocks change."""
-    local = local_times(data)
-    ends = [*local, (local[-1].astimezone(UTC) + timedelta(hours=float(data["dt_h"][-1]))).astimezone(local[-1].tzinfo)]
-    steady = len({moment.utcoffset() for moment in ends}) == 1
-    shown = [moment if steady else moment.astimezone(UTC) for moment in ends]
-    hours = (ends[-1] - ends[0]).total_seconds() / 3600.0
-    every = next((n for n in (1, 2, 3, 6, 12) if hours / n <= 13), 24)
-    ticks = _ticks(ends[0], ends[-1], every)
-    axis = {
-        "tickvals": [(tick if steady else tick.astimezone(UTC)).replace(tzinfo=None) for tick in ticks],
-        "ticktext": [tick.strftime("%H:%M<br>%d %b") if tick.hour == 0 else tick.strftime("%H:%M") for tick in ticks],
-        "hoverformat": "%d %b %H:%M" if steady else "%d %b %H:%M UTC",
-    }
-    return [moment.replace(tzinfo=None) for moment in shown], axis
-
-
-def _ticks(first: datetime, last: datetime, every: int) -> list[datetime]:
-    """Local full hours that are multiples of ``every``, walked in UTC so that none is lost or doubled."""
-    moment = first.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    found = []
-    while moment <= last:
-        here = moment.astimezone(first.tzinfo)
-        if moment >= first and here.hour % every == 0 and here.minute == 0:
-            found.append(here)
-        moment += timedelta(hours=1)
-    return found
-
-
-def _closed(values: Array) -> Array:
-    """Values of the steps with the last one repeated at the end of its step."""
-    return np.append(values, values[-1])
 
 
 def _line(name: str, colour: str, form: str, legend: bool = False) -> dict[str, Any]:
@@ -142,8 +87,8 @@ def _band(
     """Lowest and highest with the range between them shaded."""
     bottom = _line(f"{name}, lowest", line, form) | {"legendgroup": name}
     top = _line(f"{name}, highest", line, form) | {"legendgroup": name, "fill": "tonexty", "fillcolor": fill}
-    figure.add_scatter(x=x, y=_closed(low), **bottom, row=row, col=1)
-    figure.add_scatter(x=x, y=_closed(high), **top, row=row, col=1)
+    figure.add_scatter(x=x, y=closed(low), **bottom, row=row, col=1)
+    figure.add_scatter(x=x, y=closed(high), **top, row=row, col=1)
     if row == 1:
         figure.add_scatter(x=[None], y=[None], **_line(name, line, form, legend=True), row=row, col=1)
 

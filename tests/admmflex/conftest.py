@@ -44,6 +44,8 @@ class Day:
             "v_min": np.full(3, 0.95), "v_max": np.full(3, 1.05),
             "bus_name": np.array(["station", "south", "north"], object),
             "branch_kind": np.array(["transformer", "line"], object),
+            "branch_from_bus": np.array([0, 1]), "branch_to_bus": np.array([1, 2]),
+            "branch_length_km": np.array([np.nan, 0.4]), "bus_x": np.array([0.0, 0.0, 3.0]), "bus_y": np.zeros(3),
             "p_kw": owner @ asset_p, "q_kvar": owner @ asset_q,
             "asset_p_kw": asset_p, "asset_q_kvar": asset_q, "energy_kwh": energy, "v_pu": v, "loading": loading,
             "price_p": np.array([0.0 * flat, 0.0 * flat, [0, -0.08, 0, 0]]), "price_q": np.zeros((3, 4)),

@@ -33,7 +33,7 @@ prosumers:
 @pytest.fixture
 def asked(day, tmp_path, monkeypatch):
     """A stand-in for reading and coordinating; returns what was asked of it, and the status to answer with."""
-    asked = {"status": "optimal", "folder": tmp_path / "out", "extra": {}}
+    asked = {"status": "optimal", "folder": tmp_path / "out", "extra": {}, "day": day}
 
     class Coordination:
         def model_copy(self, update):
@@ -74,8 +74,8 @@ def test_a_run_ends_with_the_table_and_the_paths(asked):
     assert "2.250 EUR" in done.stdout
     assert "broken in 1 step" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= max(80, len(str(asked["folder"])) + 50)
-    assert (asked["folder"] / "day.html").is_file()
-    assert "day.html" in done.stdout.replace("\n", "")
+    assert (asked["folder"] / "report.html").is_file()
+    assert "report.html" in done.stdout.replace("\n", "")
     assert "day: 2 prosumers" in done.stderr
 
 
@@ -108,6 +108,41 @@ def test_a_solver_that_gives_up_is_told_in_a_line(asked, monkeypatch):
     done = call(asked)
     assert done.exit_code == 4
     assert done.stderr.endswith("day.yaml: not solved: HiGHS says Unknown\n")
+
+
+@pytest.mark.parametrize("rounds", [0, 3])
+def test_ctrl_c_says_what_is_left_and_where(asked, monkeypatch, rounds):
+    def stop(_scenario, *, out, observer):
+        with results.History(out) as history:
+            for number in range(rounds):
+                history.append({"iteration": number + 1})
+            raise KeyboardInterrupt
+
+    results.write(results.result(asked["day"].dataset()), asked["folder"])  # of an earlier run
+    monkeypatch.setattr(sys.modules["admmflex.run"], "run", stop)
+    done = call(asked)
+    assert done.exit_code == 130
+    said = " ".join(done.stderr.split())
+    assert ("after 3 rounds" in said) == bool(rounds)
+    assert ("history.jsonl" in said) == bool(rounds)
+    assert "there is no result" in said
+
+
+def test_ctrl_c_before_the_run_leaves_an_earlier_result(asked, monkeypatch):
+    def stop(_scenario, *, out, observer):
+        raise KeyboardInterrupt
+
+    results.write(results.result(asked["day"].dataset()), asked["folder"])
+    monkeypatch.setattr(sys.modules["admmflex.run"], "run", stop)
+    assert "holds a whole result, not of what was stopped" in " ".join(call(asked).stderr.split())
+    assert (asked["folder"] / "summary.json").is_file()
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "report", "compare", "export"])
+def test_help_has_an_example(command):
+    done = CliRunner().invoke(app, [command, "--help"])
+    assert f"Example: admmflex {command} " in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_compiling_is_told_once_and_only_when_something_is_compiled(asked, monkeypatch):
@@ -157,7 +192,7 @@ def test_the_table_of_ranks_is_printed_here_and_they_know_of_no_terminal(asked, 
     done = call(asked, "--ranks", "3", "--method", "admm")
     assert done.exit_code == 0
     assert "2.250 EUR" in done.stdout
-    assert (asked["folder"] / "day.html").is_file()
+    assert (asked["folder"] / "report.html").is_file()
     words = ["run", "day.yaml", "--out", str(asked["folder"]), "--method", "admm"]
     assert asked["given"] == (3, words, {"ADMMFLEX_TERMINAL": "0"})
 
@@ -207,7 +242,7 @@ def test_only_rank_0_speaks(asked, monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
     done = call(asked)
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
-    assert not (asked["folder"] / "day.html").exists()
+    assert not (asked["folder"] / "report.html").exists()
 
 
 def test_all_faults_are_listed_at_80_columns(tmp_path):

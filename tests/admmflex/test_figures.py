@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from admmflex import results
+from admmflex.report import page
 from admmflex.report.figures import day as draw
-from admmflex.report.figures import write_day
 
 
 def lines(figure, axis):
@@ -50,10 +50,10 @@ def test_the_worst_bus_is_named(day):
 
 
 def test_the_page_stands_alone(day, tmp_path):
-    path = write_day(day.dataset(), tmp_path)
-    page = path.read_text(encoding="utf-8")
-    assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
-    assert page.count("plotly.js v") == 1
+    text = page.write(day.result(), tmp_path).read_text(encoding="utf-8")
+    assert not re.search(r"<(script|link)[^>]+(src|href)=(?!\"data:)", text)
+    assert text.count("plotly.js v") == 1
+    assert len(text) < 8e6
 
 
 def test_a_folder_can_be_drawn(day, tmp_path):
@@ -62,16 +62,19 @@ def test_a_folder_can_be_drawn(day, tmp_path):
 
 
 @pytest.mark.parametrize("outputs", [True, False])
-def test_an_infeasible_day_shows_what_there_is(day, tmp_path, outputs):
+def test_an_infeasible_day_shows_what_there_is(day, outputs):
     dropped = [name for name in day.variables if name.endswith("_baseline") and not outputs]
     dropped += ["p_kw", "q_kvar", "asset_p_kw", "asset_q_kvar", "energy_kwh", "price_p", "price_q", "v_pu", "loading"]
-    data = day.dataset("infeasible", drop=dropped)
-    assert (write_day(data, tmp_path) is not None) == outputs
+    text = page.page(results.result(day.dataset("infeasible", drop=dropped)))
+    assert ('<section id="day">' in text) == outputs
+    assert '<section id="homes">' not in text
 
 
-def test_a_day_without_any_power_flow_can_still_be_drawn(day, tmp_path):
+def test_a_day_without_any_power_flow_can_still_be_drawn(day):
     lost = {name: np.full_like(day.variables[name], np.nan) for name in day.variables if name.startswith("v_pu")}
-    assert write_day(day.dataset("infeasible", **lost), tmp_path) is not None
+    text = page.page(results.result(day.dataset("infeasible", **lost)))
+    assert '<section id="day">' in text
+    assert '<section id="map">' not in text
 
 
 def test_left_to_itself_there_is_one_plan(day):

@@ -295,7 +295,7 @@ def test_an_infeasible_day_names_limit_place_and_hour(
     message = json.loads((tmp_path / "out" / "summary.json").read_text())["message"]
     assert re.search(limit, message)
     assert message in " ".join(done.stderr.split())
-    assert (tmp_path / "out" / "day.html").is_file()
+    assert (tmp_path / "out" / "report.html").is_file()
     assert "infeasible" in done.stdout
     assert "EUR/kWh" not in done.stdout  # prices of an infeasible day mean nothing
 
