@@ -95,7 +95,6 @@ HISTORY: MappingProxyType[str, Variable] = MappingProxyType(
         "voltage_excess_pu": Variable(_ROUND, "pu", "worst AC voltage violation of the plans", "optional"),
         "loading_excess": Variable(_ROUND, "1", "worst AC loading violation of the plans", "optional"),
         "connection_excess": Variable(_ROUND, "1", "worst AC violation at the slack, over the load", "optional"),
-        "mix_connection_excess": Variable(_ROUND, "1", "the same of the mixed plan", "optional"),
         "mix_cost_eur": Variable(_ROUND, "EUR", "cost of the mixed plan", "optional"),
         "mix_voltage_excess_pu": Variable(_ROUND, "pu", "worst AC voltage violation of the mixed plan", "optional"),
         "mix_loading_excess": Variable(_ROUND, "1", "worst AC loading violation of the mixed plan", "optional"),
