@@ -49,7 +49,7 @@ def _heat_map(data: xr.Dataset, price: np.ndarray, rows: np.ndarray, unit: str) 
             hovertemplate=f"%{{y}} %{{x|%H:%M}}: %{{z:.2f}} {unit}<extra></extra>",
         )
     )  # fmt: skip
-    tidy(figure, int(np.clip(120 + 6 * len(rows), 260, 440)))
+    tidy(figure, int(np.clip(120 + 6 * len(rows), 260, 400)))
     figure.update_yaxes(type="category", tickvals=labels[:: max(1, len(rows) // 12)], showgrid=False)
     figure.update_xaxes(showgrid=False, tickangle=0, **axis)
     return figure

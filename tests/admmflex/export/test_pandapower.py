@@ -40,14 +40,15 @@ def test_pandapower_gets_the_same_day(folder):
     net, data = pp.from_json(str(folder / "net.json")), admmflex.results.read(folder).dataset
     buses = data["bus"].to_numpy()
     assert_allclose(net.res_bus.vm_pu.loc[buses], data["v_pu"].to_numpy()[:, 50], atol=1e-8)
-    writer = OutputWriter(net, range(96), log_variables=[("res_bus", "vm_pu"), ("res_line", "loading_percent")])
-    run_timeseries(net, range(96), calculate_voltage_angles=True, verbose=False)
+    steps = range(0, 96, 8)
+    writer = OutputWriter(net, steps, log_variables=[("res_bus", "vm_pu"), ("res_line", "loading_percent")])
+    run_timeseries(net, steps, calculate_voltage_angles=True, verbose=False)
     voltage = writer.output["res_bus.vm_pu"].to_numpy()
     at = [list(net.bus.index).index(bus) for bus in buses]
-    assert_allclose(voltage[:, at].T, data["v_pu"], atol=1e-8)
+    assert_allclose(voltage[:, at].T, data["v_pu"].to_numpy()[:, steps], atol=1e-8)
     lines = data["branch_kind"].to_numpy() == "line"
     loading = writer.output["res_line.loading_percent"].to_numpy()
-    assert_allclose(loading.T, 100.0 * data["loading"].to_numpy()[lines], atol=1e-4)
+    assert_allclose(loading.T, 100.0 * data["loading"].to_numpy()[lines][:, steps], atol=1e-4)
 
 
 def test_powers_keep_their_sign_and_batteries_their_size(folder):
