@@ -60,21 +60,20 @@ def island(network: Network, root: int, opened: IntArray, v_slack: complex) -> N
     place[kept] = np.arange(len(kept))
     branch = np.flatnonzero(closed & (place[network.from_bus] >= 0))
     known = place[network.known_positions] >= 0
-    by_branch = {
-        name: getattr(network, name)[branch]
-        for name in (
-            "y_ff",
-            "y_ft",
-            "y_tf",
-            "y_tt",
-            "branch_index",
-            "is_transformer",
-            "i_max_from",
-            "i_max_to",
-            "s_max",
-        )
-    }
-    by_bus = {name: getattr(network, name)[kept] for name in ("buses", "base_kv", "v_min", "v_max", "shunt_y")}
+    names = (
+        "y_ff",
+        "y_ft",
+        "y_tf",
+        "y_tt",
+        "branch_index",
+        "is_transformer",
+        "i_max_from",
+        "i_max_to",
+        "s_max",
+        "length_km",
+    )
+    by_branch = {name: getattr(network, name)[branch] for name in names}
+    by_bus = {name: getattr(network, name)[kept] for name in ("buses", "base_kv", "v_min", "v_max", "shunt_y", "geo")}
     return replace(
         network,
         name=f"{network.name} (island)",
