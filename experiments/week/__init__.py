@@ -1,0 +1,1 @@
+"""A week as it happens, followed by prices and by charts."""
