@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 
 from admmflex.data.nearest import nearest
-from admmflex.data.spec import CompromisedSpec, Controllable
+from admmflex.data.trouble_spec import CompromisedSpec, Controllable
 from admmflex.errors import Fault
 from admmflex.prosumers.prosumer import Prosumer
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import grid
 from admmflex.assets import Asset, Battery, FixedLoad, Generator, SheddableLoad
-from admmflex.data.spec import IslandSpec, ReserveSpec, SheddingSpec
+from admmflex.data.trouble_spec import IslandSpec, ReserveSpec, SheddingSpec
 from admmflex.errors import Fault, InputError
 from admmflex.horizon import Horizon
 from admmflex.prosumers.prosumer import Prosumer

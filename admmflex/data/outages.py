@@ -12,7 +12,7 @@ from scipy.special import gammainc
 from admmflex.assets import Asset, Battery, FixedLoad, Generator
 from admmflex.data import islands
 from admmflex.data.clock import local_time
-from admmflex.data.spec import DurationSpec, IslandSpec, OutageSpec
+from admmflex.data.trouble_spec import DurationSpec, IslandSpec, OutageSpec
 from admmflex.errors import Fault, InputError
 from admmflex.horizon import Array, BoolArray, Horizon
 from admmflex.prosumers.prosumer import Prosumer

@@ -10,8 +10,9 @@ import numpy as np
 
 from admmflex import scenario
 from admmflex.data import study as data
-from admmflex.data.spec import OutageSpec, ScenarioSpec
+from admmflex.data.spec import ScenarioSpec
 from admmflex.data.study import Study
+from admmflex.data.trouble_spec import OutageSpec
 from admmflex.horizon import Array
 from experiments.compare import ROOT
 

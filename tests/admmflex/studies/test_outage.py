@@ -18,8 +18,9 @@ from admmflex import run, scenario
 from admmflex.assets import FixedLoad, SheddableLoad
 from admmflex.coordination.central import solve_central
 from admmflex.data.outages import lasting
-from admmflex.data.spec import DurationSpec, ScenarioSpec
+from admmflex.data.spec import ScenarioSpec
 from admmflex.data.study import Study
+from admmflex.data.trouble_spec import DurationSpec
 from admmflex.errors import InputError
 from admmflex.horizon import Array
 from admmflex.results import Result
