@@ -1,5 +1,7 @@
-"""The keys of a scenario file; ``prosumer_spec`` has those of one prosumer, ``model_spec`` those of many, ``trouble_spec``
-those of islands, outages and compromised devices.
+"""The keys of a scenario file.
+
+``prosumer_spec`` has those of one prosumer, ``model_spec`` those of many, ``trouble_spec`` those of islands, outages
+and compromised devices.
 """
 
 from __future__ import annotations

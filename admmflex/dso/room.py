@@ -8,7 +8,7 @@ from admmflex.dso.rows import ComplexArray
 from admmflex.horizon import Array, BoolArray
 from grid.limits import Limits
 
-NEAR_PU, NEAR_LOADING = 0.005, 0.15  # of a limit: where more sun than was measured could break it within a step
+NEAR_PU, NEAR_LOADING = 0.01, 0.2  # of a limit: what the sun may add within a minute
 
 
 def full_feeders(limits: Limits, p: Array, v: ComplexArray) -> BoolArray:

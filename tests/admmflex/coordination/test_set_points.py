@@ -262,7 +262,7 @@ def test_feeders_that_inject_close_to_a_limit_are_full(size: float, export: floa
     charts = Charts.of([exporter(export, size)], np.array([2]))
     found = solve(feeder(), charts, 0.0, "linear")
     volts = np.abs(power_flow(feeder(), charts, found.p, found.q).v[:, 0]).max()
-    assert (volts > 1.05 - 0.005) == full
+    assert (volts > 1.05 - 0.01) == full
     assert found.full[2] == full
 
 
