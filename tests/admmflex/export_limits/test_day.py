@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from typer.testing import CliRunner
 
 import admmflex
 import grid
-from admmflex import results
+from admmflex import launch, results
 from admmflex.cli import app
 from admmflex.errors import InputError
 from admmflex.export_limits import Scenarios, customers_of, robust_limits, uniform_limits
@@ -126,3 +128,19 @@ def test_faults_of_a_table_are_told(folder, change, told):
     with pytest.raises(InputError) as caught:
         admmflex.run(admmflex.load(folder / "day.yaml"))
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_share_the_scenarios(folder, ranks):
+    """Six of them on two ranks, or on three; with the numbers of one process."""
+    try:
+        launch.mpirun()
+    except InputError:
+        pytest.skip("no MPI is installed")
+    alone = admmflex.run(admmflex.load(folder / "day.yaml")).require().dataset
+    command = [sys.executable, "-m", "admmflex", "run", "day.yaml", "--ranks", str(ranks), "--out", "shared", "--quiet"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    shared = results.read(folder / "shared").dataset
+    for name in ("xi", "xi_robust"):
+        np.testing.assert_allclose(shared[name], alone[name], atol=1e-9)
