@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from admmflex.assets.checks import profile_faults
 from admmflex.assets.flow import Flow
 from admmflex.errors import Fault
@@ -39,6 +37,4 @@ class FixedLoad:
 
     def flow(self, horizon: Horizon) -> Flow:
         """Fixed powers and nothing to decide."""
-        zero = np.zeros(horizon.steps)
-        none = np.zeros(0)
-        return Flow(-self.p_kw, -self.q_kvar, zero, zero, zero, zero, zero, 0.0, none, none)
+        return Flow.fixed(-self.p_kw, -self.q_kvar)

@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+
 from admmflex.assets.shortfall import Shortfall
 from admmflex.errors import Fault
 from admmflex.horizon import Array, Horizon
@@ -34,9 +36,9 @@ class Store:
     gain: Array
     end_value: float
 
-    def first(self, steps: int) -> Store:
-        """The state through the first steps only; what is left at their end is worth as much as at the old one."""
-        cut = {name: getattr(self, name)[:steps] for name in ("e_min", "e_max", "eta_take", "eta_give", "keep", "gain")}
+    def at(self, steps: slice) -> Store:
+        """The state over some steps; what is left at their end is worth as much as at the old one."""
+        cut = {name: getattr(self, name)[steps] for name in ("e_min", "e_max", "eta_take", "eta_give", "keep", "gain")}
         return replace(self, **cut)
 
 
@@ -57,12 +59,18 @@ class Flow:
     store: Store | None = None
     give_q: Array | None = None
 
-    def first(self, steps: int) -> Flow:
-        """The flow through the first steps only."""
+    @staticmethod
+    def fixed(p: Array, q: Array) -> Flow:
+        """Powers (K,) with nothing to decide."""
+        zero, none = np.zeros(len(p)), np.zeros(0)
+        return Flow(p, q, zero, zero, zero, zero, zero, 0.0, none, none)
+
+    def at(self, steps: slice) -> Flow:
+        """The flow over some steps."""
         names = ("fixed_p", "fixed_q", "give_max", "take_max", "give_cost", "take_cost", "q_max")
-        cut = {name: getattr(self, name)[:steps] for name in names}
-        store = None if self.store is None else self.store.first(steps)
-        return replace(self, **cut, store=store, give_q=None if self.give_q is None else self.give_q[:steps])
+        cut = {name: getattr(self, name)[steps] for name in names}
+        store = None if self.store is None else self.store.at(steps)
+        return replace(self, **cut, store=store, give_q=None if self.give_q is None else self.give_q[steps])
 
 
 class Asset(Protocol):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from admmflex.assets.checks import profile_faults
 from admmflex.assets.flow import Flow
 from admmflex.errors import Fault
@@ -39,5 +37,4 @@ class Held:
 
     def flow(self, horizon: Horizon) -> Flow:
         """Fixed powers and nothing to decide."""
-        zero, none = np.zeros(horizon.steps), np.zeros(0)
-        return Flow(self.plan_p_kw, self.plan_q_kvar, zero, zero, zero, zero, zero, 0.0, none, none)
+        return Flow.fixed(self.plan_p_kw, self.plan_q_kvar)

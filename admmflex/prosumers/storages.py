@@ -232,9 +232,8 @@ def _home_sources(flows: Sequence[Flow], roles: Roles) -> list[tuple[int, int, A
 
 def _no_storage(steps: int) -> Flow:
     """A storage that holds nothing and cannot move."""
-    zero, one, none = np.zeros(steps), np.ones(steps), np.zeros(0)
-    store = Store(0.0, zero, zero, one, one, one, zero, 0.0)
-    return Flow(zero, zero, zero, zero, zero, zero, zero, 0.0, none, none, store)
+    zero, one = np.zeros(steps), np.ones(steps)
+    return replace(Flow.fixed(zero, zero), store=Store(0.0, zero, zero, one, one, one, zero, 0.0))
 
 
 def home_plans(homes: StorageHomes, i: int, state: Mapping[str, Array]) -> tuple[AssetPlan, ...]:

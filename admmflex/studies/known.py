@@ -69,7 +69,7 @@ class KnownHomes:
         give = devices.source_give[:, k] + w * (seen.give - devices.source_give[:, k])
         found = []
         for i, home in enumerate(self.homes):
-            flows = [_cut(flow, steps) for flow in self.flows[i]]
+            flows = [flow.at(steps) for flow in self.flows[i]]
             if extra[:, i].any():
                 p, q = _first(flows[0].fixed_p, extra[0, i]), _first(flows[0].fixed_q, extra[1, i])
                 flows[0] = replace(flows[0], fixed_p=p, fixed_q=q)
@@ -94,7 +94,7 @@ class KnownHomes:
         """
         now, found, share = slice(k, k + 1), [], dt_h / float(self.horizon.dt_h[k])
         for i, home in enumerate(self.homes):
-            flows = [_fixed(seen.fixed_p[i], seen.fixed_q[i])]
+            flows = [Flow.fixed(seen.fixed_p[i : i + 1], seen.fixed_q[i : i + 1])]
             for s, j in self._source.get(i, []):
                 flows.append(replace(_alone(self.flows[i][j], now), give_max=seen.give[s : s + 1]))
             for c, j in self._storage.get(i, []):
@@ -161,27 +161,9 @@ def _first(profile: Array, extra: float) -> Array:
     return changed
 
 
-def _cut(flow: Flow, steps: slice) -> Flow:
-    """Some steps of a flow."""
-    store = flow.store
-    if store is not None:
-        inner = ("e_min", "e_max", "eta_take", "eta_give", "keep", "gain")
-        store = replace(store, **{name: getattr(store, name)[steps] for name in inner})
-    return Flow(
-        flow.fixed_p[steps], flow.fixed_q[steps], flow.give_max[steps], flow.take_max[steps], flow.give_cost[steps],
-        flow.take_cost[steps], flow.q_max[steps], flow.q_cost, flow.edge_c, flow.edge_s, store,
-        None if flow.give_q is None else flow.give_q[steps],
-    )  # fmt: skip
-
-
 def _alone(flow: Flow, step: slice) -> Flow:
     """One step of what a flow can decide."""
-    return replace(_cut(flow, step), fixed_p=np.zeros(1), fixed_q=np.zeros(1))
-
-
-def _fixed(p: float, q: float) -> Flow:
-    nothing, none = np.zeros(1), np.zeros(0)
-    return Flow(np.array([p]), np.array([q]), *(nothing,) * 5, 0.0, none, none)
+    return replace(flow.at(step), fixed_p=np.zeros(1), fixed_q=np.zeros(1))
 
 
 def _prosumer(home: Prosumer, steps: slice, names: Sequence[str], flows: Sequence[Flow]) -> Prosumer:

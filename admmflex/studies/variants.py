@@ -36,7 +36,8 @@ def variant(study: Study, change: Change, steps: int | None = None, *, empty: bo
     found = []
     for one in study.prosumers:
         flows = [
-            change(asset, (_unbound(asset) if empty else asset).flow(study.horizon).first(kept)) for asset in one.assets
+            change(asset, (_unbound(asset) if empty else asset).flow(study.horizon).at(slice(kept)))
+            for asset in one.assets
         ]
         assets = tuple(Known(asset.name, flow) for asset, flow in zip(one.assets, flows, strict=True))
         buys, sells = one.import_price[:kept], one.export_price[:kept]
