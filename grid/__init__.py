@@ -4,6 +4,7 @@ sensitivities, limits as rows.
 Knows nothing of prosumers. Powers are injections, positive into the grid; arrays are time-last ``(n, K)``.
 """
 
+from grid.areas import Area, Division, divide
 from grid.case import Case, read_case
 from grid.connection import Connection, drawn_kw
 from grid.elements import Elements, Profiles
@@ -26,8 +27,10 @@ __all__ = [
     "SLACK",
     "V_HIGH",
     "V_LOW",
+    "Area",
     "Case",
     "Connection",
+    "Division",
     "Elements",
     "Fault",
     "Functional",
@@ -42,6 +45,7 @@ __all__ = [
     "UnbalancedLimits",
     "UnbalancedLinearisation",
     "UnbalancedNetwork",
+    "divide",
     "drawn_kw",
     "find_branches",
     "island",

@@ -118,7 +118,9 @@ class Network:
         """(n, 6) y_ii, y_ip, y_pi of every bus i of a radial grid and its parent p [pu], real and imaginary."""
         y, bus, up = self.y_bus, np.arange(1, self.n), self._parents()[1:]
         found = np.zeros((self.n, 3), dtype=np.complex128)
-        found[:, 0], found[1:, 1], found[1:, 2] = y.diagonal(), y[bus, up], y[up, bus]
+        found[:, 0] = y.diagonal()
+        if len(bus):
+            found[1:, 1], found[1:, 2] = y[bus, up], y[up, bus]
         return freeze(found.view(np.float64))
 
     @cached_property

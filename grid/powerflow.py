@@ -92,6 +92,7 @@ def power_flow(
     q_kvar: Array,
     *,
     v_start: ComplexArray | None = None,
+    v_slack: ComplexArray | None = None,
     tol: float = 1e-10,
     max_iterations: int = 60,
 ) -> PowerFlow:
@@ -104,6 +105,7 @@ def power_flow(
         network: n buses.
         p_kw, q_kvar: (n, K) injections, positive into the grid; the row of the slack is ignored.
         v_start: (n, K) or (n, 1) first guess [pu]; the voltages without load by default.
+        v_slack: (K,) voltages of the slack [pu], where they are not the network's own.
         tol: largest error of the voltages [pu], root of the sum of squares over buses, estimated from the last two
             moves.
         max_iterations: of the fixed point.
@@ -117,14 +119,15 @@ def power_flow(
     """
     p, q = _checked(network, p_kw, q_kvar)
     v = np.empty(p.shape, dtype=np.complex128)
-    v[:] = network.v_no_load[:, None] if v_start is None else v_start
-    v[0] = network.v_slack
+    scale = np.ones(p.shape[1], dtype=np.complex128) if v_slack is None else v_slack / network.v_slack
+    v[:] = network.v_no_load[:, None] * scale if v_start is None else v_start
+    v[0] = network.v_slack * scale
     solve = _sweeps if network.is_tree else _fixed_point
     error, iterations = solve(network, p, q, v, tol, max_iterations)
     converged = (error <= tol) & _upper_branch(network, v)
     for k in np.flatnonzero(~converged):
         s = np.asarray((p[:, k] + 1j * q[:, k]) / S_BASE_KVA, dtype=np.complex128)
-        v[:, k], converged[k] = _newton(network, s, tol)
+        v[:, k], converged[k] = _newton(network, s, tol, v[0, k])
     return PowerFlow(network, v, converged, iterations)
 
 
@@ -162,12 +165,12 @@ def _fixed_point(network: Network, p: Array, q: Array, v: ComplexArray, tol: flo
     """The same on a meshed grid, with one sparse LU of Y."""
     lu = spla.splu(sp.csc_array(network.y_bus[1:, 1:]))
     s = (p[1:] - 1j * q[1:]) / S_BASE_KVA
-    no_load = network.v_no_load[1:, None]
+    no_load = network.v_no_load[1:, None] * (v[0] / network.v_slack)
     error = np.full(p.shape[1], np.inf)
     last, before = np.full(p.shape[1], np.inf), np.zeros(p.shape[1])
     left, used = np.arange(p.shape[1]), 0
     while len(left) and used < most:
-        new = no_load + lu.solve(s[:, left] / np.conj(v[1:, left]))
+        new = no_load[:, left] + lu.solve(s[:, left] / np.conj(v[1:, left]))
         move = np.sqrt((np.abs(new - v[1:, left]) ** 2).sum(axis=0))
         v[1:, left] = new
         ratio = np.divide(move, last[left], out=np.zeros_like(move), where=last[left] > 0)
@@ -179,10 +182,12 @@ def _fixed_point(network: Network, p: Array, q: Array, v: ComplexArray, tol: flo
     return error, used
 
 
-def _newton(network: Network, s: ComplexArray, tol: float, most: int = 30) -> tuple[ComplexArray, bool]:
+def _newton(
+    network: Network, s: ComplexArray, tol: float, v_slack: complex | None = None, most: int = 30
+) -> tuple[ComplexArray, bool]:
     """Newton's method for one step from the voltages without load; s (n,) [pu]; NaN and False when it fails."""
     y = sp.csc_array(network.y_bus[1:, 1:])
-    v = network.v_no_load.copy()
+    v = network.v_no_load * (1.0 if v_slack is None else v_slack / network.v_slack)
     floor = 0.5 * np.abs(v)
     for _ in range(most):
         current: ComplexArray = np.asarray(network.y_bus @ v)

@@ -14,9 +14,9 @@ Source: Grammatikos et al., price-based control with ADMM; over-relaxation after
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -66,6 +66,7 @@ class Coordinated:
         lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
         rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
         history: one record per round.
+        mix: the plan, where it is a mix of answers.
     """
 
     status: Status
@@ -78,6 +79,21 @@ class Coordinated:
     answers: int
     history: list[dict[str, Any]]
     warm: Warm
+    mix: Mix | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A round between the answers of the prosumers and that of the grid, ``(K_own, 2 B)`` each.
+
+    ``cost`` [EUR] and ``own`` bus sums of the answers; ``relaxed`` what is projected, before prices; ``mobility`` as in
+    ``Dso.project``.
+    """
+
+    cost: float
+    own: Array
+    relaxed: Array
+    mobility: Array
 
 
 class Admm:
@@ -128,6 +144,15 @@ class Admm:
 
     def run(self) -> Coordinated:
         """Go round until the plan is good, the day is proven infeasible, or the rounds are used up."""
+        going = self.rounds()
+        while True:
+            try:
+                next(going)
+            except StopIteration as end:
+                return cast(Coordinated, end.value)
+
+    def rounds(self) -> Generator[Asked, None, Coordinated]:
+        """The same, pausing in every round when the prosumers have answered and before the grid does."""
         baseline: Plan | None = None
         best: tuple[Mix, Plan] | None = None
         before: Mix | None = None
@@ -136,7 +161,7 @@ class Admm:
         if self.cold and closed.any():
             self._open(closed)
         for iteration in range(1, self.settings.max_iterations + 1):
-            plan, own = self._round(iteration)
+            plan, own = yield from self._round(iteration)
             if iteration == 1 and self.cold:
                 baseline = plan
             mix, shortfall = self._mix(iteration, own)
@@ -147,7 +172,8 @@ class Admm:
                 if before is not None and settled(before.cost, mix.cost, self.settings):
                     mix, dual = self._improve(mix)
                     if meets_limits(mix.excess, self.settings) and settled(before.cost, mix.cost, self.settings):
-                        return self._result("optimal", self._mixed(mix), baseline, dual=dual)
+                        found = self._result("optimal", self._mixed(mix), baseline, dual=dual)
+                        return replace(found, mix=mix)
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
@@ -183,11 +209,11 @@ class Admm:
         self._price_norm *= float(np.sqrt(max(mean, 0.1)))
         self.rho *= float(np.sqrt(max(price / self.community.price_scale, 1.0)))
 
-    def _round(self, iteration: int) -> tuple[Plan, Array]:
+    def _round(self, iteration: int) -> Generator[Asked, None, tuple[Plan, Array]]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""
         own, cost = self.exchange.ask(self.price, FIRST_RHO if iteration == 1 and self.cold else self.rho)
         population = self.community.population
-        primal, dual = self._dso_step(own, iteration)
+        primal, dual = yield from self._dso_step(own, cost, iteration)
         excess = self.comm.largest(self.dso.check(own).worst)
         self.history.append(
             {
@@ -211,7 +237,7 @@ class Admm:
         if self.mixer is not None:
             self.memory.record(self.community.population, self.mixer.record(own, bus_cost))
 
-    def _dso_step(self, own: Array, iteration: int) -> tuple[float, float]:
+    def _dso_step(self, own: Array, cost: float, iteration: int) -> Generator[Asked, None, tuple[float, float]]:
         """Project the bus sums, move the prices, hand every prosumer its share; relative primal and dual residual."""
         relaxation = self.settings.relaxation if iteration > 1 else 1.0
         if iteration == 1 and self.cold:
@@ -222,6 +248,7 @@ class Admm:
             self.dso.relinearise(self.bus_z if self.dso.limits.connection is None else own)
         relaxed = relaxation * own + (1.0 - relaxation) * self.bus_z
         mobility = self.count / self.rho
+        yield Asked(cost, own, relaxed, mobility)
         self.bus_z, self.bus_price = self.dso.project(relaxed - mobility * self.bus_price, mobility)
         shift = np.where(self.count > 0, (self.bus_z - relaxed) / np.maximum(self.count, 1.0), 0.0)
         self.price, (primal, dual, size_y, size_z) = self.exchange.share(shift, self.bus_price, relaxation)
@@ -239,21 +266,24 @@ class Admm:
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
             return None, None
+        if self.dso.outer_price() is not None and not len(self.dso.rows):
+            return None, None  # nothing to meet: the answers are a plan
         self.exchange.ask(self.price, 0.0)  # at the plain price: the extreme answer that the mix would lack
-        mix = self.mixer.mix()
+        mix = self.mixer.mix(own, self.dso.rows)
         if mix.slack > SLACK_TOLERANCE:
             shortfall = self._push(self.mixer.dso, mix.x)
             if shortfall is not None:
                 return mix, shortfall
-            mix = self.mixer.mix()
+            mix = self.mixer.mix(mix.x)
         return mix, None
 
     def _improve(self, mix: Mix) -> tuple[Mix, Dual]:
         """Ask at the prices of the mix itself, rho = 0, and mix again: what could improve the mix is then in it."""
         assert self.mixer is not None
         hours = self.community.dt_h[self.exchange.steps, None]
-        dual = bound(self.exchange, mix.price / hours, mix.least)
-        return self.mixer.mix(), dual
+        price, least = self.mixer.dual(mix)
+        dual = bound(self.exchange, price / hours, least)
+        return self.mixer.mix(mix.x), dual
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
@@ -261,6 +291,12 @@ class Admm:
         price = self.exchange.everywhere(self.bus_price + OVERWHELMING * direction)
         own, _ = self.exchange.ask(price, self.rho)
         return judge(dso, self.comm, violated, x, own, self.exchange.steps.start)
+
+    def again(self) -> tuple[Mix, Plan]:
+        """Mix the answers that are there once more, the grid around having changed."""
+        assert self.mixer is not None
+        mix = self.mixer.mix(self.bus_z)
+        return mix, self._mixed(mix)
 
     def _mixed(self, mix: Mix) -> Plan:
         y, states = self.memory.combine(mix.weights, self.community)
@@ -286,7 +322,7 @@ class Admm:
     ) -> Coordinated:
         """Of the prices of the mix and those of the last round, the ones that prove more; of a mean, its own."""
         if self.settings.certify and status != "infeasible" and not (dual and self.averaging):
-            last = Dual(self.price, last_bound(self.exchange, self.dso, plan))
+            last = Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
             dual = last if dual is None or last.bound > dual.bound else dual
         return Coordinated(
             status,

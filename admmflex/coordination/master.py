@@ -1,6 +1,6 @@
 """The linear program behind mixing: one convex combination per bus under a few rows that couple the buses.
 
-    min  sum_bl c_bl w_bl + price sum_r s_r
+    min  sum_bl c_bl w_bl + sum_r price_r s_r
     s.t. sum_bl A_rbl w_bl - s_r + t_r = h_r,    sum_l w_bl = 1,    w, s, t >= 0
 
 Mehrotra's predictor-corrector interior point. The convexity rows are eliminated in closed form, bus by bus, so that
@@ -97,7 +97,12 @@ class Master:
 
 
 def solve_master(
-    cost: Array, rows: Effects, limit: Array, price: float, tolerance: float = TOLERANCE, start: Start | None = None
+    cost: Array,
+    rows: Effects,
+    limit: Array,
+    price: float | Array,
+    tolerance: float = TOLERANCE,
+    start: Start | None = None,
 ) -> Master:
     """Solve the LP.
 
@@ -105,7 +110,7 @@ def solve_master(
         cost: (L, B) of each answer at each bus.
         rows: effect of each answer on each row.
         limit: (M,).
-        price: of exceeding a row by one unit.
+        price: of exceeding a row by one unit, (M,) or one for all.
         tolerance: the ``gap`` at which to stop.
         start: ``path`` of a program with the same answers and some of these rows.
 
@@ -117,7 +122,7 @@ def solve_master(
         weights[cost.argmin(axis=0), np.arange(cost.shape[1])] = 1.0
         return Master(weights, np.zeros(0), np.zeros(0), 0.0, Start(weights, np.zeros(0), 0.0))
     scale = max(float(np.ptp(cost, axis=0).max()), 1e-9)
-    path = _Path((cost - cost.min(axis=0)) / scale, rows, limit, price / scale)
+    path = _Path((cost - cost.min(axis=0)) / scale, rows, limit, np.broadcast_to(np.asarray(price, dtype=np.float64) / scale, limit.shape))
     if start is None or not start.nu.any():
         path.begin()
     else:
@@ -138,17 +143,17 @@ class _Path:
     v: Array
     z: Array
 
-    def __init__(self, cost: Array, rows: Effects, limit: Array, price: float) -> None:
+    def __init__(self, cost: Array, rows: Effects, limit: Array, price: Array) -> None:
         self.shape, self.m, self.n = cost.shape, len(limit), cost.size
         self.rows, self.limit, self.first, self.price = rows, limit, rows.first, price
-        self.cost = np.concatenate([cost.ravel(), np.full(self.m, price), np.zeros(self.m)])
+        self.cost = np.concatenate([cost.ravel(), price, np.zeros(self.m)])
 
     def begin(self) -> None:
         """All answers alike, every row met."""
         weights = np.full(self.shape, 1.0 / self.shape[0])
         excess = self.rows.of(weights) - self.limit
         s = np.maximum(excess, 0.0) + 0.1 * max(float(np.abs(excess).max()), 1e-3)
-        self._set(weights, np.full(self.m, min(0.01, 0.5 * self.price)), s, s - excess, 0.1)
+        self._set(weights, np.minimum(0.01, 0.5 * self.price), s, s - excess, 0.1)
 
     def go_on(self, start: Start) -> None:
         """From a point of another program; rows that it did not have get a typical multiplier."""

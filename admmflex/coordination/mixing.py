@@ -18,7 +18,8 @@ import numpy as np
 
 from admmflex.comm import Comm
 from admmflex.coordination.master import Effects, Start, solve_master
-from admmflex.dso import AcCheck, Dso
+from admmflex.dso import AcCheck, Dso, Shares
+from admmflex.dso.rows import Rows
 from admmflex.horizon import Array
 from grid import PowerFlow
 from grid.limits import BRANCH, SLACK
@@ -39,8 +40,7 @@ class Mix:
 
     ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` over the
     limits in the AC power flow, as ``AcCheck.worst``; ``slack`` [kW] the largest violation that no combination avoids;
-    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses; ``least`` [EUR]
-    what the powers of the own steps are worth at that price, at least, if they meet the linearised limits.
+    ``nu (M,)`` multipliers of the own rows that bind [EUR per unit of the row].
     """
 
     weights: Array
@@ -48,8 +48,7 @@ class Mix:
     cost: float
     excess: Array
     slack: float
-    price: Array
-    least: float
+    nu: Array
 
 
 class Mixer:
@@ -86,30 +85,38 @@ class Mixer:
             del kept[leaving]
         return leaving
 
-    def mix(self) -> Mix:
+    def mix(self, near: Array, known: Rows | None = None) -> Mix:
         """The cheapest combination of the recorded answers that meets the limits.
 
         After each LP the grid is linearised anew at its answer, and the limits violated there become rows.
+
+        Args:
+            near: (K_own, 2 B) where to linearise first, if this is the first mix.
+            known: rows to begin with, in that case.
         """
         answers, costs = np.array(self.answers), np.array(self.costs)  # (L, K_own, 2 B), (L, B)
         n_answers, n_own, width = answers.shape
         by_step = self.comm.stack(answers.transpose(1, 0, 2).reshape(n_own, n_answers * width))
         every = by_step.reshape(len(by_step), n_answers, width)
-        x = answers[-1] if self.last is None else self.last
+        if self.last is None and known is not None:
+            self.dso.rows.adopt(known)
+        x = near if self.last is None else self.last
         self.dso.relinearise(x)
-        self.dso.drop_roomy(x, ROOM)
+        if self.last is not None:
+            self.dso.drop_roomy(x, ROOM)
         self.dso.add_violated(x)
-        self._start, fine = None, False
-        for _ in range(LP_ROUNDS):
-            weights, slack, nu = self._solve(every, costs, FINE if fine else LOOSE)
+        shares, fine = self.dso.shares(), False
+        self._start, self._shares_nu = None, np.zeros(0 if shares is None else len(shares.step))
+        for turn in range(LP_ROUNDS):
+            weights, slack, nu = self._solve(every, costs, shares, FINE if fine else LOOSE)
             x = combine(weights, answers)
-            price, least = self._price(x, nu)
+            binding = np.where(self.dso.excess_kw(x) > -BINDING, nu, 0.0) / self.dso.rows.scale
             flow = self.dso.power_flow(x)
             excess = self.comm.largest(AcCheck.of(self.dso.guard, flow, self.dso.own(x)).worst)
             good = bool(
                 np.all(excess <= AC_TOLERANCE[: len(excess)]) and np.all(self._misjudged(x, flow) <= AC_TOLERANCE)
             )
-            if fine and (good or slack > SLACK_TOLERANCE):
+            if (fine and (good or slack > SLACK_TOLERANCE)) or turn == LP_ROUNDS - 1:
                 break
             if not good:
                 self.dso.relinearise(x)
@@ -118,31 +125,40 @@ class Mixer:
             if slack > SLACK_TOLERANCE:
                 self._start = None  # the path bends where a row begins to be broken
         self.last, self.used = x, weights.max(axis=1).tolist()
-        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price, least)
+        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, binding)
 
-    def _solve(self, answers: Array, costs: Array, tolerance: float) -> tuple[Array, float, Array]:
+    def _solve(
+        self, answers: Array, costs: Array, shares: Shares | None, tolerance: float
+    ) -> tuple[Array, float, Array]:
         """Solve the LP on rank 0 for the rows of all ranks: weights ``(L, B)``, largest slack, multipliers of own rows.
 
-        The path of the LP stays with the rows, for the next LP.
+        The path of the LP stays with the rows, for the next LP. The slack is that of limits; shares may be exceeded.
         """
-        table = self.comm.stack(self._table())
+        table = self.comm.stack(self._table(shares))
         n_weights, n_rows = costs.size, len(table)
         result = np.empty(n_weights + 1 + 2 * n_rows)
         if self.comm.rank == 0:
-            steps, at = np.unique(table[:, 0].astype(np.int64), return_inverse=True)
-            rows = Effects(at, np.ascontiguousarray(table[:, 3:]), answers[steps])
-            start = None if self._start is None else replace(self._start, nu=table[:, 1].copy())
-            master = solve_master(costs, rows, table[:, 2].copy(), self.price, tolerance, start)
+            order = np.argsort(table[:, 0], kind="stable")
+            sort = table[order]
+            steps, at = np.unique(sort[:, 0].astype(np.int64), return_inverse=True)
+            rows = Effects(at, np.ascontiguousarray(sort[:, 4:]), answers[steps])
+            start = None if self._start is None else replace(self._start, nu=sort[:, 1].copy())
+            master = solve_master(costs, rows, sort[:, 3].copy(), sort[:, 2].copy(), tolerance, start)
             if tolerance == LOOSE:
                 self._start = master.path
-            slack = np.array([master.slack.max(initial=0.0)])
-            result = np.concatenate([master.weights.ravel(), slack, master.nu, master.path.nu])
+            slack = np.array([master.slack[sort[:, 2] == self.price].max(initial=0.0)])
+            nu = np.empty((2, n_rows))
+            nu[:, order] = master.nu, master.path.nu
+            result = np.concatenate([master.weights.ravel(), slack, nu.ravel()])
         result = self.comm.broadcast(result)
-        counts = self.comm.stack(np.array([[float(len(self.dso.rows))]]))[:, 0].astype(int)
+        own_rows = len(self.dso.rows)
+        counts = self.comm.stack(np.array([[float(own_rows + len(self._shares_nu))]]))[:, 0].astype(int)
         first = n_weights + 1 + int(counts[: self.comm.rank].sum())
-        own = slice(first, first + len(self.dso.rows))
+        own = slice(first, first + own_rows)
         if tolerance == LOOSE:
-            self.dso.rows.nu = result[n_rows:][own].copy()
+            path = result[n_rows:]
+            self.dso.rows.nu = path[own].copy()
+            self._shares_nu = path[own.stop : own.stop + len(self._shares_nu)].copy()
         return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
 
     def _misjudged(self, x: Array, flow: PowerFlow) -> Array:
@@ -155,20 +171,30 @@ class Mixer:
         kinds = rows.kind < BRANCH, rows.kind == BRANCH, rows.kind == SLACK
         return self.comm.largest(np.array([apart[of].max(initial=0.0) for of in kinds]))
 
-    def _price(self, x: Array, nu: Array) -> tuple[Array, float]:
-        """price = - gradient' nu of the own rows that bind at ``x``, and min price' z = nu' (value - gradient z0)."""
-        rows, origin = self.dso.rows, self.dso.origin
-        binding = np.where(self.dso.excess_kw(x) > -BINDING, nu, 0.0) / rows.scale
-        price = np.zeros_like(x)
-        np.add.at(price, rows.step, -binding[:, None] * rows.gradient)
-        return price, float(binding @ (rows.value - np.einsum("rj,rj->r", rows.gradient, origin[rows.step])))
+    def dual(self, mix: Mix) -> tuple[Array, float]:
+        """What the multipliers of the last mix prove, with the price from outside on top; see ``proof.bound``.
 
-    def _table(self) -> Array:
-        """Own rows of the LP, in kW: step, multiplier on the last path, limit, gradient, ``(M, 3 + 2 B)``."""
+        price ``(K_own, 2 B)`` [EUR/kW for the step] = outer - gradient' nu, and the least value [EUR] of powers of the
+        own steps within the linearised limits at that price, those at the operating point z0 paid for by the outside:
+        min price' z = nu' (value - gradient z0) + outer' z0.
+        """
+        rows, origin, price = self.dso.rows, self.dso.origin, np.zeros_like(mix.x)
+        np.add.at(price, rows.step, -mix.nu[:, None] * rows.gradient)
+        least = float(mix.nu @ (rows.value - np.einsum("rj,rj->r", rows.gradient, origin[rows.step])))
+        outer = self.dso.outer_price()
+        return (price, least) if outer is None else (price + outer, least + float(np.sum(outer * origin)))
+
+    def _table(self, shares: Shares | None) -> Array:
+        """Own rows of the LP, in kW: step, multiplier on the last path, price, limit, gradient, ``(M, 4 + 2 B)``."""
         rows = self.dso.rows
         limit = np.einsum("mj,mj->m", rows.gradient, self.dso.origin[rows.step]) - rows.value
         scaled = np.column_stack([limit, rows.gradient]) / rows.scale[:, None]
-        return np.column_stack([self._first_step + rows.step, rows.nu, scaled])
+        prices = np.full(len(rows), self.price)
+        table = np.column_stack([self._first_step + rows.step, rows.nu, prices, scaled])
+        if shares is None:
+            return table
+        more = [self._first_step + shares.step, self._shares_nu, shares.price, shares.limit, shares.gradient]
+        return np.concatenate([table, np.column_stack(more)])
 
 
 def combine(weights: Array, answers: Array) -> Array:

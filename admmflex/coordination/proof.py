@@ -38,10 +38,10 @@ def bound(exchange: Exchange, price: Array, least: float) -> Dual:
     return Dual(everywhere, cost + float(exchange.comm.sum(np.array([least - earned]))[0]))
 
 
-def last_bound(exchange: Exchange, dso: Dso, plan: Plan) -> float:
-    """The bound that the grid's last multipliers give for its limits linearised at the plan."""
+def last_bound(exchange: Exchange, dso: Dso, own: Array) -> float:
+    """The bound that the grid's last multipliers give for its limits linearised at bus sums ``(K_own, 2 B)``."""
     before = dso.origin.copy()
-    price = dso.reprice(exchange.by_bus(plan.y))
+    price = dso.reprice(own)
     found = bound(exchange, price, dso.least_value(exchange.community.dt_h[exchange.steps]))
     dso.relinearise(before)
     return found.bound
@@ -71,7 +71,7 @@ class Averaging:
         if not means:
             return None
         best = min(means, key=lambda mean: mean.cost)
-        dual = Dual(price, last_bound(self.exchange, self.dso, best))
+        dual = Dual(price, last_bound(self.exchange, self.dso, self.exchange.by_bus(best.y)))
         good = abs(best.cost - dual.bound) <= PROVEN * self.settings.cost_tolerance * abs(best.cost)
         return (best, dual) if good else None
 

@@ -1,5 +1,6 @@
 """The DSO's step: limits of the grid as rows, and the projection on them."""
 
-from admmflex.dso.dso import AcCheck, Dso
+from admmflex.dso.area import AreaDso, Outside
+from admmflex.dso.dso import AcCheck, Dso, Shares
 
-__all__ = ["AcCheck", "Dso"]
+__all__ = ["AcCheck", "AreaDso", "Dso", "Outside", "Shares"]

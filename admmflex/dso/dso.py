@@ -67,6 +67,16 @@ class AcCheck:
         return np.array([one.max(initial=0.0) for one in parts if one is not None])
 
 
+@dataclass(frozen=True)
+class Shares:
+    """R rows gradient_r z <= limit_r [kW], whose excess has a price [EUR/kW]; ``(R,)``, ``gradient (R, 2 B)``."""
+
+    step: IntArray
+    limit: Array
+    gradient: Array
+    price: Array
+
+
 class Dso:
     """Linearised limits of the grid around a moving AC operating point.
 
@@ -120,9 +130,14 @@ class Dso:
         at, n_buses = np.flatnonzero(self.buses == 0), len(self.buses)
         return np.asarray((x[:, at] + 1j * x[:, n_buses + at]).sum(axis=1))
 
+    @property
+    def v_slack(self) -> ComplexArray | None:
+        """(K,) voltages of the slack [pu], where they are not the network's own."""
+        return None
+
     def power_flow(self, x: Array) -> grid.PowerFlow:
         """AC power flow of bus injections, warm-started from the last one that was asked for here."""
-        flow = grid.power_flow(self.network, *self.spread(x), v_start=self._v)
+        flow = grid.power_flow(self.network, *self.spread(x), v_start=self._v, v_slack=self.v_slack)
         self._v = flow.v if flow.converged.all() else None
         return flow
 
@@ -136,12 +151,12 @@ class Dso:
         Where ``x`` has no power flow solution (beyond voltage collapse) its injections are halved until they have one.
         """
         self.origin, v = x.copy(), None if self.lin is None else self.lin.v
-        flow = grid.power_flow(self.network, *self.spread(self.origin), v_start=v)
+        flow = grid.power_flow(self.network, *self.spread(self.origin), v_start=v, v_slack=self.v_slack)
         for _ in range(MAX_HALVINGS):
             if flow.converged.all():
                 break
             self.origin[~flow.converged] *= 0.5
-            flow = grid.power_flow(self.network, *self.spread(self.origin))
+            flow = grid.power_flow(self.network, *self.spread(self.origin), v_slack=self.v_slack)
         self.lin = linearise(self.network, flow.v, *self.spread(self.origin))
         self.rows.refresh(self.lin, self.own(self.origin))
 
@@ -220,6 +235,14 @@ class Dso:
         price = np.zeros_like(x)
         np.add.at(price, self.rows.step, -self.rows.nu[:, None] * self.rows.gradient)
         return price
+
+    def outer_price(self) -> Array | None:
+        """(K, 2 B) what power of each step is worth outside of this grid [EUR/kW]; None where nobody pays for it."""
+        return None
+
+    def shares(self) -> Shares | None:
+        """What a plan may use of limits outside of this grid; None where there are none."""
+        return None
 
     def least_value(self, price_weight: Array) -> float:
         """min over z in the linearised grid of sum_t w_t price_t' z_t, for the prices of the last multipliers.

@@ -124,6 +124,12 @@ class Rows:
         """Forget the rows whose multiplier was zero more than ``longest`` times in a row."""
         self.keep(self.idle <= longest)
 
+    def adopt(self, other: Rows) -> None:
+        """Become a copy of the rows of another working set on the same limits, without its multipliers."""
+        for name in _COLUMNS:
+            setattr(self, name, getattr(other, name).copy())
+        self.nu[:] = 0.0
+
     def later(self, steps: int, n_steps: int, length: int, guard: Guard) -> Rows:
         """The rows of ``n_steps`` steps turned by ``steps``, and of those the first ``length``; see ``Dso.later``."""
         left, turned = Rows(guard, self.buses), (self.step - steps) % n_steps
