@@ -36,9 +36,7 @@ class Area:
         here = np.flatnonzero(place[whole.branch] >= 0)
         bus = np.full(whole.network.n, -1, dtype=np.int64)
         bus[self.buses] = np.arange(len(self.buses))
-        network = replace(
-            self.network, v_min=whole.network.v_min[self.buses], v_max=whole.network.v_max[self.buses]
-        )
+        network = replace(self.network, v_min=whole.network.v_min[self.buses], v_max=whole.network.v_max[self.buses])
         return Limits(
             network=network,
             branch=place[whole.branch[here]],
@@ -125,4 +123,4 @@ def _part(network: Network, buses: IntArray, branches: IntArray) -> Network:
     changes["branch_kinds"] = tuple(network.branch_kinds[i] for i in branches)
     changes["branch_names"] = tuple(network.branch_names[i] for i in branches)
     kept = {one.name: getattr(network, one.name) for one in fields(network) if one.name not in changes}
-    return Network(**(kept | changes))  # type: ignore[arg-type]
+    return Network(**(kept | changes))

@@ -66,7 +66,6 @@ class Coordinated:
         lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
         rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
         history: one record per round.
-        mix: the plan, where it is a mix of answers.
     """
 
     status: Status
@@ -79,7 +78,6 @@ class Coordinated:
     answers: int
     history: list[dict[str, Any]]
     warm: Warm
-    mix: Mix | None = None
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,7 @@ class Admm:
                 if before is not None and settled(before.cost, mix.cost, self.settings):
                     mix, dual = self._improve(mix)
                     if meets_limits(mix.excess, self.settings) and settled(before.cost, mix.cost, self.settings):
-                        found = self._result("optimal", self._mixed(mix), baseline, dual=dual)
-                        return replace(found, mix=mix)
+                        return self._result("optimal", self._mixed(mix), baseline, dual=dual)
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
@@ -292,11 +289,10 @@ class Admm:
         own, _ = self.exchange.ask(price, self.rho)
         return judge(dso, self.comm, violated, x, own, self.exchange.steps.start)
 
-    def again(self) -> tuple[Mix, Plan]:
+    def again(self) -> Plan:
         """Mix the answers that are there once more, the grid around having changed."""
         assert self.mixer is not None
-        mix = self.mixer.mix(self.bus_z)
-        return mix, self._mixed(mix)
+        return self._mixed(self.mixer.mix(self.bus_z, self.dso.rows))
 
     def _mixed(self, mix: Mix) -> Plan:
         y, states = self.memory.combine(mix.weights, self.community)

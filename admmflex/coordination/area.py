@@ -9,14 +9,15 @@ import numpy as np
 from admmflex.comm import SerialComm
 from admmflex.coordination.admm import Admm, Coordinated
 from admmflex.coordination.community import Community, Plan
-from admmflex.coordination.mixing import Mix
-from admmflex.coordination.proof import bound, last_bound
+from admmflex.coordination.proof import last_bound
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import meets_limits
 from admmflex.dso import AreaDso, Outside
 from admmflex.horizon import Array, IntArray
 from grid import Limits, Network
 from grid.arrays import ComplexArray
+
+EASY = 0.2  # of the penalty: in areas without limits of their own, whose prices are small
 
 
 @dataclass(frozen=True)
@@ -43,40 +44,59 @@ class Agent:
     def __init__(self, member: Member, settings: AdmmSettings) -> None:
         hours = member.community.dt_h
         self.member, self.settings = member, settings
-        v = np.full(len(hours), member.network.v_slack, np.complex128)
-        self.outside = Outside(v, np.zeros((2, len(hours))), hours, np.zeros((2, len(hours))))
+        v, nothing = np.full(len(hours), member.network.v_slack, np.complex128), np.zeros((2, len(hours)))
+        self.outside = Outside(v, nothing, hours, nothing)
         self.dso = AreaDso(member.network, member.limits, member.buses, self.outside)
         self.admm = Admm(member.community, self.dso, SerialComm(), replace(settings, certify=False))
         self._rounds = self.admm.rounds()
         self.asked = next(self._rounds)
         self.resting = True
         self.found: Coordinated | None = None
-        self._mix: Mix | None = None
-        self.plan = Plan(np.zeros(0), (), self.asked.cost, np.zeros(2))
         self.own = self.asked.own
+        self.plan = self._answers()
+        self.baseline = self.plan
 
     @property
     def going(self) -> bool:
         return not self.resting and self.found is None
 
+    @property
+    def asked_of_all(self) -> int:
+        """Answers of all its prosumers together."""
+        return self.admm.exchange.answers * len(self.member.community.bus)
+
+    @property
+    def price(self) -> Array:
+        """(2, B, K) that its prosumers were told last [EUR/kWh, EUR/kvarh]."""
+        return self.admm.price
+
     def tell(self, v: ComplexArray, price: Array) -> None:
         """Voltage of the slack ``(K,)`` and price of what is given there ``(2, K)``."""
         self.outside.v, self.outside.price = v, price
 
+    def wake(self, *, own_limits: bool) -> None:
+        """End the rest, for its own limits or only for the price from outside."""
+        self.resting = False
+        self.admm.rho *= 1.0 if own_limits else EASY
+
     def go(self) -> None:
         """The grid's step and the prosumers' next answers."""
-        self.resting = False
         try:
             self.asked = next(self._rounds)
         except StopIteration as end:
             self.found = end.value
-            self.plan, self._mix = self.found.plan, self.found.mix
+            self.plan = end.value.plan
             self.own = self.admm.exchange.by_bus(self.plan.y)
 
     def again(self) -> None:
         """Mix past answers once more, for the voltage and the price of now."""
-        self._mix, self.plan = self.admm.again()
-        self.own = self._mix.x
+        self.plan = self.admm.again()
+        self.own = self.admm.exchange.by_bus(self.plan.y)
+
+    def stop(self) -> None:
+        """Take the last answers as the plan."""
+        if self.found is None:
+            self.own, self.plan = self.asked.own, self._answers()
 
     def given(self) -> tuple[Array, Array, Array]:
         """(2, K) each: what the area gives at its operating point, what is projected of it, how far that moves."""
@@ -87,12 +107,12 @@ class Agent:
         return now, self.dso.linear_given(self.asked.relaxed), self.dso.mobility(self.asked.mobility)
 
     def voltage_price(self) -> Array:
-        """(K,) see ``AreaDso.voltage_price``."""
+        """(K,) what one pu more at the slack costs by the multipliers of the last projection [EUR/(kWh pu)]."""
         return self.dso.voltage_price(self.dso.rows.nu)
 
     def excess(self) -> Array:
-        """As ``AcCheck.worst``, of the plan or of the first answers, at the voltage of now."""
-        return self.dso.check(self.own if not self.resting else self.asked.own).worst
+        """As ``AcCheck.worst``, of the plan, or of the first answers of an area at rest, at the voltage of now."""
+        return self.dso.check(self.own).worst
 
     def keeps_limits(self) -> bool:
         return meets_limits(self.excess(), self.settings)
@@ -101,7 +121,6 @@ class Agent:
         """A lower bound of the cost [EUR] at the price of now; see ``proof.bound``. Overwrites the last answers."""
         return last_bound(self.admm.exchange, self.dso, self.own)
 
-    def rest(self) -> None:
-        """Take the first answers as the plan of an area that never had to do more."""
+    def _answers(self) -> Plan:
         population = self.member.community.population
-        self.plan = Plan(population.y.copy(), population.state(), self.asked.cost, self.excess())
+        return Plan(population.y.copy(), population.state(), self.asked.cost, np.zeros(2))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from admmflex.horizon import Array, BoolArray, IntArray
+from admmflex.horizon import Array, BoolArray, Horizon, IntArray
+from admmflex.response.choose import AnyProsumer, flexible, populate
 from admmflex.response.population import Population
 
 
@@ -29,6 +31,15 @@ class Community:
     dt_h: Array
     price_scale: float
     dearest: float = 0.0
+
+    @classmethod
+    def of(
+        cls, prosumers: Sequence[AnyProsumer], bus: IntArray, horizon: Horizon, price_scale: float, dearest: float = 0.0
+    ) -> Community:
+        """Prosumers ready to answer, at buses ``bus (n,)``."""
+        position = {one.bus: int(b) for one, b in zip(prosumers, bus, strict=True)}
+        population = populate(prosumers, horizon, position)
+        return cls(population, bus, flexible(prosumers, horizon), horizon.dt_h, price_scale, dearest)
 
     def by_bus(self, values: Array, n_buses: int) -> Array:
         """Sum ``values (n,)`` over the prosumers of every bus, ``(B,)``."""

@@ -11,7 +11,7 @@ work is where the congestion is. Ranks own areas, and what they exchange has the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,8 @@ import numpy as np
 from admmflex.comm import Comm
 from admmflex.coordination.admm import Status
 from admmflex.coordination.area import Agent, Member
-from admmflex.coordination.settings import AdmmSettings
+from admmflex.coordination.infeasible import Shortfall
+from admmflex.coordination.settings import AdmmSettings, MixingSettings
 from admmflex.coordination.stopping import EXCESS, meets_limits
 from admmflex.coordination.trunk import Exchanged, Trunk
 from admmflex.horizon import Array
@@ -28,6 +29,9 @@ from grid.arrays import ComplexArray
 
 CLOSINGS = 12  # times that areas which are done mix again, until the voltages between them stand still
 NOTICED = 2e-3  # of a typical tariff: a price from outside that an area at rest wakes up for
+STRICTER = 0.5  # of the tolerance of the cost: what areas are off adds up
+FIRST_MIX = 12  # an answer costs an area less than a mix
+SHOWN = ("rho", "primal", "dual", *EXCESS[:2])
 Observe = Callable[[dict[str, Any]], None]
 
 
@@ -38,6 +42,7 @@ class Agreement:
     Args:
         excess: of all areas and the trunk, as ``AcCheck.worst``.
         cost, lower_bound: of all areas [EUR].
+        shortfall: an area of this rank that cannot meet its limits.
         rounds: that the slowest area went.
         asked: answers of all prosumers together.
     """
@@ -47,6 +52,7 @@ class Agreement:
     excess: Array
     cost: float
     lower_bound: float | None
+    shortfall: tuple[Agent, Shortfall] | None
     rounds: int
     asked: int
     history: list[dict[str, Any]]
@@ -58,113 +64,122 @@ class Region:
     Args:
         members: the rank's areas.
         trunk: the same on every rank.
+        observe: told every round's record, on every rank.
     """
 
     def __init__(
         self, members: Sequence[Member], trunk: Trunk, comm: Comm, settings: AdmmSettings, observe: Observe
     ) -> None:
-        self.trunk, self.comm, self.observe = trunk, comm, observe
-        self.agents = tuple(Agent(member, settings) for member in members)
-        size, count = self._sum([abs(agent.asked.cost) for agent in self.agents]), self._sum([1.0] * len(self.agents))
-        self.settings = replace(settings, cost_scale=max(size / count, settings.cost_scale))
+        self.trunk, self.comm, self.observe, self.settings = trunk, comm, observe, settings
+        mixing = settings.mixing or MixingSettings()
+        first = replace(mixing, first=max(mixing.first, FIRST_MIX))
+        inner = replace(settings, mixing=first, cost_tolerance=STRICTER * settings.cost_tolerance)
+        self.agents = tuple(Agent(member, inner) for member in members)
+        size, count = self._sum([abs(agent.asked.cost), 1.0] for agent in self.agents)
         for agent in self.agents:
-            agent.admm.settings = replace(agent.admm.settings, cost_scale=self.settings.cost_scale)
+            agent.admm.settings = replace(agent.admm.settings, cost_scale=float(size / count))
         self.history: list[dict[str, Any]] = []
 
     def run(self) -> Agreement:
         """Go round until every area rests or has its plan, and all plans together meet the limits."""
-        closings, rounds = 0, 0
+        closings = 0
         while True:
-            v, price = self.trunk.step(self._exchanged())
-            self._tell(v, price)
-            going = [agent for agent in self.agents if self._wakes(agent)]
-            if self._sum([float(len(going))]):
-                rounds += 1
+            self._tell(*self.trunk.step(self._exchanged()))
+            going = [agent for agent in self.agents if agent.going or self._wakes(agent)]
+            if self._count(going):
                 for agent in going:
                     agent.go()
-                self._record(rounds, len(going))
+                self._record(len(going))
+                if self._count([agent for agent in self.agents if self._status(agent) == "infeasible"]):
+                    return self._agreed()
                 continue
             late = [agent for agent in self.agents if agent.found is not None and not agent.keeps_limits()]
-            if not self._sum([float(len(late))]) or closings == CLOSINGS:
-                return self._agreed(rounds)
+            if not self._count(late) or closings == CLOSINGS:
+                return self._agreed()
             closings += 1
             for agent in late:
                 agent.again()
 
     def _wakes(self, agent: Agent) -> bool:
-        """Whether an area goes on: it is under way, or the trunk's price or its own limits end its rest."""
+        """Whether an area at rest has to go on, for its own limits or for the price from outside."""
         if not agent.resting:
-            return agent.found is None
-
-        noticed = NOTICED * agent.member.community.price_scale
-        return bool(np.abs(agent.outside.price).max() > noticed) or bool((agent.excess() > 0.0).any())
+            return False
+        beyond = bool((agent.excess() > 0.0).any())
+        noticed = bool(np.abs(agent.outside.price).max() > NOTICED * agent.member.community.price_scale)
+        if beyond or noticed:
+            agent.wake(own_limits=beyond)
+        return beyond or noticed
 
     def _exchanged(self) -> Exchanged:
         """What the areas of all ranks give, by node."""
         n_nodes, steps = len(self.trunk.nodes), len(self.trunk.price)
         sums = np.zeros((7, n_nodes, steps))
         for agent in self.agents:
-            now, relaxed, mobility = agent.given()
-            sums[:6, agent.member.node] += np.concatenate([now, relaxed, mobility])
+            sums[:6, agent.member.node] += np.concatenate(agent.given())
             sums[6, agent.member.node] += agent.voltage_price()
-        sums = self.comm.sum(sums)
+        sums = self.comm.sum(sums.reshape(7 * n_nodes, steps)).reshape(sums.shape)
         now, relaxed, mobility = (np.concatenate(sums[c : c + 2]).T.copy() for c in (0, 2, 4))
         return Exchanged(now, relaxed, mobility, sums[6])
 
     def _tell(self, v: ComplexArray, price: Array) -> None:
         """Voltages of the nodes ``(N, K)`` and prices there ``(K, 2 N)``, to the areas."""
-        n_nodes = len(v)
         for agent in self.agents:
             node = agent.member.node
-            agent.tell(v[node], price[:, [node, n_nodes + node]].T)
+            agent.tell(v[node], price[:, [node, len(v) + node]].T)
 
-    def _agreed(self, rounds: int) -> Agreement:
+    def _agreed(self) -> Agreement:
         for agent in self.agents:
-            if agent.resting:
-                agent.rest()
+            agent.stop()
         excess = self._excess()
-        found = [agent.found.status for agent in self.agents if agent.found is not None]
-        infeasible, unfinished = (self._sum([float(found.count(status))]) for status in ("infeasible", "not_converged"))
-        good = not unfinished and meets_limits(excess, self.settings)
-        status: Status = "infeasible" if infeasible else "optimal" if good else "not_converged"
-        cost = self._sum([agent.plan.cost for agent in self.agents])
-        certify = self.settings.certify and status == "optimal"
-        bound = self._bound() if certify else None
-        asked = int(self._sum([float(agent.admm.exchange.answers * len(agent.member.community.bus)) for agent in self.agents]))
-        return Agreement(status, self.agents, excess, cost, bound, rounds, asked, self.history)
+        status = self._overall(excess)
+        cost, asked = self._sum([one.plan.cost, float(one.asked_of_all)] for one in self.agents)
+        bound = self._bound() if self.settings.certify and status == "optimal" else None
+        rounds = int(self._most(float(len(agent.admm.history)) for agent in self.agents))
+        short = [(one, one.found.shortfall) for one in self.agents if one.found is not None and one.found.shortfall]
+        first = short[0] if short else None
+        return Agreement(status, self.agents, excess, cost, bound, first, rounds, int(asked), self.history)
+
+    def _status(self, agent: Agent) -> Status:
+        return "optimal" if agent.resting else "not_converged" if agent.found is None else agent.found.status
+
+    def _overall(self, excess: Array) -> Status:
+        found = [self._status(agent) for agent in self.agents]
+        infeasible, unfinished = self._sum([float(one == "infeasible"), float(one == "not_converged")] for one in found)
+        if infeasible:
+            return "infeasible"
+        return "optimal" if not unfinished and meets_limits(excess, self.settings) else "not_converged"
 
     def _bound(self) -> float:
         """A lower bound of the cost [EUR]: every area's at one price from outside, and what the trunk adds."""
         x = self._exchanged()
         v = self.trunk.settle(x.now)
         self._tell(v, self.trunk.own_price() + self.trunk.common_price(x.voltage_price))
-        return self._sum([agent.bound() for agent in self.agents]) + self.trunk.proven(self.agents[0].outside.dt_h)
+        return float(self._sum([agent.bound()] for agent in self.agents)[0]) + self.trunk.proven()
 
     def _excess(self) -> Array:
         """Largest excess over the limits of trunk and areas in the AC power flow of the plans."""
-        parts = [agent.excess() for agent in self.agents]
-        parts.append(self.trunk.check(self._exchanged().now).worst)
+        x = self._exchanged().now
+        self._tell(self.trunk.settle(x), self.trunk.price)
+        parts = [*(agent.excess() for agent in self.agents), self.trunk.check(x)]
         return self.comm.largest(np.max(parts, axis=0))
 
-    def _record(self, iteration: int, going: int) -> None:
+    def _record(self, going: int) -> None:
         """What is told of a round."""
-        last = [agent.admm.history[-1] for agent in self.agents if not agent.resting]
-        totals = self.comm.sum(
-            np.array(
-                [
-                    sum(record["cost_eur"] for record in last) + sum(a.asked.cost for a in self.agents if a.resting),
-                    float(sum(record["rows"] for record in last)),
-                    float(going),
-                ]
-            )
-        )
-        names = ("rho", "primal", "dual", *EXCESS[:2])
-        most = self.comm.largest(np.array([max((record[name] for record in last), default=0.0) for name in names]))
-        record = {"iteration": iteration, "cost_eur": float(totals[0]), "rows": int(totals[1]), "areas": int(totals[2])}
-        record |= dict(zip(names, most.tolist(), strict=True))
-        record["answers"] = int(self.comm.largest(np.array([float(max(a.admm.exchange.answers for a in self.agents))]))[0])
+        last = [one.admm.history[-1] if one.admm.history else {"cost_eur": one.asked.cost} for one in self.agents]
+        cost, rows = self._sum([one["cost_eur"], float(one.get("rows", 0))] for one in last)
+        most = [self._most(one.get(name, 0.0) for one in last) for name in SHOWN]
+        record = {"iteration": len(self.history) + 1, "cost_eur": float(cost), **dict(zip(SHOWN, most, strict=True))}
+        record |= {"rows": int(rows), "areas": int(self._sum([[float(going)]])[0])}
+        record["answers"] = int(self._most(float(agent.admm.exchange.answers) for agent in self.agents))
         self.history.append(record)
         self.observe(record)
 
-    def _sum(self, values: Sequence[float]) -> float:
-        return float(self.comm.sum(np.array([sum(values)]))[0])
+    def _sum(self, rows: Iterable[Sequence[float]]) -> Array:
+        """Column sums over all ranks."""
+        return self.comm.sum(np.sum(list(rows), axis=0))
+
+    def _count(self, agents: Sequence[Agent]) -> int:
+        return int(self._sum([[float(len(agents))]])[0])
+
+    def _most(self, values: Iterable[float]) -> float:
+        return float(self.comm.largest(np.array([max(values, default=0.0)]))[0])

@@ -9,18 +9,21 @@ from typing import Any
 
 import numpy as np
 
+import grid
 from admmflex.comm import Comm, SerialComm, own_prosumers, own_steps
 from admmflex.coordination.admm import FIRST_RHO, Admm, Status
 from admmflex.coordination.central import solve_central
 from admmflex.coordination.community import Community, Plan
 from admmflex.coordination.penalty import Balancing
+from admmflex.coordination.region import Region
+from admmflex.coordination.regional import divide, parts
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
 from admmflex.data.spec import CoordinationSpec
 from admmflex.data.study import Study
 from admmflex.dso import Dso
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.response.choose import AnyProsumer, flexible, populate
+from admmflex.response.choose import AnyProsumer
 from admmflex.response.signal import COUNTS, WAYS
 
 Observe = Callable[[dict[str, Any]], None]
@@ -100,20 +103,12 @@ class Sorted:
 
     def community(self, horizon: Horizon) -> Community:
         """The rank's prosumers, ready to answer."""
-        own = self.prosumers[self.own]
-        position = {one.bus: int(b) for one, b in zip(self.prosumers, self.bus, strict=True)}
         price = self.typical_price
         if price is None:
             price = float(np.mean([np.mean(np.abs(one.import_price)) for one in self.prosumers]))
         flows = [asset.flow(horizon) for one in self.prosumers if isinstance(one, Prosumer) for asset in one.assets]
-        return Community(
-            population=populate(own, horizon, position),
-            bus=self.bus[self.own],
-            flexible=flexible(own, horizon),
-            dt_h=horizon.dt_h,
-            price_scale=max(price, 1e-3),
-            dearest=max((float(flow.give_cost.max(initial=0.0)) for flow in flows), default=0.0),
-        )
+        dearest = max((float(flow.give_cost.max(initial=0.0)) for flow in flows), default=0.0)
+        return Community.of(self.prosumers[self.own], self.bus[self.own], horizon, max(price, 1e-3), dearest)
 
 
 def admm_settings(spec: CoordinationSpec) -> AdmmSettings:
@@ -133,26 +128,30 @@ def admm_settings(spec: CoordinationSpec) -> AdmmSettings:
 
 
 def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings | None = None) -> Outcome:
-    """Price coordination by ADMM; prosumers and steps are shared among the ranks."""
-    ordered = Sorted.of(study, comm)
-    community = ordered.community(study.horizon)
-    steps = own_steps(study.horizon.steps, comm.rank, comm.size)
-    threat = None if study.threat is None else study.threat.within(steps)
-    dso = Dso(study.network, study.limits.at(steps), ordered.buses, steps.stop - steps.start, threat)
+    """Price coordination by ADMM; prosumers and steps are shared among the ranks.
+
+    Areas behind a common trunk are coordinated side by side, each with its own prices; ranks share the areas.
+    """
     started = time.perf_counter()
 
     def timed(record: dict[str, Any]) -> None:
         record["elapsed_s"] = time.perf_counter() - started
         observe(record)
 
-    found = Admm(community, dso, comm, settings or admm_settings(study.settings), timed).run()
+    ordered, chosen = Sorted.of(study, comm), settings or admm_settings(study.settings)
+    division = divide(study) if chosen.mixing is not None else None
+    if division is not None:
+        return _by_areas(study, division, ordered, comm, timed, chosen)
+    community = ordered.community(study.horizon)
+    steps = own_steps(study.horizon.steps, comm.rank, comm.size)
+    threat = None if study.threat is None else study.threat.within(steps)
+    dso = Dso(study.network, study.limits.at(steps), ordered.buses, steps.stop - steps.start, threat)
+    found = Admm(community, dso, comm, chosen, timed).run()
     message = None
     if found.shortfall is not None:
         message = found.shortfall.describe(study.limits, study.horizon.label(found.shortfall.step))
     elif found.status == "not_converged":
-        volts, load, *slack = found.plan.excess
-        by = [f"{volts:.2g} pu", f"{100 * load:.2g} %", *(f"{100 * one:.2g} % of the load" for one in slack)]
-        message = f"{found.rounds} rounds used up; the best plan exceeds the limits by {', '.join(by)}"
+        message = _unfinished(found.rounds, found.plan.excess)
     price = np.zeros((2, study.network.n, study.horizon.steps))
     price[:, ordered.buses] = found.price
     return Outcome(
@@ -164,8 +163,41 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
         message,
         found.answers,
         found.history,
-        _responses(community, comm),
+        _responses([community], comm),
     )
+
+
+def _by_areas(
+    study: Study, division: grid.Division, ordered: Sorted, comm: Comm, observe: Observe, settings: AdmmSettings
+) -> Outcome:
+    """The same for a region: areas coordinate side by side."""
+    mine = parts(study, division, ordered.prosumers, ordered.buses[ordered.bus], comm)
+    found = Region(mine.members, mine.trunk, comm, settings, observe).run()
+    message = None
+    if found.shortfall is not None:
+        agent, short = found.shortfall
+        message = short.describe(agent.member.limits, study.horizon.label(short.step))
+    elif found.status == "not_converged":
+        message = _unfinished(found.rounds, found.excess)
+    agents = found.agents
+    price = np.zeros((2, study.network.n, study.horizon.steps))
+    own = comm.stack(
+        np.concatenate([one.price.transpose(1, 0, 2).reshape(len(one.member.buses), -1) for one in agents])
+    )
+    price[:, ordered.buses] = own.reshape(len(own), 2, -1).transpose(1, 0, 2)
+    plan, baseline = (
+        _gather([(getattr(one, name), one.member.community) for one in agents], ordered, comm)
+        for name in ("plan", "baseline")
+    )
+    answers = found.asked // max(len(ordered.prosumers), 1)
+    ways = _responses([one.member.community for one in agents], comm)
+    return Outcome(found.status, plan, baseline, price, found.lower_bound, message, answers, found.history, ways)
+
+
+def _unfinished(rounds: int, excess: Array) -> str:
+    volts, load, *slack = excess
+    by = [f"{volts:.2g} pu", f"{100 * load:.2g} %", *(f"{100 * one:.2g} % of the load" for one in slack)]
+    return f"{rounds} rounds used up; the best plan exceeds the limits by {', '.join(by)}"
 
 
 def on_their_own(study: Study, comm: Comm, observe: Observe) -> Outcome:
@@ -174,7 +206,7 @@ def on_their_own(study: Study, comm: Comm, observe: Observe) -> Outcome:
     community = ordered.community(study.horizon)
     alone = _alone(community, ordered, comm)
     price = np.zeros((2, study.network.n, study.horizon.steps))
-    return Outcome("optimal", alone, alone, price, None, None, 1, [], _responses(community, comm))
+    return Outcome("optimal", alone, alone, price, None, None, 1, [], _responses([community], comm))
 
 
 def by_one_problem(study: Study, comm: Comm, observe: Observe) -> Outcome:
@@ -208,11 +240,13 @@ def _alone(community: Community, ordered: Sorted, comm: Comm) -> Agreed:
     return _collect(plan, community, ordered, comm)
 
 
-def _responses(community: Community, comm: Comm) -> dict[str, Any]:
+def _responses(communities: Sequence[Community], comm: Comm) -> dict[str, Any]:
     """How many prosumers of all ranks each way answers for, and what is worth telling of the answers."""
-    ways, counts = community.population.ways(), community.population.counts()
-    own = [*(float(ways.get(way, 0)) for way in WAYS), *(counts[name] for name in COUNTS)]
-    total = dict(zip((*WAYS, *COUNTS), comm.sum(np.array(own)).tolist(), strict=True))
+    own = np.zeros(len(WAYS) + len(COUNTS))
+    for one in communities:
+        ways, counts = one.population.ways(), one.population.counts()
+        own += [*(float(ways.get(way, 0)) for way in WAYS), *(counts[name] for name in COUNTS)]
+    total = dict(zip((*WAYS, *COUNTS), comm.sum(own).tolist(), strict=True))
     found: dict[str, Any] = {"ways": {way: int(total[way]) for way in WAYS if total[way]}}
     found |= {name: int(total[name]) for name in ("fallbacks", "coupled_homes") if total[name]}
     return found | ({"burnt_kwh": total["burnt_kwh"]} if total["burnt_kwh"] > NEGLIGIBLE else {})
@@ -220,11 +254,20 @@ def _responses(community: Community, comm: Comm) -> dict[str, Any]:
 
 def _collect(plan: Plan, community: Community, ordered: Sorted, comm: Comm) -> Agreed:
     """Put the ranks' plans together, in the order of the study, at what they really cost."""
-    population, steps = community.population, len(community.dt_h)
-    own_plans = population.plans(plan.states)
-    cost = comm.sum(community.by_bus(population.evaluate_cost(plan.y, plan.states), len(ordered.buses)))
-    stacked = _stacked([one for owner in own_plans for one in owner], steps)
-    return gathered(plan.y, stacked, [len(owner) for owner in own_plans], float(cost.sum()), ordered, comm)
+    return _gather([(plan, community)], ordered, comm)
+
+
+def _gather(plans: Sequence[tuple[Plan, Community]], ordered: Sorted, comm: Comm) -> Agreed:
+    """The same for plans of several communities that follow each other."""
+    owned, costs = [], []
+    for plan, community in plans:
+        population = community.population
+        owned += population.plans(plan.states)
+        costs.append(population.evaluate_cost(plan.y, plan.states))
+    assets = _stacked([one for owner in owned for one in owner], plans[0][0].y.shape[2])
+    by_bus = np.bincount(ordered.bus[ordered.own], np.concatenate(costs), len(ordered.buses))
+    y = np.concatenate([plan.y for plan, _ in plans], axis=1)
+    return gathered(y, assets, [len(owner) for owner in owned], float(comm.sum(by_bus).sum()), ordered, comm)
 
 
 def gathered(y: Array, assets: Array, counts: Sequence[int], cost: float, ordered: Sorted, comm: Comm) -> Agreed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from admmflex.dso import AcCheck, Dso
+from admmflex.dso import Dso
 from admmflex.horizon import Array, IntArray
 from grid import Limits, Network
 from grid.arrays import ComplexArray
@@ -38,13 +38,13 @@ class Trunk:
     Args:
         network, limits: of the trunk.
         nodes: (N,) positions of the buses with areas.
-        n_steps: K.
+        dt_h: (K,) [h].
     """
 
-    def __init__(self, network: Network, limits: Limits, nodes: IntArray, n_steps: int) -> None:
-        self.nodes = nodes
-        self.dso = Dso(network, limits, nodes, n_steps)
-        self.price = np.zeros((n_steps, 2 * len(nodes)))
+    def __init__(self, network: Network, limits: Limits, nodes: IntArray, dt_h: Array) -> None:
+        self.nodes, self.dt_h = nodes, dt_h
+        self.dso = Dso(network, limits, nodes, len(dt_h))
+        self.price = np.zeros((len(dt_h), 2 * len(nodes)))
 
     def step(self, one: Exchanged) -> tuple[ComplexArray, Array]:
         """Voltages of the nodes ``(N, K)`` [pu], and the price there ``(K, 2 N)`` [EUR/kWh, EUR/kvarh]."""
@@ -78,14 +78,14 @@ class Trunk:
         np.add.at(price, rows.step, -rows.nu[:, None] * rows.gradient)
         return price
 
-    def proven(self, dt_h: Array) -> float:
+    def proven(self) -> float:
         """What the multipliers of its rows add to a lower bound of the cost [EUR], see ``proof.bound``.
 
         What the areas give is paid for by themselves, at the operating point.
         """
         rows = self.dso.rows
-        return float(np.sum(dt_h[rows.step] * rows.nu * rows.value))
+        return float(np.sum(self.dt_h[rows.step] * rows.nu * rows.value))
 
-    def check(self, x: Array) -> AcCheck:
-        """What the limits say to the AC power flow of ``x (K, 2 N)``."""
-        return self.dso.check(x)
+    def check(self, x: Array) -> Array:
+        """Excess over the limits, as ``AcCheck.worst``, in the AC power flow of ``x (K, 2 N)``."""
+        return self.dso.check(x).worst

@@ -91,7 +91,9 @@ class AreaDso(Dso):
         return super().reprice(x) + self.offset()
 
     def least_value(self, price_weight: Array) -> float:
-        return super().least_value(price_weight) + float(np.einsum("k,kj,kj->", price_weight, self.offset(), self.origin))
+        return super().least_value(price_weight) + float(
+            np.einsum("k,kj,kj->", price_weight, self.offset(), self.origin)
+        )
 
     def shares(self) -> Shares:
         """What the area gives must not earn less at the trunk's price than what was agreed, step by step [EUR].
