@@ -1,12 +1,12 @@
 """Price coordination of many areas behind one trunk, each with its own working set, penalty and mix.
 
-An area is coordinated like a grid of its own (``Admm``), pausing in every round between the answers of its prosumers and
-its own step. In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits, and
+An area is coordinated like a grid of its own (``Admm``), pausing in every round between the answers of its prosumers
+and its own step. In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits, and
 returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
 multipliers of the trunk, then those of all areas side by side.
 
-Areas whose own answers break no limit rest: they are not asked again unless the price from outside concerns them. So the
-work is where the congestion is. Ranks own areas, and what they exchange has the size of the trunk.
+Areas whose own answers break no limit rest: they are not asked again unless the price from outside concerns them. So
+the work is where the congestion is. Ranks own areas, and what they exchange has the size of the trunk.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Region:
         first = replace(mixing, first=max(mixing.first, FIRST_MIX))
         inner = replace(settings, mixing=first, cost_tolerance=STRICTER * settings.cost_tolerance)
         self.agents = tuple(Agent(member, inner) for member in members)
-        size, count = self._sum([abs(agent.asked.cost), 1.0] for agent in self.agents)
+        size, count = self._sum(2, ([abs(agent.asked.cost), 1.0] for agent in self.agents))
         for agent in self.agents:
             agent.admm.settings = replace(agent.admm.settings, cost_scale=float(size / count))
         self.history: list[dict[str, Any]] = []
@@ -132,7 +132,7 @@ class Region:
             agent.stop()
         excess = self._excess()
         status = self._overall(excess)
-        cost, asked = self._sum([one.plan.cost, float(one.asked_of_all)] for one in self.agents)
+        cost, asked = self._sum(2, ([one.plan.cost, float(one.asked_of_all)] for one in self.agents))
         bound = self._bound() if self.settings.certify and status == "optimal" else None
         rounds = int(self._most(float(len(agent.admm.history)) for agent in self.agents))
         short = [(one, one.found.shortfall) for one in self.agents if one.found is not None and one.found.shortfall]
@@ -144,7 +144,9 @@ class Region:
 
     def _overall(self, excess: Array) -> Status:
         found = [self._status(agent) for agent in self.agents]
-        infeasible, unfinished = self._sum([float(one == "infeasible"), float(one == "not_converged")] for one in found)
+        infeasible, unfinished = self._sum(
+            2, ([float(one == "infeasible"), float(one == "not_converged")] for one in found)
+        )
         if infeasible:
             return "infeasible"
         return "optimal" if not unfinished and meets_limits(excess, self.settings) else "not_converged"
@@ -154,32 +156,32 @@ class Region:
         x = self._exchanged()
         v = self.trunk.settle(x.now)
         self._tell(v, self.trunk.own_price() + self.trunk.common_price(x.voltage_price))
-        return float(self._sum([agent.bound()] for agent in self.agents)[0]) + self.trunk.proven()
+        return float(self._sum(1, ([agent.bound()] for agent in self.agents))[0]) + self.trunk.proven()
 
     def _excess(self) -> Array:
         """Largest excess over the limits of trunk and areas in the AC power flow of the plans."""
         x = self._exchanged().now
         self._tell(self.trunk.settle(x), self.trunk.price)
-        parts = [*(agent.excess() for agent in self.agents), self.trunk.check(x)]
+        parts = [self.trunk.check(x), *(agent.excess() for agent in self.agents)]
         return self.comm.largest(np.max(parts, axis=0))
 
     def _record(self, going: int) -> None:
         """What is told of a round."""
         last = [one.admm.history[-1] if one.admm.history else {"cost_eur": one.asked.cost} for one in self.agents]
-        cost, rows = self._sum([one["cost_eur"], float(one.get("rows", 0))] for one in last)
+        cost, rows = self._sum(2, ([one["cost_eur"], float(one.get("rows", 0))] for one in last))
         most = [self._most(one.get(name, 0.0) for one in last) for name in SHOWN]
         record = {"iteration": len(self.history) + 1, "cost_eur": float(cost), **dict(zip(SHOWN, most, strict=True))}
-        record |= {"rows": int(rows), "areas": int(self._sum([[float(going)]])[0])}
+        record |= {"rows": int(rows), "areas": int(self._sum(1, [[float(going)]])[0])}
         record["answers"] = int(self._most(float(agent.admm.exchange.answers) for agent in self.agents))
         self.history.append(record)
         self.observe(record)
 
-    def _sum(self, rows: Iterable[Sequence[float]]) -> Array:
-        """Column sums over all ranks."""
-        return self.comm.sum(np.sum(list(rows), axis=0))
+    def _sum(self, width: int, rows: Iterable[Sequence[float]]) -> Array:
+        """Sums of the columns over all ranks."""
+        return self.comm.sum(np.sum([np.zeros(width), *rows], axis=0))
 
     def _count(self, agents: Sequence[Agent]) -> int:
-        return int(self._sum([[float(len(agents))]])[0])
+        return int(self._sum(1, [[float(len(agents))]])[0])
 
     def _most(self, values: Iterable[float]) -> float:
         return float(self.comm.largest(np.array([max(values, default=0.0)]))[0])
