@@ -271,7 +271,7 @@ class Admm:
             shortfall = self._push(self.mixer.dso, mix.x)
             if shortfall is not None:
                 return mix, shortfall
-            mix = self.mixer.mix(mix.x)
+            mix = self.mixer.mix()
         return mix, None
 
     def _improve(self, mix: Mix) -> tuple[Mix, Dual]:
@@ -280,7 +280,7 @@ class Admm:
         hours = self.community.dt_h[self.exchange.steps, None]
         price, least = self.mixer.dual(mix)
         dual = bound(self.exchange, price / hours, least)
-        return self.mixer.mix(mix.x), dual
+        return self.mixer.mix(), dual
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""

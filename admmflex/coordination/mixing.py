@@ -85,14 +85,14 @@ class Mixer:
             del kept[leaving]
         return leaving
 
-    def mix(self, near: Array, known: Rows | None = None) -> Mix:
+    def mix(self, near: Array | None = None, known: Rows | None = None) -> Mix:
         """The cheapest combination of the recorded answers that meets the limits.
 
         After each LP the grid is linearised anew at its answer, and the limits violated there become rows.
 
         Args:
-            near: (K_own, 2 B) where to linearise first, if this is the first mix.
-            known: rows to begin with, in that case.
+            near: (K_own, 2 B) where to linearise for the first mix; the last answer by default.
+            known: rows that the first mix begins with.
         """
         answers, costs = np.array(self.answers), np.array(self.costs)  # (L, K_own, 2 B), (L, B)
         n_answers, n_own, width = answers.shape
@@ -100,6 +100,7 @@ class Mixer:
         every = by_step.reshape(len(by_step), n_answers, width)
         if self.last is None and known is not None:
             self.dso.rows.adopt(known)
+        near = answers[-1] if near is None else near
         x = near if self.last is None else self.last
         self.dso.relinearise(x)
         if self.last is not None:

@@ -1,8 +1,8 @@
 """Price coordination of many areas behind one trunk, each with its own working set, penalty and mix.
 
 An area is coordinated like a grid of its own (``Admm``), pausing in every round between the answers of its prosumers
-and its own step. In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits, and
-returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
+and its own step. In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits,
+and returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
 multipliers of the trunk, then those of all areas side by side.
 
 Areas whose own answers break no limit rest: they are not asked again unless the price from outside concerns them. So
@@ -178,7 +178,7 @@ class Region:
 
     def _sum(self, width: int, rows: Iterable[Sequence[float]]) -> Array:
         """Sums of the columns over all ranks."""
-        return self.comm.sum(np.sum([np.zeros(width), *rows], axis=0))
+        return self.comm.sum(np.array(list(rows), np.float64).reshape(-1, width).sum(axis=0))
 
     def _count(self, agents: Sequence[Agent]) -> int:
         return int(self._sum(1, [[float(len(agents))]])[0])
