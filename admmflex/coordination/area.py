@@ -53,6 +53,8 @@ class Agent:
         self.resting = True
         self.found: Coordinated | None = None
         self.own = self.asked.own
+        self._at_rest = self._projected()
+        self._looked, self._room = v, -np.inf
         self.plan = self._answers()
         self.baseline = self.plan
 
@@ -103,8 +105,21 @@ class Agent:
         if self.found is not None:
             now = self.dso.given(self.own, self.dso.power_flow(self.own))
             return now, now, np.zeros_like(now)
+        return self._at_rest if self.resting else self._projected()
+
+    def _projected(self) -> tuple[Array, Array, Array]:
         now = self.dso.linear_given(self.dso.origin)
         return now, self.dso.linear_given(self.asked.relaxed), self.dso.mobility(self.asked.mobility)
+
+    def breaks_limits(self) -> bool:
+        """Whether the first answers break a limit at the voltage of now; looked at when it has moved enough to matter.
+
+        Voltages and currents within an area move by about as much as the voltage of its slack, at most twice.
+        """
+        if float(np.abs(self.outside.v - self._looked).max()) > 0.5 * self._room:
+            limits = self.member.limits.excess(self.dso.power_flow(self.own).v)
+            self._looked, self._room = self.outside.v, -max(float(one.max(initial=-1.0)) for one in limits)
+        return self._room < 0.0
 
     def voltage_price(self) -> Array:
         """(K,) what one pu more at the slack costs by the multipliers of the last projection [EUR/(kWh pu)]."""

@@ -104,7 +104,7 @@ class Region:
         """Whether an area at rest has to go on, for its own limits or for the price from outside."""
         if not agent.resting:
             return False
-        beyond = bool((agent.excess() > 0.0).any())
+        beyond = agent.breaks_limits()
         noticed = bool(np.abs(agent.outside.price).max() > NOTICED * agent.member.community.price_scale)
         if beyond or noticed:
             agent.wake(own_limits=beyond)
