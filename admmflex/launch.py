@@ -60,6 +60,11 @@ def mpirun() -> Path:
     return found
 
 
+def surroundings() -> dict[str, str]:
+    """The environment that ranks need."""
+    return os.environ | _ENVIRONMENT
+
+
 def launch(ranks: int, arguments: Sequence[str], environment: dict[str, str] | None = None) -> int:
     """Run ``python -m admmflex`` with these arguments on so many ranks.
 
@@ -68,7 +73,7 @@ def launch(ranks: int, arguments: Sequence[str], environment: dict[str, str] | N
     """
     with tempfile.TemporaryDirectory(prefix="admmflex-") as folder:
         status = Path(folder) / "status"
-        settings = os.environ | _ENVIRONMENT | {STATUS_FILE: str(status)} | (environment or {})
+        settings = surroundings() | {STATUS_FILE: str(status)} | (environment or {})
         command = [str(mpirun()), "-n", str(ranks), sys.executable, "-m", "admmflex", *arguments]
         ended = subprocess.run(command, env=settings, check=False)
         if ended.returncode != 0 or not status.is_file():
