@@ -28,13 +28,14 @@ from admmflex.prosumers.charting import Charting, HomeCharts, Measured, Rest
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.period import period_program
 from admmflex.prosumers.prosumer import Prosumer
-from experiments.benchmarks.common import Row, median_time, versions
+from experiments.benchmarks.common import Peer, Row, attempt, median_time, versions
 from experiments.benchmarks.ppopt_peer import by_ppopt
 from mpo.certify import direct_value
 from mpo.linear import centre
 
 SCENARIO = Path(__file__).parents[1] / "rural3" / "day.yaml"
 HOMES, CENTRAL, SEGMENTS, NOON, SAMPLE, TAU, LIMIT_S = 1000, 150, 3, 50, 6, 0.15, 30.0
+EUR = "EUR"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +102,16 @@ def drawing(planes: Case, explicit: Case, homes: int, limit_s: float) -> list[Ro
     about = f"{pieces:.0f} pieces a chart"
     used = versions("highspy", "ppopt", "numba")
     found = [
-        Row(f"{name}, plane by plane", ours, "HiGHS, a program at every corner", seconds[0], error[0], used, about),
-        Row(f"{name}, plane by plane", ours, "mpo.solve of every plane", seconds[1], error[1], used),
-        Row(f"{name}, from solutions of types", theirs, "plane by plane", ours, apart, used),
+        Row(
+            f"{name}, plane by plane", ours, "HiGHS, a program at every corner", seconds[0], error[0], EUR, used, about
+        ),
+        Row(f"{name}, plane by plane", ours, "mpo.solve of every plane", seconds[1], error[1], EUR, used),
+        Row(f"{name}, from solutions of types", theirs, "plane by plane", ours, apart, EUR, used),
     ]
     if limit_s:
-        ppopt, which, note = _by_ppopt(*samples[0], limit_s)
-        peer = "PPOPT, graph, of every plane"
-        found.insert(2, Row(f"{name}, plane by plane", ours, peer, ppopt * homes, which, used, note))
+        one = attempt(lambda: _by_ppopt(*samples[0], limit_s))
+        every = one._replace(seconds=one.seconds * homes)
+        found.insert(2, Row.against(f"{name}, plane by plane", ours, "PPOPT, graph, of every plane", every, EUR, used))
     return found
 
 
@@ -158,16 +161,16 @@ def _sampled(one: Case, drawn: HomeCharts) -> list[tuple[mpo.ParametricLP, mpo.S
     return found
 
 
-def _by_ppopt(problem: mpo.ParametricLP, slices: mpo.Slices, limit_s: float) -> tuple[float, float, str]:
-    """Seconds, difference and note of one plane, in a process of its own that can be stopped."""
+def _by_ppopt(problem: mpo.ParametricLP, slices: mpo.Slices, limit_s: float) -> Peer:
+    """One plane, in a process of its own that can be stopped."""
     theta = slices.corners[:: max(len(slices.corners) // 20, 1)] * 0.999
     found = by_ppopt(problem, theta, limit_s)
     if found is None:
-        return limit_s, 0.0, "PPOPT: not finished, its time is the limit"
+        return Peer(limit_s, np.nan, f"PPOPT: one plane not finished within {limit_s:.0f} s", stopped=True)
     worth = (theta @ slices.slope.T + slices.constant).max(axis=1)
     known = np.isfinite(found.values)
     error = float(np.abs(worth - found.values)[known].max(initial=0.0))
-    return found.seconds, error, f"PPOPT: {found.regions} regions, none at {(~known).mean():.0%} of the samples"
+    return Peer(found.seconds, error, f"PPOPT: {found.regions} regions, none at {(~known).mean():.0%} of the samples")
 
 
 def types(explicit: Case, first_s: float) -> list[Row]:
@@ -179,12 +182,13 @@ def types(explicit: Case, first_s: float) -> list[Row]:
         solution = mpo.solve(problem)
         seconds = time.perf_counter() - started
         certificate = solution.certify(10_000, direct=50)
-        size = f"{problem.parameters} parameters, {len(solution)} regions"
-        note = f"{solution.status}, {certificate.holes} holes in {certificate.samples} samples; first charts, solved "
-        note += f"and written: {first_s:.1f} s"
+        size = f"{problem.parameters} parameters"
+        note = f"{solution.status}, {len(solution)} regions, {certificate.holes} holes in {certificate.samples} samples"
+        note += f"; first charts, solved and written: {first_s:.1f} s"
         slow = _direct_s(problem) * len(solution)
         peer = "HiGHS, one solve for each region"
-        found.append(Row(f"type of home, {size}", seconds, peer, slow, certificate.error, versions("highspy"), note))
+        used = versions("highspy")
+        found.append(Row(f"type of home, {size}", seconds, peer, slow, certificate.error, "relative", used, note))
     return found
 
 
@@ -208,7 +212,8 @@ def central(study: Study) -> list[Row]:
     (ours, cost), (theirs, bound) = (_steps(study, calls, price, way) for way in ("linear", "cone"))
     name = f"central step, {study.network.n} buses, {CENTRAL} homes"
     peer = "cone (Clarabel), then linear steps"
-    return [Row(name, ours, peer, theirs, float(np.abs(cost - bound).max()), versions("clarabel", "highspy"))]
+    apart = float(np.abs(cost - bound).max())
+    return [Row(name, ours, peer, theirs, apart, "EUR per step", versions("clarabel", "highspy"))]
 
 
 def _steps(study: Study, calls: list[Charts], price: float, way: Way) -> tuple[float, Array]:

@@ -27,7 +27,7 @@ from admmflex.horizon import Array
 from admmflex.linear_program import pass_lp
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
-from experiments.benchmarks.common import Row, versions
+from experiments.benchmarks.common import Peer, Row, attempt, versions
 from experiments.benchmarks.synthetic import town
 
 SIZES = ((500, 120), (2000, 480))
@@ -83,11 +83,18 @@ def compare(study: Study, solvers: list[tuple[str, str, Callable[[Whole], Solved
     )
     found = []
     for peer, package, solve in solvers:
-        solved = solve(problem)
-        apart = abs(outcome.plan.cost - solved.cost) / abs(solved.cost) if solved.finished else np.nan
-        note = base if solved.finished else f"{base}; peer stopped: the ratio is at least this"
-        found.append(Row(name, ours_s, peer, solved.seconds, apart, versions("numba", "numpy", package), note))
+        answer = attempt(partial(_peer, problem, solve, outcome.plan.cost, base))
+        used = versions("numba", "numpy", package)
+        found.append(Row.against(name, ours_s, peer, answer, "of the cost", used))
     return found
+
+
+def _peer(problem: Whole, solve: Callable[[Whole], Solved], cost: float, note: str) -> Peer:
+    """A peer beside our cost [EUR]."""
+    solved = solve(problem)
+    apart = abs(cost - solved.cost) / abs(solved.cost) if solved.finished else np.nan
+    note = note if solved.finished else f"{note}; peer stopped"
+    return Peer(solved.seconds, apart, note, stopped=not solved.finished)
 
 
 def ours(study: Study) -> tuple[Outcome, float]:

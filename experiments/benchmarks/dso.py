@@ -72,19 +72,13 @@ def compare(study: Study, rounds: int) -> list[Row]:
     tight = float(np.median((each * mine.binding).sum(axis=1)))
     share = f"a limit binds in {int(mine.binding.max(axis=0).sum())} steps"
     whole = float(np.median(whole_rounds(study, targets, mobility)))
+    answers = apart, "kW, kvar", used
+    flows = "ours with two power flows and all rows linearised anew, peer without"
     return [
-        Row(f"projection, {size}", warm, tool, all_steps, apart, used, f"working set of the last round; {share}"),
-        Row(f"projection, {size}", warm, f"{tool}, steps that bind only", tight, apart, used, share),
-        Row(f"first projection, {size}", float(mine.seconds[0]), tool, all_steps, apart, used, "no row is known yet"),
-        Row(
-            f"round of the DSO, {size}",
-            whole,
-            tool,
-            all_steps,
-            apart,
-            used,
-            "ours with two power flows and all rows linearised anew, peer without",
-        ),
+        Row(f"projection, {size}", warm, tool, all_steps, *answers, f"working set of the last round; {share}"),
+        Row(f"projection, {size}", warm, f"{tool}, steps that bind only", tight, *answers, share),
+        Row(f"first projection, {size}", float(mine.seconds[0]), tool, all_steps, *answers, "no row is known yet"),
+        Row(f"round of the DSO, {size}", whole, tool, all_steps, *answers, flows),
     ]
 
 

@@ -52,9 +52,8 @@ def compare(own: Feeder, count: int, binding: int, free: int, repeats: int = 3) 
     )
     name = f"uniform export limits, {size}"
     note = f"peer measured on {measured} programs of one step and scaled to {int(sunny.sum())} with sun"
-    return Row(
-        name, seconds, "HiGHS, mixed-integer program", peer_s, apart, versions("numpy", "numba", "highspy"), note
-    )
+    peer, used = "HiGHS, mixed-integer program", versions("numpy", "numba", "highspy")
+    return Row(name, seconds, peer, peer_s, apart, "of the rating", used, note)
 
 
 def _programs(own: Feeder, scenarios: Scenarios, xi: Array, pairs: IntArray) -> tuple[float, float]:

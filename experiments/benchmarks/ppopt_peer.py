@@ -12,6 +12,8 @@ import numpy as np
 import mpo
 from admmflex.horizon import Array
 
+START_S = 30.0  # for its process to start and import
+
 
 class Found(NamedTuple):
     """Seconds of its graph algorithm, number of regions, and values at some parameters, NaN where it has no region."""
@@ -22,22 +24,44 @@ class Found(NamedTuple):
 
 
 def by_ppopt(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array, limit_s: float) -> Found | None:
-    """What it finds, with values at ``theta``; None when it has not finished by then."""
+    """What it finds, with values at ``theta``; None when it has not finished by then.
+
+    Raises:
+        RuntimeError: PPOPT is missing, failed, or its process died.
+    """
     context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue()
-    process = context.Process(target=_solve, args=(problem, theta, queue), daemon=True)
+    process = context.Process(target=_put, args=(problem, theta, queue), daemon=True)
     process.start()
+    end = time.monotonic() + limit_s + START_S
     try:
-        return Found(*queue.get(timeout=limit_s + 30.0))
-    except Empty:
+        while time.monotonic() < end:
+            alive = process.is_alive()
+            try:
+                found, error = queue.get(timeout=1.0)
+            except Empty:
+                if not alive:
+                    raise RuntimeError(f"PPOPT: its process ended with {process.exitcode}") from None
+                continue
+            if error:
+                raise RuntimeError(f"PPOPT: {error}")
+            return Found(*found)
         return None
     finally:
         process.kill()
         process.join()
 
 
-def _solve(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array, queue: Any) -> None:
-    """Puts what makes a ``Found`` into the queue."""
+def _put(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array, queue: Any) -> None:
+    """Put what is found, or why nothing is, into the queue."""
+    try:
+        queue.put((_solve(problem, theta), ""))
+    except Exception as error:
+        queue.put((None, f"{type(error).__name__}: {error}"))
+
+
+def _solve(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array) -> tuple[float, int, Array]:
+    """What makes a ``Found``."""
     from ppopt.mp_solvers.solve_mpqp import mpqp_algorithm, solve_mpqp
     from ppopt.mplp_program import MPLP_Program
     from ppopt.mpqp_program import MPQP_Program
@@ -58,7 +82,7 @@ def _solve(problem: mpo.ParametricLP | mpo.ParametricQP, theta: Array, queue: An
     solution = solve_mpqp(program, mpqp_algorithm.graph)
     seconds = time.perf_counter() - start
     values = np.array([_value(problem, solution.evaluate(one[:, None]), one) for one in theta])
-    queue.put((seconds, len(solution.critical_regions), values))
+    return seconds, len(solution.critical_regions), values
 
 
 def _value(problem: mpo.ParametricLP | mpo.ParametricQP, x: Array | None, theta: Array) -> float:

@@ -45,11 +45,11 @@ def compare(network: Network, name: str, mean_kw: float, count: int) -> list[Row
     note = f"cone certified in {exact} of {len(calls)} calls, else linear steps follow; AC excess of ours {worst:.1e}"
     size, used = f"{network.n} buses, {count} charts, {name}", versions("numpy", "clarabel", "highspy")
     peer = "cone (Clarabel), then linear steps"
+    later, peer_later = (float(np.median(one[1:])) for one in (seconds, peer_seconds))
     return [
-        Row(f"set-points, {size}", float(np.median(seconds[1:])), peer, float(np.median(peer_seconds[1:])), apart, used,
-            note),
-        Row(f"first set-points, {size}", seconds[0], peer, peer_seconds[0], apart, used, "everything assembled"),
-    ]  # fmt: skip
+        Row(f"set-points, {size}", later, peer, peer_later, apart, "kW", used, note),
+        Row(f"first set-points, {size}", seconds[0], peer, peer_seconds[0], apart, "kW", used, "everything assembled"),
+    ]
 
 
 def run(network: Network, calls: list[Charts], way: Way) -> tuple[list[SetPoints], list[float]]:

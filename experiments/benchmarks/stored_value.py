@@ -58,8 +58,8 @@ def rows() -> list[Row]:
     ours_s = median_time(ours) / stores
     name, used = f"value of stored energy, {study.horizon.steps} steps, one store", versions("highspy")
     return [
-        Row(name, ours_s, f"HiGHS, {ENERGIES} energies", seconds[0], error[0], used),
-        Row(name, ours_s, "mpo.storage_value, stages included", seconds[1], error[1], used),
+        Row(name, ours_s, f"HiGHS, {ENERGIES} energies", seconds[0], error[0], "EUR", used),
+        Row(name, ours_s, "mpo.storage_value, stages included", seconds[1], error[1], "EUR", used),
     ]
 
 
