@@ -109,8 +109,8 @@ def drawing(planes: Case, explicit: Case, homes: int, limit_s: float) -> list[Ro
         Row(f"{name}, from solutions of types", theirs, "plane by plane", ours, apart, EUR, used),
     ]
     if limit_s:
-        one = attempt(lambda: _by_ppopt(*samples[0], limit_s))
-        every = one._replace(seconds=one.seconds * homes)
+        plane = attempt(lambda: _by_ppopt(*samples[0], limit_s))
+        every = plane._replace(seconds=plane.seconds * homes)
         found.insert(2, Row.against(f"{name}, plane by plane", ours, "PPOPT, graph, of every plane", every, EUR, used))
     return found
 

@@ -58,7 +58,8 @@ class Row:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Row:
         """The row that was written as ``record``."""
-        values = {key: math.nan if value is None else value for key, value in record.items() if key != "ratio"}
+        values: dict[str, Any] = {key: math.nan if value is None else value for key, value in record.items()}
+        del values["ratio"]
         return cls(**values)
 
 

@@ -16,7 +16,7 @@ from experiments.benchmarks.runs import Run
 
 KEEP, WORSE, ROUNDING = 0.7, 10.0, 1e-12
 
-Key = tuple[str, str, str]
+Key = tuple[str, ...]
 """Benchmark, what was done, peer."""
 
 

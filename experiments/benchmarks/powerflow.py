@@ -44,14 +44,14 @@ def rows() -> list[Row]:
         note = "" if count == steps else f"measured on {count} steps and scaled"
         return Peer(median_time(solve, repeats=repeats, warm_up=0) * steps / count, apart, note)
 
-    tools: tuple[tuple[str, str, Callable[..., Tool], int, int], ...] = (
-        ("power-grid-model iterative_current, error 1e-8", "power-grid-model", _power_grid_model, steps, 3),
-        ("lightsim2grid TimeSeries, KLU, tolerance 1e-10", "lightsim2grid", _lightsim2grid, steps, 3),
-        ("loop of pandapower.runpp, numba, tolerance 1e-8 MVA", "pandapower", _runpp, SAMPLE, 1),
+    tools: tuple[tuple[str, str, tuple[Callable[..., Tool], int, int]], ...] = (
+        ("power-grid-model iterative_current, error 1e-8", "power-grid-model", (_power_grid_model, steps, 3)),
+        ("lightsim2grid TimeSeries, KLU, tolerance 1e-10", "lightsim2grid", (_lightsim2grid, steps, 3)),
+        ("loop of pandapower.runpp, numba, tolerance 1e-8 MVA", "pandapower", (_runpp, SAMPLE, 1)),
     )
     return [
         Row.against(name, ours_s, tool, attempt(partial(measure, *how)), "pu", versions("numpy", "numba", package))
-        for tool, package, *how in tools
+        for tool, package, how in tools
     ]
 
 
