@@ -15,8 +15,9 @@ from rich.table import Table
 from experiments.benchmarks import guard, runs
 from experiments.benchmarks.common import Row, seconds, write
 from experiments.benchmarks.page import page, ratio
+from grid.errors import InputError
 
-PAGE = runs.HERE / "README.md"
+RESULTS, PAGE = runs.HERE / "results.json", runs.HERE / "README.md"
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
@@ -30,7 +31,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
             table.add_row(row.peer, more + seconds(row.peer_s), more + ratio(row.ratio), agreement)
         console.print(table)
         for note in dict.fromkeys(row.note for row in peers if row.note):
-            console.print(note, style="dim", highlight=False)
+            console.print(note, style="dim", highlight=False, markup=False)
 
 
 def run(names: Sequence[str], console: Console) -> Iterator[runs.Run]:
@@ -40,7 +41,7 @@ def run(names: Sequence[str], console: Console) -> Iterator[runs.Run]:
             found = runs.apart(name)
         show(found.rows, console)
         if found.error:
-            console.print(f"{name}: failed: {found.error}", style="red", highlight=False)
+            console.print(f"{name}: failed: {found.error}", style="red", highlight=False, markup=False)
         yield found
 
 
@@ -66,32 +67,31 @@ def every(file: Path | None, console: Console) -> int:
 
 def bench(names: Sequence[str], console: Console) -> int:
     """Run benchmarks and put what they find into the stored results and the page."""
-    known = {found.name: found for found in (runs.load() if runs.RESULTS.is_file() else [])}
+    known = {found.name: found for found in (runs.load(RESULTS) if RESULTS.is_file() else [])}
     known, failed = {name: found for name, found in known.items() if name in runs.names()}, False
     for found in run(names or runs.names(), console):
         known[found.name], failed = found, failed or bool(found.error)
-        runs.save(known.values())
+        runs.save(known.values(), RESULTS)
         render()
     return int(failed)
 
 
 def render() -> int:
     """The page from the stored results."""
-    PAGE.write_text(page(runs.load()), encoding="utf-8")
+    PAGE.write_text(page(runs.load(RESULTS)), encoding="utf-8")
     return 0
 
 
 def check(names: Sequence[str], file: Path | None, console: Console) -> int:
     """Compare new runs, or those in a file, with the stored ones; 1 when something has become worse."""
+    stored = runs.load(RESULTS)
     new = list(run(names or runs.names(), console)) if file is None else runs.load(file)
-    if file is not None and names:
-        new = [found for found in new if found.name in names]
-    found = guard.compare(runs.load(), new)
+    new = [found for found in new if not names or found.name in names]
+    found = guard.compare(stored, new)
     for one in found:
-        console.print(str(one), style="red" if one.fails else "yellow", highlight=False, soft_wrap=True)
-    fails = sum(one.fails for one in found)
-    rows = sum(len(one.rows) for one in new)
-    console.print(f"{rows} rows compared, {fails} worse than stored" if fails else f"{rows} rows compared, none worse")
+        console.print(str(one), style="red" if one.fails else "yellow", highlight=False, markup=False, soft_wrap=True)
+    fails, rows = sum(one.fails for one in found), sum(len(one.rows) for one in new)
+    console.print(f"{rows} rows compared with the stored ones, {fails or 'none'} worse", highlight=False)
     return int(fails > 0)
 
 
@@ -109,24 +109,35 @@ def parser() -> argparse.ArgumentParser:
         ("guard", "compare ratios with those in results.json; exit code 1 when one is lost"),
     ):
         part = parts.add_parser(name, help=about)
-        part.add_argument("names", nargs="*", choices=runs.names(), metavar="NAME")
+        part.add_argument("names", nargs="*", type=known, metavar="NAME")
         if name == "guard":
             part.add_argument("--json", type=Path, help="runs in a file like results.json, instead of running")
     return made
 
 
+def known(name: str) -> str:
+    """The name, when there is such a benchmark."""
+    if name not in runs.names():
+        raise argparse.ArgumentTypeError(f"there is no benchmark {name!r}; there are {', '.join(runs.names())}")
+    return name
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; returns the exit code."""
+    """Run what was asked for; returns the exit code, 2 for a file that cannot be used."""
     chosen, console = parser().parse_args(arguments), Console()
-    if chosen.name == "all":
-        return every(chosen.json, console)
-    if chosen.name == "bench":
-        return bench(chosen.names, console)
-    if chosen.name == "page":
-        return render()
-    if chosen.name == "guard":
-        return check(chosen.names, chosen.json, console)
-    return one(chosen.name, chosen.json, console)
+    try:
+        if chosen.name == "all":
+            return every(chosen.json, console)
+        if chosen.name == "bench":
+            return bench(chosen.names, console)
+        if chosen.name == "page":
+            return render()
+        if chosen.name == "guard":
+            return check(chosen.names, chosen.json, console)
+        return one(chosen.name, chosen.json, console)
+    except InputError as error:
+        console.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
+        return 2
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Agreement: largest difference of the values [EUR], in EUR per control step for t
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +27,7 @@ from admmflex.prosumers.charting import Charting, HomeCharts, Measured, Rest
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.period import period_program
 from admmflex.prosumers.prosumer import Prosumer
-from experiments.benchmarks.common import Peer, Row, attempt, median_time, versions
+from experiments.benchmarks.common import Peer, Row, attempt, clock, median_time, versions
 from experiments.benchmarks.ppopt_peer import by_ppopt
 from mpo.certify import direct_value
 from mpo.linear import centre
@@ -55,9 +54,9 @@ def rows(homes: int = HOMES, limit_s: float = LIMIT_S) -> list[Row]:
     study = scenario.build(scenario.load(SCENARIO))
     with TemporaryDirectory() as folder:
         planes, explicit = case(study, homes), case(study, homes, folder)
-        started = time.perf_counter()
+        started = clock()
         explicit.draw()
-        first_s = time.perf_counter() - started
+        first_s = clock() - started
         found = [*drawing(planes, explicit, homes, limit_s), *types(explicit, first_s)]
     return [*found, *central(study)]
 
@@ -120,15 +119,15 @@ def _by_solvers(samples: list[tuple[mpo.ParametricLP, mpo.Slices]]) -> tuple[Arr
     seconds, error = np.zeros(2), np.zeros(2)
     for problem, slices in samples:
         corners = slices.corners
-        started = time.perf_counter()
+        started = clock()
         direct = np.array([direct_value(problem, one) for one in corners])
-        seconds[0] += time.perf_counter() - started
+        seconds[0] += clock() - started
         known = np.isfinite(direct)
         worth = (corners @ slices.slope.T + slices.constant).max(axis=1)
         error[0] = max(error[0], float(np.abs(worth - direct)[known].max()))
-        started = time.perf_counter()
+        started = clock()
         solution = mpo.solve(problem)
-        seconds[1] += time.perf_counter() - started
+        seconds[1] += clock() - started
         middle = np.array([corners[slices.begin[k] : slices.begin[k + 1]].mean(axis=0) for k in range(len(slices.x))])
         value = solution.evaluate(middle).value
         worth = (middle @ slices.slope.T + slices.constant).max(axis=1)
@@ -178,9 +177,9 @@ def types(explicit: Case, first_s: float) -> list[Row]:
     found = []
     for group in {repr((one.shape, one.tied)): one for one in explicit.draw().groups if one.tied}.values():
         problem = period_program(group.shape, group.ranges, group.tied)
-        started = time.perf_counter()
+        started = clock()
         solution = mpo.solve(problem)
-        seconds = time.perf_counter() - started
+        seconds = clock() - started
         certificate = solution.certify(10_000, direct=50)
         size = f"{problem.parameters} parameters"
         note = f"{solution.status}, {len(solution)} regions, {certificate.holes} holes in {certificate.samples} samples"
@@ -220,8 +219,8 @@ def _steps(study: Study, calls: list[Charts], price: float, way: Way) -> tuple[f
     step = CentralStep(study.network, study.limits, price, StepSettings(way=way))
     seconds, cost = [], []
     for charts in calls:
-        started = time.perf_counter()
+        started = clock()
         answer = step.solve(charts)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(clock() - started)
         cost.append(answer.cost)
     return float(np.median(seconds[1:])), np.array(cost)

@@ -12,6 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+clock = time.process_time
+"""Seconds that this process has worked: with one thread each, what other work on the machine takes does not count."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -19,7 +22,7 @@ class Row:
 
     Args:
         name: what was done, with its size; with the peer it identifies the row from run to run.
-        ours_s, peer_s: median seconds of the same work; NaN where the peer failed.
+        ours_s, peer_s: median processor seconds of the same work; NaN where the peer failed.
         peer: the tool compared with, and its settings.
         agreement: worst difference of the answers; NaN where there was nothing to compare.
         unit: of the agreement.
@@ -81,14 +84,14 @@ def attempt(measure: Callable[[], Peer]) -> Peer:
 
 
 def median_time(work: Callable[[], object], repeats: int = 5, warm_up: int = 1) -> float:
-    """Median wall-clock seconds of ``work()``, after ``warm_up`` calls that do not count."""
+    """Median processor seconds of ``work()``, after ``warm_up`` calls that do not count."""
     for _ in range(warm_up):
         work()
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         work()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - start)
     return sorted(seconds)[len(seconds) // 2]
 
 

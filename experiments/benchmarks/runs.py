@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from experiments.benchmarks.common import Row, read
+from grid.errors import Fault, InputError
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results.json"
 LIMIT_S = 1800.0
 
 
@@ -74,15 +74,15 @@ def apart(name: str, limit_s: float = LIMIT_S) -> Run:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "rows.json"
         command = [sys.executable, "-m", "experiments.benchmarks", name, "--json", str(file)]
-        started, busy, own = time.perf_counter(), _busy_s(), _children_s()
-        error = _finished(command, limit_s)
+        started, busy, own = time.perf_counter(), busy_s(), children_s()
+        error = finished(command, limit_s)
         seconds = time.perf_counter() - started
-        others = max((_busy_s() - busy - (_children_s() - own)) / seconds, 0.0)  # NaN stays
+        others = max((busy_s() - busy - (children_s() - own)) / seconds, 0.0)  # NaN stays
         rows = tuple(read(file)) if not error else ()
     return Run(name, about(name), machine(), seconds, others, rows, error)
 
 
-def _finished(command: list[str], limit_s: float) -> str:
+def finished(command: list[str], limit_s: float) -> str:
     """Why a command did not succeed, or ""; nothing that it started stays behind."""
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -108,7 +108,7 @@ def machine() -> str:
     return f"{model or platform.processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
-def _busy_s() -> float:
+def busy_s() -> float:
     """Seconds that all cores have worked since the system started; NaN where it does not tell."""
     stat = Path("/proc/stat")
     if not stat.is_file():
@@ -117,18 +117,28 @@ def _busy_s() -> float:
     return (user + nice + system + sum(rest[:3])) / os.sysconf("SC_CLK_TCK")
 
 
-def _children_s() -> float:
+def children_s() -> float:
     """Processor seconds of the processes started here that have ended."""
     used = os.times()
     return used.children_user + used.children_system
 
 
-def load(path: Path = RESULTS) -> list[Run]:
-    """Runs that ``save`` wrote."""
-    return [Run.of(record) for record in json.loads(path.read_text(encoding="utf-8"))]
+def load(path: Path) -> list[Run]:
+    """Runs that ``save`` wrote.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    try:
+        return [Run.of(record) for record in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        value, allowed = f"{type(error).__name__}: {error}", "a file like experiments/benchmarks/results.json"
+        raise InputError(Fault(f"file {path}", value, allowed, "make one with `make bench`")) from error
 
 
-def save(runs: Iterable[Run], path: Path = RESULTS) -> None:
-    """Write runs, by name."""
+def save(runs: Iterable[Run], path: Path) -> None:
+    """Write runs, by name; the file is whole at any time."""
     records = [run.record() for run in sorted(runs, key=lambda run: run.name)]
-    path.write_text(json.dumps(records, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft = path.with_name(f"{path.name}.part")
+    draft.write_text(json.dumps(records, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)

@@ -6,14 +6,15 @@ same grid, which is the first thing that a script with pandapower does. There ar
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import time
 from functools import partial
 
 import numpy as np
 
-from experiments.benchmarks.common import Peer, Row, attempt, median_time, versions
+from experiments.benchmarks.common import Peer, Row, attempt, versions
+from experiments.benchmarks.runs import children_s
 from experiments.compare import ROOT
 
 SCENARIO = ROOT / "rural1" / "check.yaml"
@@ -31,17 +32,16 @@ def rows() -> list[Row]:
     for name, command, peer, code, repeats, packages in cases:
         ours = fresh(command, repeats)
         theirs = attempt(partial(fresh, ("-c", code), repeats))
-        note = theirs._replace(note=f"processor time: ours {ours.note}, peer {theirs.note}")
+        note = theirs._replace(note=f"by the clock: ours {ours.note}, peer {theirs.note}")
         found.append(Row.against(name, ours.seconds, peer, note, "", versions(*packages)))
     return found
 
 
 def fresh(arguments: tuple[str, ...], repeats: int) -> Peer:
-    """Median of a fresh interpreter with these arguments, from start to exit; the note is its mean processor time."""
-    command = [sys.executable, *arguments]
-    work = partial(subprocess.run, command, check=True, capture_output=True, timeout=120.0)
-    before = os.times()
-    wall = median_time(work, repeats)
-    after = os.times()
-    worked = after.children_user + after.children_system - before.children_user - before.children_system
-    return Peer(wall, np.nan, f"{worked / (repeats + 1):.2f} s")
+    """Medians of a fresh interpreter with these arguments, from start to exit; the note has those of the wall clock."""
+    worked, waited = np.zeros((2, repeats + 1))
+    for k in range(repeats + 1):
+        before, started = children_s(), time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True, timeout=120.0)
+        worked[k], waited[k] = children_s() - before, time.perf_counter() - started
+    return Peer(float(np.median(worked[1:])), np.nan, f"{np.median(waited[1:]):.2f} s")
