@@ -117,7 +117,9 @@ def read(path: Path) -> list[Row]:
 
 
 def seconds(value: float) -> str:
-    """A time to three digits."""
+    """A time to three digits or to the second."""
     if math.isnan(value):
         return "-"
-    return f"{value:.3g} s" if value >= 1.0 else f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
+    if value >= 1.0:
+        return f"{value:.3g} s" if value < 1e3 else f"{value:,.0f} s"
+    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"

@@ -11,9 +11,10 @@ from experiments.benchmarks.runs import Run
 
 HEAD = """# Benchmarks
 
-Every peer gets the same problem in the same run, with one thread, and the answers are compared. A ratio is the peer's
-time over ours, of one run; > where the peer was stopped before it had finished.
-Made by `make bench`; do not edit.
+Every peer gets the same problem in the same run, with one thread, and the answers are compared: *agreement* is the
+worst difference. Times are processor time, which other work on the machine hardly changes; a ratio is the peer's over
+ours, of one run, > where the peer was stopped before it had finished. Goals: [experiments](../README.md#speed).
+This page is made by `make bench`.
 
 ```sh
 make bench                                        # every benchmark: writes results.json and this page
@@ -43,8 +44,8 @@ def machines(runs: Sequence[Run]) -> list[str]:
     used.pop("machine", None)
     where = dict.fromkeys(run.machine for run in runs)
     total = sum(run.seconds for run in runs) / 60
-    lines = [f"Machine: {'; '.join(where)}. All of it took {total:.0f} minutes; *others* is the mean number of cores"]
-    lines += ["that other work on the machine kept busy meanwhile.", ""]
+    lines = [f"Machine: {'; '.join(where)}. All of it took {total:.0f} minutes by the clock; *others* is the mean"]
+    lines += ["number of cores that other work on the machine kept busy meanwhile.", ""]
     lines += ["| benchmark | minutes | others | failed |", "|---|---|---|---|"]
     for run in runs:
         failed = run.error or "; ".join(dict.fromkeys(row.peer for row in run.rows if row.failed))
