@@ -98,13 +98,13 @@ def drawing(planes: Case, explicit: Case, homes: int, limit_s: float) -> list[Ro
     seconds *= homes / len(samples)
     name = f"charts of {homes} homes"
     pieces = float(np.mean([len(slices.x) for _, slices in samples]))
-    about = f"{pieces:.0f} pieces a chart"
+    about = f"peer on {len(samples)} homes, scaled; {pieces:.0f} pieces a chart"
     used = versions("highspy", "ppopt", "numba")
     found = [
         Row(
             f"{name}, plane by plane", ours, "HiGHS, a program at every corner", seconds[0], error[0], EUR, used, about
         ),
-        Row(f"{name}, plane by plane", ours, "mpo.solve of every plane", seconds[1], error[1], EUR, used),
+        Row(f"{name}, plane by plane", ours, "mpo.solve of every plane", seconds[1], error[1], EUR, used, about),
         Row(f"{name}, from solutions of types", theirs, "plane by plane", ours, apart, EUR, used),
     ]
     if limit_s:
@@ -169,7 +169,11 @@ def _by_ppopt(problem: mpo.ParametricLP, slices: mpo.Slices, limit_s: float) -> 
     worth = (theta @ slices.slope.T + slices.constant).max(axis=1)
     known = np.isfinite(found.values)
     error = float(np.abs(worth - found.values)[known].max(initial=0.0))
-    return Peer(found.seconds, error, f"PPOPT: {found.regions} regions, none at {(~known).mean():.0%} of the samples")
+    return Peer(
+        found.seconds,
+        error,
+        f"peer on one home, scaled: {found.regions} regions, none at {(~known).mean():.0%} of the samples",
+    )
 
 
 def types(explicit: Case, first_s: float) -> list[Row]:

@@ -67,7 +67,7 @@ def section(run: Run) -> list[str]:
         for row in group:
             lines.append(f"| {first} | {' | '.join(_peer(row, notes))} |")
             first = " | "
-    return [*lines, "", *(f"{k}. {_cell(note)}" for k, note in enumerate(notes, 1))]
+    return [*lines, *([""] if notes else []), *(f"{k}. {_cell(note)}" for k, note in enumerate(notes, 1))]
 
 
 def _peer(row: Row, notes: Sequence[str]) -> Iterable[str]:
