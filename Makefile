@@ -28,7 +28,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-# Every benchmark against its peers, an hour at most: experiments/benchmarks/results.json and README.md.
+# Every benchmark against its peers, half an hour: experiments/benchmarks/results.json and README.md.
 bench: $(READY)
 	$(BIN)/python -m experiments.benchmarks bench
 
