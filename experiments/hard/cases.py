@@ -123,7 +123,7 @@ CASES = (
     Case("rural1-spring", "rural1", "spring", FARMS),
     Case("rural1-spot", "rural1", "summer", FARMS | CARS, tariff=spot()),
     Case("rural1-free-q", "rural1", "spring", free_q(FARMS)),
-    Case("rural2-summer", "rural2", "summer", BIG | {"ev": EV, "heat_pump": HEAT_PUMP}),
+    Case("rural2-summer", "rural2", "summer", EVERYTHING),
     Case("rural2-tight", "rural2", "spring", SUNNY, limits=TIGHT),
     Case("rural3-summer", "rural3", "summer", EVERYTHING),
     Case("rural3-linear", "rural3", "spring", linear(SUNNY), tariff=EVEN),
