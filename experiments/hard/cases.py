@@ -131,7 +131,7 @@ CASES = (
     Case("rural3-equal", "rural3", "spring", SUNNY, parts=17),
     Case("semiurb4-spring", "semiurb4", "spring", BIG),
     Case("semiurb4-linear", "semiurb4", "summer", linear(BIG), tariff=EVEN, limits=TIGHT),
-    Case("semiurb4-winter", "semiurb4", "winter", EVERYTHING | CARS, limits=TIGHT),
+    Case("rural2-winter", "rural2", "winter", EVERYTHING | CARS),
     Case("semiurb5-summer", "semiurb5", "summer", BIG | CARS, limits=TIGHT),
     Case("semiurb5-tight", "semiurb5", "spring", SUNNY, limits=TIGHT),
     Case("urban6-spot", "urban6", "spring", BIG | CARS, tariff=spot(), limits=TIGHT),
