@@ -145,8 +145,9 @@ class Admm:
             if mix is not None and meets_limits(mix.excess, self.settings):
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
-                if proves(bound_eur, mix.cost, self.settings) or mixes_settled(self.history, self.settings):
-                    return self._result("optimal", best[1], baseline)
+                dual = self._proven(best[1], bound_eur)
+                if dual is not None or mixes_settled(self.history, self.settings):
+                    return self._result("optimal", best[1], baseline, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
@@ -251,6 +252,13 @@ class Admm:
                 return mix, dual.bound, shortfall
             mix = self.mixer.mix()
         return mix, dual.bound, None
+
+    def _proven(self, plan: Plan, bound_eur: float) -> Dual | None:
+        """A proof that a plan is good enough: asked for where the bound of the grid as linearised elsewhere is close."""
+        if bound_eur < plan.cost and not proves(bound_eur, plan.cost, self.settings):
+            return None
+        dual = Dual(self.price, last_bound(self.exchange, self.dso, plan))
+        return dual if proves(dual.bound, plan.cost, self.settings) else None
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""

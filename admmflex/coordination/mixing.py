@@ -24,6 +24,7 @@ from grid import PowerFlow
 from grid.limits import BRANCH, SLACK
 
 LP_ROUNDS = 12
+PATIENCE = 5  # LPs after which the grid is linearised half-way: between equally cheap plans the LP may go to and fro
 SLACK_TOLERANCE = 1e-3  # [kW]
 COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
 LOOSE, FINE = 1e-2, 5e-6  # gaps of the LP while rows are still added, and at last
@@ -96,7 +97,7 @@ class Mixer:
         self.dso.drop_roomy(x, ROOM)
         self.dso.add_violated(x)
         self._start, fine = None, False
-        for _ in range(LP_ROUNDS):
+        for number in range(LP_ROUNDS):
             weights, slack = self._solve(every, costs, FINE if fine else LOOSE)
             x, n_rows = combine(weights, answers), len(self.dso.rows)
             flow = self.dso.power_flow(x)
@@ -107,7 +108,7 @@ class Mixer:
             if fine and (good or slack > SLACK_TOLERANCE):
                 break
             if not good:
-                self.dso.relinearise(x)
+                self.dso.relinearise(x if number < PATIENCE else 0.5 * (x + self.dso.origin))
             added, rows = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE)), float(n_rows)]))
             fine = fine or bool(added <= FEW * rows)
             if slack > SLACK_TOLERANCE:

@@ -19,7 +19,7 @@ class MixingSettings:
     """
 
     first: int = 9
-    every: int = 3
+    every: int = 2
     window: int = 30
     shrink: float = 0.5
     least: float = 0.02
