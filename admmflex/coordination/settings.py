@@ -21,7 +21,7 @@ class MixingSettings:
     first: int = 9
     every: int = 2
     window: int = 30
-    shrink: float = 0.5
+    shrink: float = 0.25
     least: float = 0.02
 
 

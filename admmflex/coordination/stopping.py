@@ -13,7 +13,7 @@ from admmflex.horizon import Array
 EXCESS = ("voltage_excess_pu", "loading_excess", "connection_excess")
 """What the record of a round calls the parts of ``AcCheck.worst``; the last is there where the slack has limits."""
 PROVEN = 5.0  # a plan is good enough within so many cost tolerances of a lower bound: 0.1 % by default
-SETTLED_MIXES = 5  # whose costs all stand still
+SETTLED_MIXES = 8  # whose costs all stand still
 STEADY_ROUNDS = 8
 STEADY_PRIMAL = 1e-2  # relative disagreement of prosumers and grid
 
