@@ -61,7 +61,7 @@ class Coordinated:
     Args:
         status: "optimal", "infeasible" (``shortfall`` says why) or "not_converged".
         plan: of the rank's prosumers.
-        price: (2, B, K) [EUR/kWh, EUR/kvarh] of the last round.
+        price: (2, B, K) [EUR/kWh, EUR/kvarh]: those of the mixed plan or of the last round, whichever prove more.
         baseline: what they do at no price; None after a warm start, which does not ask for it.
         lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
         rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
@@ -145,8 +145,8 @@ class Admm:
             if mix is not None and meets_limits(mix.excess, self.settings):
                 if best is None or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
-                dual = self._proven(best[1], bound_eur)
-                if dual is not None or mixes_settled(self.history, self.settings):
+                dual = self._proof(*best, bound_eur)
+                if proves(dual.bound, best[0].cost, self.settings) or mixes_settled(self.history, self.settings):
                     return self._result("optimal", best[1], baseline, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
@@ -253,12 +253,16 @@ class Admm:
             mix = self.mixer.mix()
         return mix, dual.bound, None
 
-    def _proven(self, plan: Plan, bound_eur: float) -> Dual | None:
-        """A proof that a plan is good enough: asked for where the bound of the grid as linearised elsewhere is close."""
-        if bound_eur < plan.cost and not proves(bound_eur, plan.cost, self.settings):
-            return None
-        dual = Dual(self.price, last_bound(self.exchange, self.dso, plan))
-        return dual if proves(dual.bound, plan.cost, self.settings) else None
+    def _proof(self, mix: Mix, plan: Plan, bound_eur: float) -> Dual:
+        """Where the bound of the grid as linearised elsewhere comes close: what the last prices prove at the plan itself.
+
+        Or those of the mix, the multipliers of its LP, if they prove more.
+        """
+        if bound_eur < mix.cost and not proves(bound_eur, mix.cost, self.settings):
+            return Dual(self.price, -np.inf)
+        last = Dual(self.price, last_bound(self.exchange, self.dso, plan))
+        own = bound(self.exchange, mix.price / self.community.dt_h[self.exchange.steps, None], mix.least)
+        return own if own.bound > last.bound else last
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
@@ -290,8 +294,8 @@ class Admm:
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
-        """A mean brings its own bound; for other plans one last answer is asked."""
-        if self.settings.certify and status != "infeasible" and dual is None:
+        """What has no proof yet brings one last question."""
+        if self.settings.certify and status != "infeasible" and (dual is None or dual.bound == -np.inf):
             dual = Dual(self.price, last_bound(self.exchange, self.dso, plan))
         return Coordinated(
             status,

@@ -39,7 +39,9 @@ class Mix:
     """A plan made of past answers.
 
     ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` over the
-    limits in the AC power flow, as ``AcCheck.worst``; ``slack`` [kW] the largest violation that no combination avoids.
+    limits in the AC power flow, as ``AcCheck.worst``; ``slack`` [kW] the largest violation that no combination avoids;
+    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the LP are worth at the buses; ``least`` [EUR]
+    what the powers of the own steps are worth at that price, at least, if they meet the linearised limits.
     """
 
     weights: Array
@@ -47,6 +49,8 @@ class Mix:
     cost: float
     excess: Array
     slack: float
+    price: Array
+    least: float
 
 
 class Mixer:
@@ -98,8 +102,9 @@ class Mixer:
         self.dso.add_violated(x)
         self._start, fine = None, False
         for number in range(LP_ROUNDS):
-            weights, slack = self._solve(every, costs, FINE if fine else LOOSE)
-            x, n_rows = combine(weights, answers), len(self.dso.rows)
+            weights, slack, nu = self._solve(every, costs, FINE if fine else LOOSE)
+            x = combine(weights, answers)
+            price, least = self._price(x, nu)
             flow = self.dso.power_flow(x)
             excess = self.comm.largest(AcCheck.of(self.dso.guard, flow, self.dso.own(x)).worst)
             good = bool(
@@ -109,21 +114,21 @@ class Mixer:
                 break
             if not good:
                 self.dso.relinearise(x if number < PATIENCE else 0.5 * (x + self.dso.origin))
-            added, rows = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE)), float(n_rows)]))
+            added, rows = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE)), float(len(nu))]))
             fine = fine or bool(added <= FEW * rows)
             if slack > SLACK_TOLERANCE:
                 self._start = None  # the path bends where a row begins to be broken
         self.last, self.used = x, weights.max(axis=1).tolist()
-        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack)
+        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price, least)
 
-    def _solve(self, answers: Array, costs: Array, tolerance: float) -> tuple[Array, float]:
-        """Solve the LP on rank 0 for the rows of all ranks: weights ``(L, B)`` and largest slack.
+    def _solve(self, answers: Array, costs: Array, tolerance: float) -> tuple[Array, float, Array]:
+        """Solve the LP on rank 0 for the rows of all ranks: weights ``(L, B)``, largest slack, multipliers of own rows.
 
         The path of the LP stays with the rows, for the next LP.
         """
         table = self.comm.stack(self._table())
         n_weights, n_rows = costs.size, len(table)
-        result = np.empty(n_weights + 1 + n_rows)
+        result = np.empty(n_weights + 1 + 2 * n_rows)
         if self.comm.rank == 0:
             steps, at = np.unique(table[:, 0].astype(np.int64), return_inverse=True)
             rows = Effects(at, np.ascontiguousarray(table[:, 3:]), answers[steps])
@@ -132,13 +137,14 @@ class Mixer:
             if tolerance == LOOSE:
                 self._start = master.path
             slack = np.array([master.slack.max(initial=0.0)])
-            result = np.concatenate([master.weights.ravel(), slack, master.path.nu])
+            result = np.concatenate([master.weights.ravel(), slack, master.nu, master.path.nu])
         result = self.comm.broadcast(result)
         counts = self.comm.stack(np.array([[float(len(self.dso.rows))]]))[:, 0].astype(int)
         first = n_weights + 1 + int(counts[: self.comm.rank].sum())
+        own = slice(first, first + len(self.dso.rows))
         if tolerance == LOOSE:
-            self.dso.rows.nu = result[first : first + len(self.dso.rows)].copy()
-        return result[:n_weights].reshape(costs.shape), float(result[n_weights])
+            self.dso.rows.nu = result[n_rows:][own].copy()
+        return result[:n_weights].reshape(costs.shape), float(result[n_weights]), result[own]
 
     def _misjudged(self, x: Array, flow: PowerFlow) -> Array:
         """How far rows that bind at ``x`` are from the AC power flow there, kind by kind, at most over all ranks.
@@ -149,6 +155,14 @@ class Mixer:
         apart = np.where(linear / rows.scale > -BINDING, np.abs(self.dso.exact(x, flow) - linear), 0.0)
         kinds = rows.kind < BRANCH, rows.kind == BRANCH, rows.kind == SLACK
         return self.comm.largest(np.array([apart[of].max(initial=0.0) for of in kinds]))
+
+    def _price(self, x: Array, nu: Array) -> tuple[Array, float]:
+        """price = - gradient' nu of the own rows that bind at ``x``, and min price' z = nu' (value - gradient z0)."""
+        rows, origin = self.dso.rows, self.dso.origin
+        binding = np.where(self.dso.excess_kw(x) > -BINDING, nu, 0.0) / rows.scale
+        price = np.zeros_like(x)
+        np.add.at(price, rows.step, -binding[:, None] * rows.gradient)
+        return price, float(binding @ (rows.value - np.einsum("rj,rj->r", rows.gradient, origin[rows.step])))
 
     def _table(self) -> Array:
         """Own rows of the LP, in kW: step, multiplier on the last path, limit, gradient, ``(M, 3 + 2 B)``."""
