@@ -1,10 +1,10 @@
 """A million prosumers for a day: ``python -m experiments.million.run [--ranks 2]``.
 
-A real medium-voltage grid with its 90 real low-voltage grids and 7031 loads, as often as needed, side by side behind one
-high-voltage busbar; everywhere else owners of other PV plants and batteries. The copies share nothing but that busbar,
-whose voltage is given, so they are coordinated one after the other, each as a region: a rank draws a copy, coordinates
-it, checks it by an AC power flow of the whole copy, and keeps a line of numbers. Every line is written at once; a run
-that was interrupted goes on where it stopped.
+A real medium-voltage grid with its 90 real low-voltage grids and 7031 loads, as often as needed, side by side behind
+one high-voltage busbar; everywhere else owners of other PV plants and batteries. The copies share nothing but that
+busbar, whose voltage is given, so they are coordinated one after the other, each as a region: a rank draws a copy,
+coordinates it, checks it by an AC power flow of the whole copy, and keeps a line of numbers. Every line is written at
+once; a run that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
