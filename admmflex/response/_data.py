@@ -70,4 +70,3 @@ class Work(NamedTuple):
     polygon: Array
     curve: Array
     steps: Array
-    stage: Array

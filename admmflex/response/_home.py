@@ -36,7 +36,7 @@ from admmflex.response._data import (
     Work,
 )
 from admmflex.response._reactive import curtail, edge_value, reactive_polyline
-from admmflex.response._segments import burns, meetings, solve_segments, stage_data
+from admmflex.response._segments import Stage, burns, levels, meetings, solve_segments
 from admmflex.response._stage import breakpoints, general_side, home_kinks, plain_side, restrict, top_level
 
 
@@ -248,22 +248,23 @@ def _quick(i: int, price: Array, target: Array, rho: float, data: Data, ans: Ans
     """Try the segments of the last answer; whether they lead to a proven optimum."""
     if rho <= 0.0 or not data.steady[i]:
         return False
-    table, index = data.table, data.place
-    rows = (
-        table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]],
-        table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]],
-        table[index[i, C_GIVE]], table[index[i, I_GIVE]], table[index[i, G_GIVE]],
+    table, index, above, below = data.table, data.place, work.steps[0], work.steps[1]
+    levels(
+        price[0, data.bus[i]], target[0, data.rows[i]], rho, table[index[i, IMPORT]], table[index[i, EXPORT]],
+        above, below,
+    )  # fmt: skip
+    stage = Stage(
+        above, below, table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, GIVE_MAX]],
+        table[index[i, TAKE_MAX]], table[index[i, C_GIVE]], table[index[i, I_GIVE]], table[index[i, G_GIVE]],
         table[index[i, C_TAKE]], table[index[i, I_TAKE]], table[index[i, G_TAKE]],
     )  # fmt: skip
-    lam, z = price[0, data.bus[i]], target[0, data.rows[i]]
-    stage_data(lam, z, rho, rows, work.stage)
     for t in range(work.kept.shape[0]):
         work.kept[t] = 0
     found = solve_segments(
-        table[index[i, LO]], table[index[i, HI]], data.end_value[i], ans.meets[i], ans.mu[i], 1.0 / rho, work.stage,
+        table[index[i, LO]], table[index[i, HI]], data.end_value[i], ans.meets[i], ans.mu[i], 1.0 / rho, stage,
         data.jump[i, 0], data.jump[i, 1], work.steps[4], work.steps[5],
     )  # fmt: skip
-    return found and not burns(ans.mu[i], rho, work.stage, table[index[i, KAPPA]])
+    return found and not burns(ans.mu[i], rho, stage, table[index[i, KAPPA]])
 
 
 @nb.njit(cache=True, error_model="numpy")

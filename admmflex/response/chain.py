@@ -243,5 +243,4 @@ def _scratch(homes: ChainHomes, steps: int) -> Work:
         polygon=np.zeros((4, poly)),
         curve=np.zeros((2, steps * vertices)),
         steps=np.zeros((10, steps)),
-        stage=np.zeros((12, steps)),
     )
