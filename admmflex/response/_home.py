@@ -39,6 +39,9 @@ from admmflex.response._reactive import curtail, edge_value, reactive_polyline
 from admmflex.response._segments import Stage, burns, levels, meetings, solve_segments
 from admmflex.response._stage import breakpoints, general_side, home_kinks, plain_side, restrict, top_level
 
+UNBOUNDED = 1e300
+"""Power per price without a penalty: any price that is not zero moves as much as is possible."""
+
 
 @nb.njit(cache=True, error_model="numpy")
 def _share(
@@ -205,42 +208,49 @@ def _burnt(
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _powers(i: int, price: Array, target: Array, rho: float, data: Data, ans: Answers, work: Work, out: Array) -> None:
-    """Powers and energies of the assets of home i at the moves found."""
+def _storage_powers(i: int, data: Data, ans: Answers, work: Work) -> None:
+    """Energies, and powers of taking and giving, of home i at the moves found."""
+    table, index = data.table, data.place
+    g_give, g_take, burn = table[index[i, G_GIVE]], table[index[i, G_TAKE]], table[index[i, BURN]]
+    give_max, take_max = table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]]
+    ref, scale = table[index[i, REF]], table[index[i, SCALE]]
+    give, take, energy = ans.give[i], ans.take[i], ans.energy[i]
+    move, kept = work.steps[4], work.kept
+    for t in range(np.uint64(move.shape[0])):
+        w, gain, spent = move[t], g_give[t], g_take[t]
+        b = min(max(-w / (gain if w < 0.0 else spent), -take_max[t]), give_max[t])
+        give[t] = max(b, 0.0)
+        take[t] = max(-b, 0.0)
+    x = 0.0
+    for t in range(move.shape[0]):
+        x += move[t]
+        energy[t] = ref[t] + scale[t] * x
+    if kept[move.shape[0]] == 0:
+        return
+    for t in range(move.shape[0]):
+        if kept[t + 1] > kept[t]:
+            b, burnt = _burnt(move[t], kept[t], kept[t + 1], work.curve, g_give[t], g_take[t], burn[t])
+            give[t] = max(b, 0.0) + burnt
+            take[t] = max(-b, 0.0) + burnt
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _generate(i: int, price: Array, target: Array, rho: float, data: Data, ans: Answers, out: Array) -> None:
+    """Generation and power of home i on top of its storage."""
     table, index = data.table, data.place
     lam, z, p = price[0, data.bus[i]], target[0, data.rows[i]], out[0, data.rows[i]]
     load, avail, bought, sold = (
         table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]]
     )  # fmt: skip
-    g_give, g_take, burn = table[index[i, G_GIVE]], table[index[i, G_TAKE]], table[index[i, BURN]]
-    give_max, take_max = table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]]
-    ref, scale = table[index[i, REF]], table[index[i, SCALE]]
-    gen, give, take, energy = ans.gen[i], ans.give[i], ans.take[i], ans.energy[i]
-    move, kept = work.steps[4], work.kept
-    inverse = 1.0 / rho if rho > 0.0 else np.inf
-    x = 0.0
-    for t in range(load.shape[0]):
-        w = move[t]
-        x += w
-        energy[t] = ref[t] + scale[t] * x
-        burnt = 0.0
-        if kept[t + 1] > kept[t]:
-            b, burnt = _burnt(w, kept[t], kept[t + 1], work.curve, g_give[t], g_take[t], burn[t])
-        elif w < 0.0:
-            b = min(-w / g_give[t], give_max[t])
-        else:
-            b = max(-w / g_take[t], -take_max[t])
-        give[t] = max(b, 0.0) + burnt
-        take[t] = max(-b, 0.0) + burnt
+    gen, give, take = ans.gen[i], ans.give[i], ans.take[i]
+    inverse = 1.0 / rho if rho > 0.0 else UNBOUNDED
+    for t in range(np.uint64(load.shape[0])):
         lean = lam[t] + rho * z[t]
-        best = 0.0
-        if sold[t] + lean > 0.0:
-            best = (sold[t] + lean) * inverse
-        elif bought[t] + lean < 0.0:
-            best = (bought[t] + lean) * inverse
-        rest = b - load[t]
-        gen[t] = min(max(best - rest, 0.0), avail[t])
-        p[t] = rest + gen[t]
+        best = (max(sold[t] + lean, 0.0) + min(bought[t] + lean, 0.0)) * inverse
+        rest = give[t] - take[t] - load[t]
+        power = min(max(best - rest, 0.0), avail[t])
+        gen[t] = power
+        p[t] = rest + power
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -293,10 +303,12 @@ def solve(price: Array, target: Array, rho: float, data: Data, ans: Answers, wor
         edged = data.gen_knots[i] + data.store_knots[i] > 0
         coupled, done = False, False
         while not done:
-            ans.swept[i] = coupled or not _quick(i, price, target, rho, data, ans, work)
-            if ans.swept[i]:
-                _sweep(i, price, target, rho, coupled, data, ans, work)
-            _powers(i, price, target, rho, data, ans, work, out)
+            if not data.still[i]:
+                ans.swept[i] = coupled or not _quick(i, price, target, rho, data, ans, work)
+                if ans.swept[i]:
+                    _sweep(i, price, target, rho, coupled, data, ans, work)
+                _storage_powers(i, data, ans, work)
+            _generate(i, price, target, rho, data, ans, out)
             ans.coupled[i] = coupled
             done = not edged or _couple(i, price, target, rho, coupled, data, ans, work, out) or coupled
             coupled = True
