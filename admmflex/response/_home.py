@@ -37,7 +37,7 @@ from admmflex.response._data import (
 )
 from admmflex.response._reactive import curtail, edge_value, reactive_polyline
 from admmflex.response._segments import Stage, burns, levels, meetings, solve_segments
-from admmflex.response._stage import breakpoints, general_side, home_kinks, plain_side, restrict, top_level
+from admmflex.response._stage import breakpoints, general_side, home_kinks, jumps, plain_side, restrict, top_level
 
 UNBOUNDED = 1e300
 """Power per price without a penalty: any price that is not zero moves as much as is possible."""
@@ -163,6 +163,13 @@ def _stages(i: int, price: Array, target: Array, rho: float, coupled: bool, data
         lean = lam[t] + rho * z[t]
         below = -bought[t] - lean
         above = -sold[t] - lean
+        if rho == 0.0 and not coupled and above <= kappa[t]:
+            w_low[t], w_high[t] = -g_give[t] * give, g_take[t] * take
+            at = jumps(
+                below, above, load[t], avail[t], give, take, c_give[t], m_give[t], g_give[t], c_take[t], m_take[t],
+                g_take[t], x, jump, slope, at,
+            )  # fmt: skip
+            continue
         n = _coupled_polyline(i, t, below, above, price, target, rho, data, work) if coupled else 0
         if n == 0:
             home_kinks(load[t], avail[t], below, above, rho, kink_b, kink_d)
