@@ -227,7 +227,8 @@ def _no_answers(data: Data) -> Answers:
 
 def _still(homes: ChainHomes) -> BoolArray:
     """Homes ``(n,)`` without a storage that can move."""
-    return ~(homes.profile(Field.GIVE_MAX) > 0.0).any(axis=1) & ~(homes.profile(Field.TAKE_MAX) > 0.0).any(axis=1)
+    able: BoolArray = (homes.profile(Field.GIVE_MAX) > 0.0) | (homes.profile(Field.TAKE_MAX) > 0.0)
+    return ~np.asarray(able.any(axis=1))
 
 
 def _cheapest(homes: ChainHomes) -> Array:

@@ -7,9 +7,20 @@ from dataclasses import replace
 import numba as nb
 import numpy as np
 
-from admmflex.horizon import Array
 from admmflex.prosumers.fleet import split
 from admmflex.response import _batch, _chain, _home, _interior, _segments, _stage
+from admmflex.response._data import (
+    AVAIL,
+    C_GIVE,
+    C_TAKE,
+    G_GIVE,
+    G_TAKE,
+    GIVE_MAX,
+    I_GIVE,
+    I_TAKE,
+    LOAD_P,
+    TAKE_MAX,
+)  # fmt: skip
 from admmflex.response._interior import BOX, CHAIN, LINK, MOVE, STEP, WORK
 from admmflex.response._lanes import L
 from admmflex.response.chain import ChainResponse
@@ -20,6 +31,7 @@ from experiments.benchmarks.prosumers import RHO, STEPS, Case
 from experiments.kernels.count import operations
 from experiments.kernels.work import F, Work
 
+FIELDS = (LOAD_P, AVAIL, GIVE_MAX, TAKE_MAX, C_GIVE, I_GIVE, G_GIVE, C_TAKE, I_TAKE, G_TAKE)
 CHAIN_MODULES = (_home, _chain, _stage, _segments)
 SAMPLE = 3  # homes that are counted
 ROUNDS = range(4, 8)  # signals in the midst of a coordination
@@ -71,10 +83,10 @@ def chain_work(name: str, day: Case, rho: float, *, by_segments: bool = True) ->
 
 
 @nb.njit(error_model="numpy")
-def _repeat_moved(m: float, inverse: float, stage: Array, turns: int) -> float:
+def _repeat_moved(m: float, inverse: float, stage: _segments.Stage, turns: int) -> float:
     total = 0.0
     for k in range(turns):
-        total += _segments._moved(m + 1e-12 * k, 0, stage.shape[1], inverse, stage)[0]
+        total += _segments._moved(m + 1e-12 * k, 0, len(stage.load), inverse, stage)[0]
     return total
 
 
@@ -82,15 +94,17 @@ def moved_work(day: Case) -> Work:
     """Energy moved by a day at one multiplier: the innermost loop of the segments."""
     response = chain_response(day)
     response.answer(day.price[-1], day.target[-1], RHO, np.zeros((2, len(day.prosumers), STEPS)))
-    stage, m = response._work.stage, float(response._answers.mu[-1, 0])
+    data, m = response._data, float(response._answers.mu[-1, 0])
+    rows = [data.table[data.place[-1, field]] for field in FIELDS]
+    stage = _segments.Stage(response._work.steps[0], response._work.steps[1], *rows)
     found = operations((_segments,), "_moved", m, 0, STEPS, 1.0 / RHO, stage) / STEPS
 
     def run() -> float:
         return float(_repeat_moved(m, 1.0 / RHO, stage, TURNS))
 
     formula = f"{found:.0f} operations (counted), 12 numbers"
-    units = float(TURNS * STEPS)
-    return Work("segments, energy at a multiplier", "step", units, run, found, 12 * F, stage.nbytes, formula)
+    units, held = float(TURNS * STEPS), 12.0 * F * STEPS
+    return Work("segments, energy at a multiplier", "step", units, run, found, 12 * F, held, formula)
 
 
 def interior_work(day: Case) -> Work:
