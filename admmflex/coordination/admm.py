@@ -147,7 +147,8 @@ class Admm:
                     best = mix, self._mixed(mix)
                 dual = self._proof(*best, bound_eur)
                 if proves(dual.bound, best[0].cost, self.settings) or mixes_settled(self.history, self.settings):
-                    return self._result("optimal", best[1], baseline, dual=dual)
+                    better, dual = self._improved(*best, dual)
+                    return self._result("optimal", better, baseline, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
@@ -263,6 +264,15 @@ class Admm:
         last = Dual(self.price, last_bound(self.exchange, self.dso, plan))
         own = bound(self.exchange, mix.price / self.community.dt_h[self.exchange.steps, None], mix.least)
         return own if own.bound > last.bound else last
+
+    def _improved(self, mix: Mix, plan: Plan, dual: Dual) -> tuple[Plan, Dual]:
+        """Mix once more: the questions of the proof may have brought what improves the mix and its prices."""
+        assert self.mixer is not None
+        last = self.mixer.mix()
+        if last.cost < mix.cost and meets_limits(last.excess, self.settings):
+            plan = self._mixed(last)
+        own = bound(self.exchange, last.price / self.community.dt_h[self.exchange.steps, None], last.least)
+        return plan, own if own.bound > dual.bound else dual
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
