@@ -255,19 +255,23 @@ class Admm:
         return mix, dual.bound, None
 
     def _proof(self, mix: Mix, plan: Plan, bound_eur: float) -> Dual:
-        """Where the bound of the grid as linearised elsewhere comes close: what the last prices prove at the plan itself.
+        """What the last prices, or else those of the mix, prove at the plan itself.
 
-        Or those of the mix, the multipliers of its LP, if they prove more.
+        Asked for only where the bound of the grid as linearised elsewhere comes close.
         """
         if bound_eur < mix.cost and not proves(bound_eur, mix.cost, self.settings):
             return Dual(self.price, -np.inf)
         last = Dual(self.price, last_bound(self.exchange, self.dso, plan))
+        if proves(last.bound, mix.cost, self.settings):
+            return last
         own = bound(self.exchange, mix.price / self.community.dt_h[self.exchange.steps, None], mix.least)
         return own if own.bound > last.bound else last
 
     def _improved(self, mix: Mix, plan: Plan, dual: Dual) -> tuple[Plan, Dual]:
         """Mix once more: the questions of the proof may have brought what improves the mix and its prices."""
         assert self.mixer is not None
+        if dual.bound == -np.inf:
+            dual = Dual(self.price, last_bound(self.exchange, self.dso, plan))
         last = self.mixer.mix()
         if last.cost < mix.cost and meets_limits(last.excess, self.settings):
             plan = self._mixed(last)
@@ -304,8 +308,8 @@ class Admm:
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
-        """What has no proof yet brings one last question."""
-        if self.settings.certify and status != "infeasible" and (dual is None or dual.bound == -np.inf):
+        """For what has no bound yet one last question is asked."""
+        if self.settings.certify and status != "infeasible" and dual is None:
             dual = Dual(self.price, last_bound(self.exchange, self.dso, plan))
         return Coordinated(
             status,
