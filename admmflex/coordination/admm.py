@@ -170,7 +170,8 @@ class Admm:
                     best = mix, self._mixed(mix)
                 dual = self._proof(*best, bound_eur)
                 if proves(dual.bound, best[0].cost, self.settings) or mixes_settled(self.history, self.settings):
-                    return self._result("optimal", best[1], baseline, dual=dual)
+                    better, dual = self._improved(*best, dual)
+                    return self._result("optimal", better, baseline, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
@@ -280,16 +281,38 @@ class Admm:
         return mix, dual.bound, None
 
     def _proof(self, mix: Mix, plan: Plan, bound_eur: float) -> Dual:
-        """Where the bound of the grid as linearised elsewhere comes close: what the last prices prove at the plan itself.
+        """What the last prices, or else those of the mix, prove at the plan itself.
 
-        Or those of the mix, the multipliers of its LP, if they prove more.
+        Asked for only where the bound of the grid as linearised elsewhere comes close.
         """
         if self.mixer is None or (bound_eur < mix.cost and not proves(bound_eur, mix.cost, self.settings)):
             return Dual(self.price, -np.inf)
-        last = Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
-        price, least = self.mixer.dual(mix)
-        own = bound(self.exchange, price / self.community.dt_h[self.exchange.steps, None], least)
+        last = self._last(plan)
+        if proves(last.bound, mix.cost, self.settings):
+            return last
+        own = self._of_mix(mix)
         return own if own.bound > last.bound else last
+
+    def _last(self, plan: Plan) -> Dual:
+        """What the last prices prove of the grid linearised at a plan."""
+        return Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
+
+    def _of_mix(self, mix: Mix) -> Dual:
+        """What the multipliers of the last mix prove."""
+        assert self.mixer is not None
+        price, least = self.mixer.dual(mix)
+        return bound(self.exchange, price / self.community.dt_h[self.exchange.steps, None], least)
+
+    def _improved(self, mix: Mix, plan: Plan, dual: Dual) -> tuple[Plan, Dual]:
+        """Mix once more: the questions of the proof may have brought what improves the mix and its prices."""
+        assert self.mixer is not None
+        if dual.bound == -np.inf:
+            dual = self._last(plan)
+        last = self.mixer.mix()
+        if last.cost < mix.cost and meets_limits(last.excess, self.settings):
+            plan = self._mixed(last)
+        own = self._of_mix(last)
+        return plan, own if own.bound > dual.bound else dual
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
@@ -326,9 +349,9 @@ class Admm:
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
-        """What has no proof yet brings one last question."""
-        if self.settings.certify and status != "infeasible" and (dual is None or dual.bound == -np.inf):
-            dual = Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
+        """For what has no bound yet one last question is asked."""
+        if self.settings.certify and status != "infeasible" and dual is None:
+            dual = self._last(plan)
         return Coordinated(
             status,
             plan,
