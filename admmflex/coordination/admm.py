@@ -123,6 +123,7 @@ class Admm:
         self.history: list[dict[str, Any]] = []
         self.price = np.zeros((2, n_buses, len(community.dt_h)))
         self.memory = Memory()
+        self.best: tuple[Mix, Plan] | None = None  # the cheapest mix that met the limits
         self.mixer: Mixer | None = None
         self.averaging: Averaging | None = None
         if settings.mixing is not None:
@@ -153,7 +154,6 @@ class Admm:
     def rounds(self) -> Generator[Asked, None, Coordinated]:
         """The same, pausing in every round when the prosumers have answered and before the grid does."""
         baseline: Plan | None = None
-        best: tuple[Mix, Plan] | None = None
         closed = self._closed()
         if self.cold and closed.any():
             self._open(closed)
@@ -166,19 +166,19 @@ class Admm:
             if shortfall is not None:
                 return self._result("infeasible", plan, baseline, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
-                if best is None or mix.cost < best[0].cost:
-                    best = mix, self._mixed(mix)
-                dual = self._proof(*best, bound_eur)
-                if proves(dual.bound, best[0].cost, self.settings) or mixes_settled(self.history, self.settings):
-                    better, dual = self._improved(*best, dual)
+                if self.best is None or mix.cost < self.best[0].cost:
+                    self.best = mix, self._mixed(mix)
+                dual = self._proof(*self.best, bound_eur)
+                if proves(dual.bound, self.best[0].cost, self.settings) or mixes_settled(self.history, self.settings):
+                    better, dual = self._improved(*self.best, dual)
                     return self._result("optimal", better, baseline, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
-            if steady(self.history, self.settings) and (best is None or plan.cost <= best[1].cost):
+            if steady(self.history, self.settings) and (self.best is None or plan.cost <= self.best[0].cost):
                 return self._result("optimal", plan, baseline)
             self._adapt(iteration, mix)
-        return self._result("not_converged", best[1] if best else plan, baseline)
+        return self._result("not_converged", self.best[1] if self.best else plan, baseline)
 
     def _adapt(self, iteration: int, mix: Mix | None) -> None:
         """Balance the penalty up to the first mix that can meet the limits, then shrink it with every mix."""

@@ -52,6 +52,7 @@ class Agent:
         self.asked = next(self._rounds)
         self.resting = True
         self.found: Coordinated | None = None
+        self._proven = np.inf
         self.own = self.asked.own
         self._at_rest = self._projected()
         self._looked, self._room = v, -np.inf
@@ -88,6 +89,7 @@ class Agent:
         except StopIteration as end:
             self.found = end.value
             self.plan = end.value.plan
+            self._proven = end.value.plan.cost if end.value.lower_bound is None else end.value.lower_bound
             self.own = self.admm.exchange.by_bus(self.plan.y)
 
     def again(self) -> None:
@@ -95,10 +97,26 @@ class Agent:
         self.plan = self.admm.again()
         self.own = self.admm.exchange.by_bus(self.plan.y)
 
+    @property
+    def known(self) -> tuple[float, float]:
+        """Cost of the best plan so far and a bound from below [EUR].
+
+        Infinite as long as no mix meets the limits. Areas without limits of their own are their answers.
+        """
+        if self.going and self._binds():
+            bounds = [record["bound_eur"] for record in self.admm.history if "bound_eur" in record]
+            return self.admm.best[0].cost if self.admm.best else np.inf, max(bounds, default=-np.inf)
+        cost = self.plan.cost if self.found is not None else self.asked.cost
+        return cost, cost if self.found is None else min(cost, self._proven)
+
+    def _binds(self) -> bool:
+        return len(self.dso.rows) > 0 or self.admm.best is not None
+
     def stop(self) -> None:
-        """Take the last answers as the plan."""
+        """Take the best plan so far."""
         if self.found is None:
-            self.own, self.plan = self.asked.own, self._answers()
+            self.plan = self.admm.best[1] if self.admm.best is not None and self.going else self._answers()
+            self.own = self.admm.exchange.by_bus(self.plan.y)
 
     def given(self) -> tuple[Array, Array, Array]:
         """(2, K) each: what the area gives at its operating point, what is projected of it, how far that moves."""

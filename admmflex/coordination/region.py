@@ -22,14 +22,14 @@ from admmflex.coordination.admm import Status
 from admmflex.coordination.area import Agent, Member
 from admmflex.coordination.infeasible import Shortfall
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
-from admmflex.coordination.stopping import EXCESS, meets_limits
+from admmflex.coordination.stopping import EXCESS, meets_limits, proves
 from admmflex.coordination.trunk import Exchanged, Trunk
 from admmflex.horizon import Array
 from grid.arrays import ComplexArray
 
 CLOSINGS = 12  # times that areas which are done mix again, until the voltages between them stand still
 NOTICED = 2e-3  # of a typical tariff: a price from outside that an area at rest wakes up for
-STRICTER = 0.5  # of the tolerance of the cost: what areas are off adds up
+STRICTER = 1.0  # of the tolerance of the cost: what areas are off adds up
 FIRST_MIX = 12  # an answer costs an area less than a mix
 SHOWN = ("rho", "primal", "dual", *EXCESS[:2])
 Observe = Callable[[dict[str, Any]], None]
@@ -72,7 +72,8 @@ class Region:
     ) -> None:
         self.trunk, self.comm, self.observe, self.settings = trunk, comm, observe, settings
         mixing = settings.mixing or MixingSettings()
-        first = replace(mixing, first=max(mixing.first, FIRST_MIX))
+        import os
+        first = replace(mixing, first=max(mixing.first, FIRST_MIX), every=int(os.environ.get("EVERY","2")), shrink=float(os.environ.get("SHR","1")), least=float(os.environ.get("LEA","1")))
         inner = replace(settings, mixing=first, cost_tolerance=STRICTER * settings.cost_tolerance)
         self.agents = tuple(Agent(member, inner) for member in members)
         size, count = self._sum(2, ([abs(agent.asked.cost), 1.0] for agent in self.agents))
@@ -90,15 +91,23 @@ class Region:
                 for agent in going:
                     agent.go()
                 self._record(len(going))
-                if self._count([agent for agent in self.agents if self._status(agent) == "infeasible"]):
+                if self._count([one for one in self.agents if one.infeasible]):
                     return self._agreed()
-                continue
+                if not self._good():
+                    continue
+                for agent in self.agents:
+                    agent.stop()
             late = [agent for agent in self.agents if agent.found is not None and not agent.keeps_limits()]
             if not self._count(late) or closings == CLOSINGS:
                 return self._agreed()
             closings += 1
             for agent in late:
                 agent.again()
+
+    def _good(self) -> bool:
+        """Whether the best plans so far are proven good enough together."""
+        cost, bound = self._sum(2, (agent.known for agent in self.agents))
+        return bool(np.isfinite(cost)) and proves(float(bound), float(cost), self.settings)
 
     def _wakes(self, agent: Agent) -> bool:
         """Whether an area at rest has to go on, for its own limits or for the price from outside."""

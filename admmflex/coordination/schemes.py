@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -172,6 +172,7 @@ def _by_areas(
 ) -> Outcome:
     """The same for a region: areas coordinate side by side."""
     mine = parts(study, division, ordered.prosumers, ordered.buses[ordered.bus], comm)
+    ordered = replace(ordered, own=mine.own)
     found = Region(mine.members, mine.trunk, comm, settings, observe).run()
     message = None
     if found.shortfall is not None:
