@@ -102,6 +102,10 @@ class Admm:
         dso: the grid in the rank's steps.
         observe: told every round's record, on every rank.
         warm: of an earlier coordination; without it the first answer is asked at no price.
+
+    Attributes:
+        ready: whether its plan has settled, once at least.
+        held: whether it has to go on nevertheless, as others with whom it shares a limit are not ready.
     """
 
     def __init__(
@@ -135,6 +139,7 @@ class Admm:
         able = comm.sum(np.array([float(community.flexible.sum())]))[0]
         self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
+        self.ready = self.held = False
         if warm is not None:
             self.rho, self.price, self.exchange.z = warm.rho, warm.price.copy(), warm.z.copy()
             self.bus_price = self.price.transpose(2, 0, 1).reshape(len(community.dt_h), -1)[self.exchange.steps].copy()
@@ -167,11 +172,12 @@ class Admm:
             if shortfall is not None:
                 return self._result("infeasible", plan, baseline, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
-                if before is not None and settled(before.cost, mix.cost, self.settings):
+                self.ready = self.ready or (before is not None and self._settled(before, mix))
+                if before is not None and not self.held and self._settled(before, mix):
                     mix, dual = self._improve(mix)
-                    if meets_limits(mix.excess, self.settings) and settled(before.cost, mix.cost, self.settings):
+                    if meets_limits(mix.excess, self.settings) and self._settled(before, mix):
                         return self._result("optimal", self._mixed(mix), baseline, dual=dual)
-                if best is None or mix.cost < best[0].cost:
+                if best is None or self._net(mix, best[0]) < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
@@ -263,7 +269,8 @@ class Admm:
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
             return None, None
-        if self.dso.outer_price() is not None and not len(self.dso.rows):
+        shares = self.dso.shares()
+        if shares is not None and not len(shares.step) + len(self.dso.rows):
             return None, None  # nothing to meet: the answers are a plan
         self.exchange.ask(self.price, 0.0)  # at the plain price: the extreme answer that the mix would lack
         mix = self.mixer.mix(own, self.dso.rows)
@@ -281,6 +288,17 @@ class Admm:
         price, least = self.mixer.dual(mix)
         dual = bound(self.exchange, price / hours, least)
         return self.mixer.mix(mix.x), dual
+
+    def _settled(self, before: Mix, mix: Mix) -> bool:
+        return settled(before.cost, self._net(mix, before), self.settings)
+
+    def _net(self, mix: Mix, other: Mix) -> float:
+        """Its cost, less what it earns outside more than the other one at the price of now.
+
+        Areas behind one limit go on trading their shares of it where nobody gains by that.
+        """
+        outer = self.dso.outer_price()
+        return mix.cost if outer is None else mix.cost - float(np.sum(outer * (mix.x - other.x)))
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""

@@ -55,6 +55,7 @@ class Agent:
         self.own = self.asked.own
         self.plan = self._answers()
         self.baseline = self.plan
+        self._given, self._mobility = nothing, nothing
 
     @property
     def going(self) -> bool:
@@ -72,6 +73,8 @@ class Agent:
 
     def tell(self, v: ComplexArray, price: Array) -> None:
         """Voltage of the slack ``(K,)`` and price of what is given there ``(2, K)``."""
+        if self.found is not None:  # what it gives moves like what is projected of areas under way
+            self.outside.share = self._given + self._mobility * (price - self.outside.price)
         self.outside.v, self.outside.price = v, price
 
     def wake(self, *, own_limits: bool) -> None:
@@ -100,11 +103,12 @@ class Agent:
 
     def given(self) -> tuple[Array, Array, Array]:
         """(2, K) each: what the area gives at its operating point, what is projected of it, how far that moves."""
+        self._mobility = self.dso.mobility(self.asked.mobility)
         if self.found is not None:
-            now = self.dso.given(self.own, self.dso.power_flow(self.own))
-            return now, now, np.zeros_like(now)
-        now = self.dso.linear_given(self.dso.origin)
-        return now, self.dso.linear_given(self.asked.relaxed), self.dso.mobility(self.asked.mobility)
+            self._given = self.dso.given(self.own, self.dso.power_flow(self.own))
+            return self._given, self._given, self._mobility
+        self._given = self.dso.linear_given(self.dso.origin)
+        return self._given, self.dso.linear_given(self.asked.relaxed), self._mobility
 
     def voltage_price(self) -> Array:
         """(K,) what one pu more at the slack costs by the multipliers of the last projection [EUR/(kWh pu)]."""

@@ -84,16 +84,19 @@ class Region:
         """Go round until every area rests or has its plan, and all plans together meet the limits."""
         closings = 0
         while True:
-            self._tell(*self.trunk.step(self._exchanged()))
+            x = self._exchanged()
+            self._tell(*self.trunk.step(x))
             going = [agent for agent in self.agents if agent.going or self._wakes(agent)]
             if self._count(going):
+                self._hold(going)
                 for agent in going:
                     agent.go()
                 self._record(len(going))
                 if self._count([agent for agent in self.agents if self._status(agent) == "infeasible"]):
                     return self._agreed()
                 continue
-            late = [agent for agent in self.agents if agent.found is not None and not agent.keeps_limits()]
+            met = meets_limits(self.trunk.check(x.now), self.settings)
+            late = [one for one in self.agents if one.found is not None and not (met and one.keeps_limits())]
             if not self._count(late) or closings == CLOSINGS:
                 return self._agreed()
             closings += 1
@@ -109,6 +112,12 @@ class Region:
         if beyond or noticed:
             agent.wake(own_limits=beyond)
         return beyond or noticed
+
+    def _hold(self, going: Sequence[Agent]) -> None:
+        """Let no area stop where the trunk's limits bind before all are ready: its share would be left to the others."""
+        waiting = bool(self._count([agent for agent in going if not agent.admm.ready]))
+        for agent in going:
+            agent.admm.held = waiting and self.trunk.binds
 
     def _exchanged(self) -> Exchanged:
         """What the areas of all ranks give, by node."""
