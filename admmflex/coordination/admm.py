@@ -36,6 +36,7 @@ Status = Literal["optimal", "infeasible", "not_converged"]
 FIRST_RHO = 1e-4  # of the first answer, at no price: identical devices spread instead of moving together
 SLACK_PRICE = 100.0  # of violating a limit by 1 kWh, in typical tariffs
 ABOVE_DEAREST = 5.0  # and at least so many times the dearest energy
+Until = Literal["settled", "told", "feasible"]
 DOUBT_ROUNDS = 12  # without mixing: rounds between two questions whether the day can be met at all
 
 
@@ -105,8 +106,11 @@ class Admm:
 
     Attributes:
         ready: whether its plan has settled, once at least.
-        held: whether it has to go on nevertheless, as others with whom it shares a limit are not ready.
+        until: when to stop: at a plan that has settled, or, with others who share a limit, first not before it is
+            told, then at the next plan that meets the limits.
     """
+
+    until: Until
 
     def __init__(
         self,
@@ -139,7 +143,7 @@ class Admm:
         able = comm.sum(np.array([float(community.flexible.sum())]))[0]
         self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
-        self.ready = self.held = False
+        self.ready, self.until = False, "settled"
         if warm is not None:
             self.rho, self.price, self.exchange.z = warm.rho, warm.price.copy(), warm.z.copy()
             self.bus_price = self.price.transpose(2, 0, 1).reshape(len(community.dt_h), -1)[self.exchange.steps].copy()
@@ -172,10 +176,9 @@ class Admm:
             if shortfall is not None:
                 return self._result("infeasible", plan, baseline, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
-                self.ready = self.ready or (before is not None and self._settled(before, mix))
-                if before is not None and not self.held and self._settled(before, mix):
+                if before is not None and self._done(before, mix):
                     mix, dual = self._improve(mix)
-                    if meets_limits(mix.excess, self.settings) and self._settled(before, mix):
+                    if meets_limits(mix.excess, self.settings) and self._done(before, mix):
                         return self._result("optimal", self._mixed(mix), baseline, dual=dual)
                 if best is None or self._net(mix, best[0]) < best[0].cost:
                     best = mix, self._mixed(mix)
@@ -289,8 +292,11 @@ class Admm:
         dual = bound(self.exchange, price / hours, least)
         return self.mixer.mix(mix.x), dual
 
-    def _settled(self, before: Mix, mix: Mix) -> bool:
-        return settled(before.cost, self._net(mix, before), self.settings)
+    def _done(self, before: Mix, mix: Mix) -> bool:
+        """Whether a mix that meets the limits may be the last one."""
+        still = settled(before.cost, self._net(mix, before), self.settings)
+        self.ready = self.ready or still
+        return {"settled": still, "told": False, "feasible": True}[self.until]
 
     def _net(self, mix: Mix, other: Mix) -> float:
         """Its cost, less what it earns outside more than the other one at the price of now.

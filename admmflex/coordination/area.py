@@ -73,8 +73,6 @@ class Agent:
 
     def tell(self, v: ComplexArray, price: Array) -> None:
         """Voltage of the slack ``(K,)`` and price of what is given there ``(2, K)``."""
-        if self.found is not None:  # what it gives moves like what is projected of areas under way
-            self.outside.share = self._given + self._mobility * (price - self.outside.price)
         self.outside.v, self.outside.price = v, price
 
     def wake(self, *, own_limits: bool) -> None:
@@ -91,8 +89,10 @@ class Agent:
             self.plan = end.value.plan
             self.own = self.admm.exchange.by_bus(self.plan.y)
 
-    def again(self) -> None:
-        """Mix past answers once more, for the voltage and the price of now."""
+    def again(self, price: Array) -> None:
+        """Mix past answers once more, for the voltage of now and a ``price (2, K)`` on top of the one from outside."""
+        self.outside.price = self.outside.price + price
+        self.outside.share = self._given + self._mobility * price
         self.plan = self.admm.again()
         self.own = self.admm.exchange.by_bus(self.plan.y)
 

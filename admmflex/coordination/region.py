@@ -82,26 +82,33 @@ class Region:
 
     def run(self) -> Agreement:
         """Go round until every area rests or has its plan, and all plans together meet the limits."""
-        closings = 0
         while True:
-            x = self._exchanged()
-            self._tell(*self.trunk.step(x))
+            self._tell(*self.trunk.step(self._exchanged()))
             going = [agent for agent in self.agents if agent.going or self._wakes(agent)]
-            if self._count(going):
-                self._hold(going)
-                for agent in going:
-                    agent.go()
-                self._record(len(going))
-                if self._count([agent for agent in self.agents if self._status(agent) == "infeasible"]):
-                    return self._agreed()
-                continue
-            met = meets_limits(self.trunk.check(x.now), self.settings)
-            late = [one for one in self.agents if one.found is not None and not (met and one.keeps_limits())]
-            if not self._count(late) or closings == CLOSINGS:
+            if not self._count(going):
+                break
+            self._lead(going)
+            for agent in going:
+                agent.go()
+            self._record(len(going))
+            if self._count([agent for agent in self.agents if self._status(agent) == "infeasible"]):
                 return self._agreed()
-            closings += 1
-            for agent in late:
-                agent.again()
+        for _ in range(CLOSINGS):
+            if not self._close():
+                break
+        return self._agreed()
+
+    def _close(self) -> bool:
+        """Let areas mix again until the voltages between them stand still and the trunk's limits are met."""
+        x = self._exchanged()
+        v, price = self.trunk.close(x)
+        for agent in self.agents:
+            agent.tell(v[agent.member.node], agent.outside.price)
+        moved = bool(price.any())
+        late = [agent for agent in self.agents if agent.found is not None and (moved or not agent.keeps_limits())]
+        for agent in late:
+            agent.again(self._at(price, agent))
+        return bool(self._count(late))
 
     def _wakes(self, agent: Agent) -> bool:
         """Whether an area at rest has to go on, for its own limits or for the price from outside."""
@@ -113,11 +120,15 @@ class Region:
             agent.wake(own_limits=beyond)
         return beyond or noticed
 
-    def _hold(self, going: Sequence[Agent]) -> None:
-        """Let no area stop where the trunk's limits bind before all are ready: its share would be left to the others."""
+    def _lead(self, going: Sequence[Agent]) -> None:
+        """Areas stop on their own; where a limit of the trunk binds they stop together, when all are ready.
+
+        The share of one that stopped before would be left to the others.
+        """
         waiting = bool(self._count([agent for agent in going if not agent.admm.ready]))
         for agent in going:
-            agent.admm.held = waiting and self.trunk.binds
+            if self.trunk.binds:
+                agent.admm.until = "told" if waiting else "feasible"
 
     def _exchanged(self) -> Exchanged:
         """What the areas of all ranks give, by node."""
@@ -133,8 +144,12 @@ class Region:
     def _tell(self, v: ComplexArray, price: Array) -> None:
         """Voltages of the nodes ``(N, K)`` and prices there ``(K, 2 N)``, to the areas."""
         for agent in self.agents:
-            node = agent.member.node
-            agent.tell(v[node], price[:, [node, len(v) + node]].T)
+            agent.tell(v[agent.member.node], self._at(price, agent))
+
+    def _at(self, price: Array, agent: Agent) -> Array:
+        """Prices of the nodes ``(K, 2 N)`` where an area hangs on, ``(2, K)``."""
+        node = agent.member.node
+        return price[:, [node, len(self.trunk.nodes) + node]].T
 
     def _agreed(self) -> Agreement:
         for agent in self.agents:
