@@ -105,7 +105,6 @@ class Admm:
         warm: of an earlier coordination; without it the first answer is asked at no price.
 
     Attributes:
-        ready: whether its plan has settled, once at least.
         until: when to stop: at a plan that has settled, or, with others who share a limit, first not before it is
             told, then at the next plan that meets the limits.
     """
@@ -143,7 +142,7 @@ class Admm:
         able = comm.sum(np.array([float(community.flexible.sum())]))[0]
         self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
-        self.ready, self.until = False, "settled"
+        self.until = "settled"
         if warm is not None:
             self.rho, self.price, self.exchange.z = warm.rho, warm.price.copy(), warm.z.copy()
             self.bus_price = self.price.transpose(2, 0, 1).reshape(len(community.dt_h), -1)[self.exchange.steps].copy()
@@ -180,7 +179,7 @@ class Admm:
                     mix, dual = self._improve(mix)
                     if meets_limits(mix.excess, self.settings) and self._done(before, mix):
                         return self._result("optimal", self._mixed(mix), baseline, dual=dual)
-                if best is None or self._net(mix, best[0]) < best[0].cost:
+                if best is None or self.until != "settled" or mix.cost < best[0].cost:
                     best = mix, self._mixed(mix)
             before = mix or before
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
@@ -294,17 +293,8 @@ class Admm:
 
     def _done(self, before: Mix, mix: Mix) -> bool:
         """Whether a mix that meets the limits may be the last one."""
-        still = settled(before.cost, self._net(mix, before), self.settings)
-        self.ready = self.ready or still
-        return {"settled": still, "told": False, "feasible": True}[self.until]
-
-    def _net(self, mix: Mix, other: Mix) -> float:
-        """Its cost, less what it earns outside more than the other one at the price of now.
-
-        Areas behind one limit go on trading their shares of it where nobody gains by that.
-        """
-        outer = self.dso.outer_price()
-        return mix.cost if outer is None else mix.cost - float(np.sum(outer * (mix.x - other.x)))
+        still = self.until == "settled" and settled(before.cost, mix.cost, self.settings)
+        return still or self.until == "feasible"
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""

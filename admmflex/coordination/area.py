@@ -71,6 +71,14 @@ class Agent:
         """(2, B, K) that its prosumers were told last [EUR/kWh, EUR/kvarh]."""
         return self.admm.price
 
+    @property
+    def mixed_cost(self) -> tuple[float, float]:
+        """Cost of its last plan [EUR], and whether it has none yet."""
+        if self.resting or self.found is not None:
+            return self.plan.cost, 0.0
+        costs = [record["mix_cost_eur"] for record in self.admm.history if "mix_cost_eur" in record]
+        return (costs[-1], 0.0) if costs else (0.0, 1.0)
+
     def tell(self, v: ComplexArray, price: Array) -> None:
         """Voltage of the slack ``(K,)`` and price of what is given there ``(2, K)``."""
         self.outside.v, self.outside.price = v, price

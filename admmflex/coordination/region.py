@@ -22,7 +22,7 @@ from admmflex.coordination.admm import Status
 from admmflex.coordination.area import Agent, Member
 from admmflex.coordination.infeasible import Shortfall
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
-from admmflex.coordination.stopping import EXCESS, meets_limits
+from admmflex.coordination.stopping import EXCESS, meets_limits, settled
 from admmflex.coordination.trunk import Exchanged, Trunk
 from admmflex.horizon import Array
 from grid.arrays import ComplexArray
@@ -79,6 +79,8 @@ class Region:
         for agent in self.agents:
             agent.admm.settings = replace(agent.admm.settings, cost_scale=float(size / count))
         self.history: list[dict[str, Any]] = []
+        self._totals: list[float] = []
+        self._every = mixing.every
 
     def run(self) -> Agreement:
         """Go round until every area rests or has its plan, and all plans together meet the limits."""
@@ -121,14 +123,19 @@ class Region:
         return beyond or noticed
 
     def _lead(self, going: Sequence[Agent]) -> None:
-        """Areas stop on their own; where a limit of the trunk binds they stop together, when all are ready.
+        """Areas stop on their own; where a limit of the trunk binds they stop together, when their total has settled.
 
-        The share of one that stopped before would be left to the others.
+        They go on trading their shares of the limit where nobody gains by that; and the share of one that stopped
+        before would be left to the others.
         """
-        waiting = bool(self._count([agent for agent in going if not agent.admm.ready]))
+        if not self.trunk.binds:
+            return
+        total, late = self._sum(agent.mixed_cost for agent in self.agents)
+        self._totals.append(float(total) if not late else np.nan)
+        before = self._totals[-1 - self._every] if len(self._totals) > self._every else np.nan
+        ready = settled(before, float(total), self.settings)
         for agent in going:
-            if self.trunk.binds:
-                agent.admm.until = "told" if waiting else "feasible"
+            agent.admm.until = "feasible" if ready else "told"
 
     def _exchanged(self) -> Exchanged:
         """What the areas of all ranks give, by node."""
