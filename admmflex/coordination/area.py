@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm, Coordinated
+from admmflex.coordination.admm import Admm, Coordinated, Status
 from admmflex.coordination.community import Community, Plan
 from admmflex.coordination.proof import last_bound
 from admmflex.coordination.settings import AdmmSettings
@@ -52,16 +52,24 @@ class Agent:
         self.asked = next(self._rounds)
         self.resting = True
         self.found: Coordinated | None = None
-        self._proven = np.inf
+        self.stopped = False
         self.own = self.asked.own
-        self._at_rest = self._projected()
+        self._given = self._projected()
         self._looked, self._room = v, -np.inf
         self.plan = self._answers()
         self.baseline = self.plan
 
     @property
+    def done(self) -> bool:
+        return self.found is not None or self.stopped
+
+    @property
     def going(self) -> bool:
-        return not self.resting and self.found is None
+        return not self.resting and not self.done
+
+    @property
+    def status(self) -> Status:
+        return "optimal" if self.found is None else self.found.status
 
     @property
     def asked_of_all(self) -> int:
@@ -89,41 +97,45 @@ class Agent:
         except StopIteration as end:
             self.found = end.value
             self.plan = end.value.plan
-            self._proven = end.value.plan.cost if end.value.lower_bound is None else end.value.lower_bound
             self.own = self.admm.exchange.by_bus(self.plan.y)
 
-    def again(self) -> None:
-        """Mix past answers once more, for the voltage and the price of now."""
+    def again(self, price: Array) -> None:
+        """Mix past answers once more, for the voltage of now and a ``price (2, K)`` on top of the one from outside."""
+        self.outside.price = self.outside.price + price
+        self.outside.share = self._given[0] + self._given[2] * price
         self.plan = self.admm.again()
         self.own = self.admm.exchange.by_bus(self.plan.y)
 
     @property
     def known(self) -> tuple[float, float]:
-        """Cost of the best plan so far and a bound from below [EUR].
+        """Cost of the plan of now and a bound from below [EUR]; infinite as long as no mix meets the limits.
 
-        Infinite as long as no mix meets the limits. Areas without limits of their own are their answers.
+        The answers of areas that need no mix are their plans, and count as their bounds.
         """
-        if self.going and self._binds():
+        cost = self.asked.cost if self.found is None else self.plan.cost
+        if not self.resting and (self.admm.waits or len(self.dso.rows) or self.admm.best):
             bounds = [record["bound_eur"] for record in self.admm.history if "bound_eur" in record]
-            return self.admm.best[0].cost if self.admm.best else np.inf, max(bounds, default=-np.inf)
-        cost = self.plan.cost if self.found is not None else self.asked.cost
-        return cost, cost if self.found is None else min(cost, self._proven)
-
-    def _binds(self) -> bool:
-        return len(self.dso.rows) > 0 or self.admm.best is not None
+            cost = cost if self.found is not None else self.admm.best[0].cost if self.admm.best else np.inf
+            return cost, min(cost, bounds[-1]) if bounds else -np.inf
+        return cost, cost
 
     def stop(self) -> None:
         """Take the best plan so far."""
-        if self.found is None:
-            self.plan = self.admm.best[1] if self.admm.best is not None and self.going else self._answers()
+        if not self.done:
+            self.stopped = not self.resting
+            self.plan = self.admm.best[1] if self.admm.best is not None else self._answers()
             self.own = self.admm.exchange.by_bus(self.plan.y)
 
     def given(self) -> tuple[Array, Array, Array]:
         """(2, K) each: what the area gives at its operating point, what is projected of it, how far that moves."""
-        if self.found is not None:
+        if self.resting:
+            return self._given
+        if self.done:
             now = self.dso.given(self.own, self.dso.power_flow(self.own))
-            return now, now, np.zeros_like(now)
-        return self._at_rest if self.resting else self._projected()
+            self._given = now, now, self.dso.mobility(self.asked.mobility)
+        else:
+            self._given = self._projected()
+        return self._given
 
     def _projected(self) -> tuple[Array, Array, Array]:
         now = self.dso.linear_given(self.dso.origin)

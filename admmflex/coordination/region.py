@@ -22,15 +22,15 @@ from admmflex.coordination.admm import Status
 from admmflex.coordination.area import Agent, Member
 from admmflex.coordination.infeasible import Shortfall
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
-from admmflex.coordination.stopping import EXCESS, meets_limits, proves
+from admmflex.coordination.stopping import EXCESS, meets_limits, proves, settled
 from admmflex.coordination.trunk import Exchanged, Trunk
 from admmflex.horizon import Array
 from grid.arrays import ComplexArray
 
 CLOSINGS = 12  # times that areas which are done mix again, until the voltages between them stand still
 NOTICED = 2e-3  # of a typical tariff: a price from outside that an area at rest wakes up for
-STRICTER = 1.0  # of the tolerance of the cost: what areas are off adds up
-FIRST_MIX = 12  # an answer costs an area less than a mix
+FIRST_MIX, EVERY = 12, 3  # an answer costs an area less than a mix
+SHRINK, LEAST = 0.5, 0.25  # of the penalty, see ``MixingSettings``: smaller ones set areas swinging against each other
 SHOWN = ("rho", "primal", "dual", *EXCESS[:2])
 Observe = Callable[[dict[str, Any]], None]
 
@@ -72,42 +72,61 @@ class Region:
     ) -> None:
         self.trunk, self.comm, self.observe, self.settings = trunk, comm, observe, settings
         mixing = settings.mixing or MixingSettings()
-        import os
-        first = replace(mixing, first=max(mixing.first, FIRST_MIX), every=int(os.environ.get("EVERY","2")), shrink=float(os.environ.get("SHR","1")), least=float(os.environ.get("LEA","1")))
-        inner = replace(settings, mixing=first, cost_tolerance=STRICTER * settings.cost_tolerance)
+        gentle = replace(mixing, first=max(mixing.first, FIRST_MIX), every=EVERY, shrink=SHRINK, least=LEAST)
+        inner = replace(settings, mixing=gentle)
         self.agents = tuple(Agent(member, inner) for member in members)
         size, count = self._sum(2, ([abs(agent.asked.cost), 1.0] for agent in self.agents))
         for agent in self.agents:
             agent.admm.settings = replace(agent.admm.settings, cost_scale=float(size / count))
         self.history: list[dict[str, Any]] = []
+        self._totals: list[float] = []
 
     def run(self) -> Agreement:
-        """Go round until every area rests or has its plan, and all plans together meet the limits."""
-        closings = 0
+        """Go round until every area rests or has its plan, or the plans of all are proven good enough together."""
         while True:
             self._tell(*self.trunk.step(self._exchanged()))
             going = [agent for agent in self.agents if agent.going or self._wakes(agent)]
-            if self._count(going):
-                for agent in going:
-                    agent.go()
-                self._record(len(going))
-                if self._count([one for one in self.agents if one.infeasible]):
-                    return self._agreed()
-                if not self._good():
-                    continue
-                for agent in self.agents:
-                    agent.stop()
-            late = [agent for agent in self.agents if agent.found is not None and not agent.keeps_limits()]
-            if not self._count(late) or closings == CLOSINGS:
+            if not self._count(going):
+                break
+            for agent in going:
+                agent.admm.waits = self.trunk.binds
+                agent.go()
+            self._record(len(going))
+            if self._count([agent for agent in self.agents if agent.status == "infeasible"]):
                 return self._agreed()
-            closings += 1
-            for agent in late:
-                agent.again()
+            if self._good():
+                break
+        for agent in self.agents:
+            agent.stop()
+        for _ in range(CLOSINGS):
+            if not self._close():
+                break
+        return self._agreed()
 
     def _good(self) -> bool:
-        """Whether the best plans so far are proven good enough together."""
+        """Whether the plans of now are proven good enough together; where the trunk binds, or their total stands still.
+
+        Areas trade their shares of a limit of the trunk also where nobody gains by that.
+        """
         cost, bound = self._sum(2, (agent.known for agent in self.agents))
-        return bool(np.isfinite(cost)) and proves(float(bound), float(cost), self.settings)
+        self._totals.append(float(cost))
+        before = self._totals[-1 - EVERY] if len(self._totals) > EVERY else np.inf
+        if not np.isfinite(cost):
+            return False
+        still = self.trunk.binds and np.isfinite(before) and settled(before, float(cost), self.settings)
+        return still or proves(float(bound) + self.trunk.proven(), float(cost), self.settings)
+
+    def _close(self) -> bool:
+        """Let areas mix again until the voltages between them stand still and the trunk's limits are met."""
+        x = self._exchanged()
+        v, price = self.trunk.close(x)
+        for agent in self.agents:
+            agent.tell(v[agent.member.node], agent.outside.price)
+        moved = bool(price.any())
+        late = [agent for agent in self.agents if agent.done and (moved or not agent.keeps_limits())]
+        for agent in late:
+            agent.again(self._at(price, agent))
+        return bool(self._count(late))
 
     def _wakes(self, agent: Agent) -> bool:
         """Whether an area at rest has to go on, for its own limits or for the price from outside."""
@@ -133,8 +152,12 @@ class Region:
     def _tell(self, v: ComplexArray, price: Array) -> None:
         """Voltages of the nodes ``(N, K)`` and prices there ``(K, 2 N)``, to the areas."""
         for agent in self.agents:
-            node = agent.member.node
-            agent.tell(v[node], price[:, [node, len(v) + node]].T)
+            agent.tell(v[agent.member.node], self._at(price, agent))
+
+    def _at(self, price: Array, agent: Agent) -> Array:
+        """Prices of the nodes ``(K, 2 N)`` where an area hangs on, ``(2, K)``."""
+        node = agent.member.node
+        return price[:, [node, len(self.trunk.nodes) + node]].T
 
     def _agreed(self) -> Agreement:
         for agent in self.agents:
@@ -148,11 +171,8 @@ class Region:
         first = short[0] if short else None
         return Agreement(status, self.agents, excess, cost, bound, first, rounds, int(asked), self.history)
 
-    def _status(self, agent: Agent) -> Status:
-        return "optimal" if agent.resting else "not_converged" if agent.found is None else agent.found.status
-
     def _overall(self, excess: Array) -> Status:
-        found = [self._status(agent) for agent in self.agents]
+        found = [agent.status for agent in self.agents]
         infeasible, unfinished = self._sum(
             2, ([float(one == "infeasible"), float(one == "not_converged")] for one in found)
         )
