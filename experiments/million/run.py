@@ -31,7 +31,7 @@ from admmflex.coordination.settings import AdmmSettings
 from admmflex.launch import mpirun, surroundings
 from experiments.million.streets import Adoption, Template, copy, template
 
-ROOT = Path(__file__).parent
+REGION = Path(__file__).parents[1] / "region" / "day.yaml"
 COPIES = 143  # of 7031 prosumers: 1,005,433
 DEFAULT = Adoption()
 
@@ -160,7 +160,7 @@ def main() -> None:
     comm = default_comm(1)
     chosen.out.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    one = template(scenario.build(scenario.load(ROOT / "day.yaml")))
+    one = template(scenario.build(scenario.load(REGION)))
     done = {line.copy for line in read(chosen.out)}
     left = [number for number in range(chosen.copies) if number not in done]
     adoption = Adoption(*chosen.adoption)
