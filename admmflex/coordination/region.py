@@ -5,6 +5,9 @@ its own step. In these pauses the trunk sees what the areas would give and how f
 returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
 multipliers of the trunk, then those of all areas side by side.
 
+Where a limit of the trunk binds, areas would have to share it out, and no mix of one area knows what the others need:
+then the region is given up, to be coordinated as a whole.
+
 Areas whose own answers break no limit rest: they are not asked again unless the price from outside concerns them. So the
 work is where the congestion is. Ranks own areas, and what they exchange has the size of the trunk.
 """
@@ -80,11 +83,16 @@ class Region:
             agent.admm.settings = replace(agent.admm.settings, cost_scale=float(size / count))
         self.history: list[dict[str, Any]] = []
 
-    def run(self) -> Agreement:
-        """Go round until every area rests or has its plan, and all plans together meet the limits."""
+    def run(self) -> Agreement | None:
+        """Go round until every area rests or has its plan, and all plans together meet the limits.
+
+        None as soon as a limit of the trunk binds.
+        """
         closings = 0
         while True:
             self._tell(*self.trunk.step(self._exchanged()))
+            if self.trunk.binds:
+                return None
             going = [agent for agent in self.agents if agent.going or self._wakes(agent)]
             if self._count(going):
                 for agent in going:
@@ -154,7 +162,7 @@ class Region:
         x = self._exchanged()
         v = self.trunk.settle(x.now)
         self._tell(v, self.trunk.own_price() + self.trunk.common_price(x.voltage_price))
-        return float(self._sum([agent.bound()] for agent in self.agents)[0]) + self.trunk.proven()
+        return float(self._sum([[agent.bound()] for agent in self.agents], 1)[0]) + self.trunk.proven()
 
     def _excess(self) -> Array:
         """Largest excess over the limits of trunk and areas in the AC power flow of the plans."""
@@ -169,17 +177,17 @@ class Region:
         cost, rows = self._sum([one["cost_eur"], float(one.get("rows", 0))] for one in last)
         most = [self._most(one.get(name, 0.0) for one in last) for name in SHOWN]
         record = {"iteration": len(self.history) + 1, "cost_eur": float(cost), **dict(zip(SHOWN, most, strict=True))}
-        record |= {"rows": int(rows), "areas": int(self._sum([[float(going)]])[0])}
+        record |= {"rows": int(rows), "areas": int(self._sum([[float(going)]], 1)[0])}
         record["answers"] = int(self._most(float(agent.admm.exchange.answers) for agent in self.agents))
         self.history.append(record)
         self.observe(record)
 
-    def _sum(self, rows: Iterable[Sequence[float]]) -> Array:
-        """Column sums over all ranks."""
-        return self.comm.sum(np.sum(list(rows), axis=0))
+    def _sum(self, rows: Iterable[Sequence[float]], columns: int = 2) -> Array:
+        """Column sums over all ranks, of which some may have no row."""
+        return self.comm.sum(np.array([*rows], dtype=np.float64).reshape(-1, columns).sum(axis=0))
 
     def _count(self, agents: Sequence[Agent]) -> int:
-        return int(self._sum([[float(len(agents))]])[0])
+        return int(self._sum([[float(len(agents))]], 1)[0])
 
     def _most(self, values: Iterable[float]) -> float:
         return float(self.comm.largest(np.array([max(values, default=0.0)]))[0])

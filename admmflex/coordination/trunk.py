@@ -78,6 +78,11 @@ class Trunk:
         np.add.at(price, rows.step, -rows.nu[:, None] * rows.gradient)
         return price
 
+    @property
+    def binds(self) -> bool:
+        """Whether any of its limits has a price."""
+        return bool((self.dso.rows.nu > 0.0).any())
+
     def proven(self) -> float:
         """What the multipliers of its rows add to a lower bound of the cost [EUR], see ``proof.bound``.
 

@@ -145,7 +145,9 @@ def test_a_sweep_that_blew_up_and_fell_back_is_no_solution() -> None:
 def test_a_slack_voltage_for_every_step_is_that_of_so_many_networks(drawn: Any, path: str, monkeypatch: Any) -> None:
     """On a tree and in meshes, by every way of solving; the angle of the slack turns all voltages."""
     _, network, p, q = drawn
-    v_slack = network.v_slack * np.array([1.0, 1.02, 0.97, 0.99, 1.01]) * np.exp(1j * np.linspace(-0.4, 2.0, p.shape[1]))
+    v_slack = (
+        network.v_slack * np.array([1.0, 1.02, 0.97, 0.99, 1.01]) * np.exp(1j * np.linspace(-0.4, 2.0, p.shape[1]))
+    )
     own = [grid.power_flow(network.with_slack(v), p[:, [k]], q[:, [k]], tol=1e-12) for k, v in enumerate(v_slack)]
     if path == "sparse":
         monkeypatch.setattr(powerflow, "_sweeps", powerflow._fixed_point)
