@@ -105,7 +105,6 @@ class Admm:
 
     Attributes:
         best: the cheapest mix that met the limits.
-        waits: others share a limit with this grid: it does not stop by itself, and its latest mix is the best.
     """
 
     def __init__(
@@ -141,7 +140,6 @@ class Admm:
         able = comm.sum(np.array([float(community.flexible.sum())]))[0]
         self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
-        self.waits = False
         if warm is not None:
             self.rho, self.price, self.exchange.z = warm.rho, warm.price.copy(), warm.z.copy()
             self.bus_price = self.price.transpose(2, 0, 1).reshape(len(community.dt_h), -1)[self.exchange.steps].copy()
@@ -171,20 +169,16 @@ class Admm:
             if shortfall is not None:
                 return self._result("infeasible", plan, baseline, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
-                if self.best is None or self.waits or mix.cost < self.best[0].cost:
+                if self.best is None or mix.cost < self.best[0].cost:
                     self.best = mix, self._mixed(mix)
                 dual = self._proof(*self.best, bound_eur)
-                if not self.waits and self._done(dual.bound):
+                if self._done(dual.bound):
                     better, dual = self._improved(*self.best, dual)
                     return self._result("optimal", better, baseline, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
-            if (
-                not self.waits
-                and steady(self.history, self.settings)
-                and (self.best is None or plan.cost <= self.best[0].cost)
-            ):
+            if steady(self.history, self.settings) and (self.best is None or plan.cost <= self.best[0].cost):
                 return self._result("optimal", plan, baseline)
             self._adapt(iteration, mix)
         return self._result("not_converged", self.best[1] if self.best else plan, baseline)
@@ -277,7 +271,7 @@ class Admm:
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
             return None, -np.inf, None
-        if self.dso.outer_price() is not None and not self.waits and not len(self.dso.rows):
+        if self.dso.outer_price() is not None and not len(self.dso.rows):
             return None, -np.inf, None  # nothing to meet: the answers are a plan
         # at the plain price: the extreme answer that the mix would lack, and the bound
         dual = bound(self.exchange, self.bus_price, self.dso.least_value(self.community.dt_h[self.exchange.steps]))

@@ -99,12 +99,15 @@ class Agent:
             self.plan = end.value.plan
             self.own = self.admm.exchange.by_bus(self.plan.y)
 
-    def again(self, price: Array) -> None:
-        """Mix past answers once more, for the voltage of now and a ``price (2, K)`` on top of the one from outside."""
-        self.outside.price = self.outside.price + price
-        self.outside.share = self._given[0] + self._given[2] * price
+    def again(self) -> None:
+        """Mix past answers once more, for the voltage and the price of now."""
         self.plan = self.admm.again()
         self.own = self.admm.exchange.by_bus(self.plan.y)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether its plan is a mix of answers; areas without limits of their own need none."""
+        return self.admm.best is not None or len(self.dso.rows) > 0
 
     @property
     def known(self) -> tuple[float, float]:
@@ -113,7 +116,7 @@ class Agent:
         The answers of areas that need no mix are their plans, and count as their bounds.
         """
         cost = self.asked.cost if self.found is None else self.plan.cost
-        if not self.resting and (self.admm.waits or len(self.dso.rows) or self.admm.best):
+        if not self.resting and self.mixes:
             bounds = [record["bound_eur"] for record in self.admm.history if "bound_eur" in record]
             cost = cost if self.found is not None else self.admm.best[0].cost if self.admm.best else np.inf
             return cost, min(cost, bounds[-1]) if bounds else -np.inf
@@ -132,7 +135,7 @@ class Agent:
             return self._given
         if self.done:
             now = self.dso.given(self.own, self.dso.power_flow(self.own))
-            self._given = now, now, self.dso.mobility(self.asked.mobility)
+            self._given = now, now, np.zeros_like(now)
         else:
             self._given = self._projected()
         return self._given

@@ -5,6 +5,9 @@ and its own step. In these pauses the trunk sees what the areas would give and h
 and returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
 multipliers of the trunk, then those of all areas side by side.
 
+Where a limit of the trunk binds, areas would have to share it out, and no mix of one area knows what the others need:
+then the region is given up, to be coordinated as a whole.
+
 Areas whose own answers break no limit rest: they are not asked again unless the price from outside concerns them. So
 the work is where the congestion is. Ranks own areas, and what they exchange has the size of the trunk.
 """
@@ -22,7 +25,7 @@ from admmflex.coordination.admm import Status
 from admmflex.coordination.area import Agent, Member
 from admmflex.coordination.infeasible import Shortfall
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
-from admmflex.coordination.stopping import EXCESS, meets_limits, proves, settled
+from admmflex.coordination.stopping import EXCESS, meets_limits, proves
 from admmflex.coordination.trunk import Exchanged, Trunk
 from admmflex.horizon import Array
 from grid.arrays import ComplexArray
@@ -79,22 +82,23 @@ class Region:
         for agent in self.agents:
             agent.admm.settings = replace(agent.admm.settings, cost_scale=float(size / count))
         self.history: list[dict[str, Any]] = []
-        self._totals: list[float] = []
 
-    def run(self) -> Agreement:
-        """Go round until every area rests or has its plan, or the plans of all are proven good enough together."""
+    def run(self) -> Agreement | None:
+        """Go round until every area rests or has its plan, or the plans of all are proven good enough together.
+
+        None as soon as a limit of the trunk binds.
+        """
         while True:
             self._tell(*self.trunk.step(self._exchanged()))
+            if self.trunk.binds:
+                return None
             going = [agent for agent in self.agents if agent.going or self._wakes(agent)]
             if not self._count(going):
                 break
             for agent in going:
-                agent.admm.waits = self.trunk.binds
                 agent.go()
             self._record(len(going))
-            if self._count([agent for agent in self.agents if agent.status == "infeasible"]):
-                return self._agreed()
-            if self._good():
+            if self._count([agent for agent in self.agents if agent.status == "infeasible"]) or self._good():
                 break
         for agent in self.agents:
             agent.stop()
@@ -104,29 +108,17 @@ class Region:
         return self._agreed()
 
     def _good(self) -> bool:
-        """Whether the plans of now are proven good enough together; where the trunk binds, or their total stands still.
-
-        Areas trade their shares of a limit of the trunk also where nobody gains by that.
-        """
+        """Whether the plans of now are proven good enough together."""
         cost, bound = self._sum(2, (agent.known for agent in self.agents))
-        self._totals.append(float(cost))
-        before = self._totals[-1 - EVERY] if len(self._totals) > EVERY else np.inf
-        if not np.isfinite(cost):
-            return False
-        still = self.trunk.binds and np.isfinite(before) and settled(before, float(cost), self.settings)
-        return still or proves(float(bound) + self.trunk.proven(), float(cost), self.settings)
+        return bool(np.isfinite(cost)) and proves(float(bound), float(cost), self.settings)
 
     def _close(self) -> bool:
-        """Let areas mix again until the voltages between them stand still and the trunk's limits are met."""
-        x = self._exchanged()
-        v, price = self.trunk.close(x)
-        for agent in self.agents:
-            agent.tell(v[agent.member.node], agent.outside.price)
-        moved = bool(price.any())
-        late = [agent for agent in self.agents if agent.done and (moved or not agent.keeps_limits())]
+        """Areas whose plans break limits at the voltages of now mix again; whether there was any."""
+        self._tell(self.trunk.settle(self._exchanged().now), self.trunk.price)
+        late = [agent for agent in self.agents if agent.done and agent.mixes and not agent.keeps_limits()]
         for agent in late:
-            agent.again(self._at(price, agent))
-        return bool(self._count(late))
+            agent.again()
+        return self._count(late) > 0
 
     def _wakes(self, agent: Agent) -> bool:
         """Whether an area at rest has to go on, for its own limits or for the price from outside."""
@@ -152,16 +144,10 @@ class Region:
     def _tell(self, v: ComplexArray, price: Array) -> None:
         """Voltages of the nodes ``(N, K)`` and prices there ``(K, 2 N)``, to the areas."""
         for agent in self.agents:
-            agent.tell(v[agent.member.node], self._at(price, agent))
-
-    def _at(self, price: Array, agent: Agent) -> Array:
-        """Prices of the nodes ``(K, 2 N)`` where an area hangs on, ``(2, K)``."""
-        node = agent.member.node
-        return price[:, [node, len(self.trunk.nodes) + node]].T
+            node = agent.member.node
+            agent.tell(v[node], price[:, [node, len(v) + node]].T)
 
     def _agreed(self) -> Agreement:
-        for agent in self.agents:
-            agent.stop()
         excess = self._excess()
         status = self._overall(excess)
         cost, asked = self._sum(2, ([one.plan.cost, float(one.asked_of_all)] for one in self.agents))

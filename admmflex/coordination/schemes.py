@@ -12,8 +12,10 @@ import numpy as np
 import grid
 from admmflex.comm import Comm, SerialComm, own_prosumers, own_steps
 from admmflex.coordination.admm import FIRST_RHO, Admm, Status
+from admmflex.coordination.area import Agent
 from admmflex.coordination.central import solve_central
 from admmflex.coordination.community import Community, Plan
+from admmflex.coordination.infeasible import Shortfall
 from admmflex.coordination.penalty import Balancing
 from admmflex.coordination.region import Region
 from admmflex.coordination.regional import divide, parts
@@ -130,7 +132,7 @@ def admm_settings(spec: CoordinationSpec) -> AdmmSettings:
 def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings | None = None) -> Outcome:
     """Price coordination by ADMM; prosumers and steps are shared among the ranks.
 
-    Areas behind a common trunk are coordinated side by side, each with its own prices; ranks share the areas.
+    Areas behind a common trunk whose limits do not bind are coordinated side by side; ranks share the areas.
     """
     started = time.perf_counter()
 
@@ -140,8 +142,9 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
 
     ordered, chosen = Sorted.of(study, comm), settings or admm_settings(study.settings)
     division = divide(study) if chosen.mixing is not None else None
-    if division is not None:
-        return _by_areas(study, division, ordered, comm, timed, chosen)
+    by_areas = None if division is None else _by_areas(study, division, ordered, comm, timed, chosen)
+    if by_areas is not None:
+        return by_areas
     community = ordered.community(study.horizon)
     steps = own_steps(study.horizon.steps, comm.rank, comm.size)
     threat = None if study.threat is None else study.threat.within(steps)
@@ -169,18 +172,19 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
 
 def _by_areas(
     study: Study, division: grid.Division, ordered: Sorted, comm: Comm, observe: Observe, settings: AdmmSettings
-) -> Outcome:
-    """The same for a region: areas coordinate side by side."""
+) -> Outcome | None:
+    """The same for a region: areas coordinate side by side; None where a limit of the trunk binds."""
     mine = parts(study, division, ordered.prosumers, ordered.buses[ordered.bus], comm)
-    ordered = replace(ordered, own=mine.own)
     found = Region(mine.members, mine.trunk, comm, settings, observe).run()
+    if found is None:
+        return None
     message = None
-    if found.shortfall is not None:
-        agent, short = found.shortfall
-        message = short.describe(agent.member.limits, study.horizon.label(short.step))
+    if found.status == "infeasible":
+        known = [] if found.shortfall is None else [_short_of(study, *found.shortfall)]
+        message = _said(known, comm)[0]
     elif found.status == "not_converged":
         message = _unfinished(found.rounds, found.excess)
-    agents = found.agents
+    agents, ordered = found.agents, replace(ordered, own=mine.own)
     price = np.zeros((2, study.network.n, study.horizon.steps))
     own = [one.price.transpose(1, 0, 2).reshape(len(one.member.buses), -1) for one in agents]
     everywhere = comm.stack(np.concatenate([np.zeros((0, 2 * study.horizon.steps)), *own]))
@@ -192,6 +196,16 @@ def _by_areas(
     answers = found.asked // max(len(ordered.prosumers), 1)
     ways = _responses([one.member.community for one in agents], comm)
     return Outcome(found.status, plan, baseline, price, found.lower_bound, message, answers, found.history, ways)
+
+
+def _short_of(study: Study, agent: Agent, short: Shortfall) -> str:
+    return short.describe(agent.member.limits, study.horizon.label(short.step))
+
+
+def _said(own: Sequence[str], comm: Comm) -> list[str]:
+    """The lines of all ranks."""
+    text = np.frombuffer("".join(f"{line}\n" for line in own).encode(), np.uint8)
+    return bytes(comm.stack(text.astype(float).reshape(-1, 1)).astype(np.uint8)).decode().splitlines()
 
 
 def _unfinished(rounds: int, excess: Array) -> str:

@@ -54,15 +54,6 @@ class Trunk:
         self.price = own + common
         return v, self.price
 
-    def close(self, one: Exchanged) -> tuple[ComplexArray, Array]:
-        """Voltages of the nodes, and a price that brings what the areas give within the limits, on top of the last one.
-
-        It is zero where the limits are met, to within what counts as met.
-        """
-        v, twin = self.settle(one.now), self.dso.twin()
-        twin.relinearise(one.now)
-        return v, twin.project(one.now, one.mobility)[1]
-
     def settle(self, x: Array) -> ComplexArray:
         """Move the operating point to ``x (K, 2 N)``; voltages of the nodes ``(N, K)`` there."""
         self.dso.relinearise(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from admmflex.assets.pv import Pv
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm
+from admmflex.coordination.admm import Admm, Asked
 from admmflex.dso import Dso
 from admmflex.horizon import Array
 
@@ -32,9 +33,9 @@ class Watched(Admm):
 
     worst = 0.0
 
-    def _dso_step(self, own: Array, iteration: int) -> tuple[float, float]:
+    def _dso_step(self, own: Array, cost: float, iteration: int) -> Generator[Asked, None, tuple[float, float]]:
         before, z_before = self.bus_price.copy(), self.bus_z.copy()
-        found = super()._dso_step(own, iteration)
+        found = yield from super()._dso_step(own, cost, iteration)
         relaxed = own if iteration == 1 else self.settings.relaxation * own + (1 - self.settings.relaxation) * z_before
         movable = self.count > 0
         step = before + self.rho * (self.bus_z - relaxed) / np.maximum(self.count, 1)
