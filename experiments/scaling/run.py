@@ -1,7 +1,7 @@
 """Strong and weak scaling of a region over ranks: ``python -m experiments.scaling.run``.
 
-Every case is started anew under mpirun, one after the other; a folder keeps what each rank measured, so that tables and
-model can be made again without running (``--keep``).
+Every case is started anew under mpirun, one after the other. What each rank measured can be kept in a folder, from which
+tables and model are then made again without running.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from rich.console import Console
 
 from admmflex import launch
-from experiments.scaling import region
+from experiments.benchmarks.common import versions
+from experiments.scaling import region, tables
+from experiments.scaling.figure import write_figure
+from experiments.scaling.findings import Case, Findings, Run
+from experiments.scaling.model import Link
 
 HOMES = 10_000
 FEW_AREAS = 20
@@ -25,77 +27,65 @@ OVERSUBSCRIBED = (1, 2, 4, 8)
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 
-@dataclass(frozen=True)
-class Case:
-    """A region on so many ranks."""
-
-    areas: int
-    ranks: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.areas}x{self.ranks}"
-
-
 def cases(homes: int, few: int) -> list[Case]:
-    """Strong scaling over 1 and 2 ranks, half the region on one for weak scaling, few areas on up to 8 ranks."""
+    """Few areas on up to 8 ranks; a large region on 1 and 2 ranks, and half of it on one."""
     areas = region.areas_for(homes)
-    big = [Case(areas, 1), Case(areas, 2), Case(areas // 2, 1)]
-    return [*(Case(few, ranks) for ranks in OVERSUBSCRIBED), *big]
+    return [*(Case(few, ranks) for ranks in OVERSUBSCRIBED), Case(areas // 2, 1), Case(areas, 1), Case(areas, 2)]
 
 
-def measure(case: Case, folder: Path) -> None:
+def measure(case: Case, folder: Path) -> Run:
     """Run a case unless the folder has it."""
     own = folder / case.name
-    if (own / "rank0.json").exists():
-        return
     own.mkdir(parents=True, exist_ok=True)
-    if launch.start(case.ranks, "experiments.scaling.work", [str(case.areas), str(own)], ONE_THREAD) != 0:
-        raise RuntimeError(f"{case.areas} areas on {case.ranks} ranks failed")
+    if not (own / "rank0.json").exists():
+        _start(case.ranks, "work", str(case.areas), str(own))
+    return Run(case, folder)
 
 
-def ping(folder: Path) -> dict[str, list[float]]:
-    """What a sum over two ranks takes."""
+def link(folder: Path) -> Link:
+    """What sums over two ranks take, measured unless the folder has it."""
     path = folder / "ping.json"
-    if not path.exists() and launch.start(2, "experiments.scaling.ping", [str(folder)], ONE_THREAD) != 0:
-        raise RuntimeError("the sums over two ranks failed")
-    found: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    if not path.exists():
+        _start(2, "ping", str(folder))
+    return Link.fitted(json.loads(path.read_text(encoding="utf-8")))
 
 
-def records(case: Case, folder: Path) -> list[dict[str, Any]]:
-    """What every rank of a case measured."""
-    paths = [folder / case.name / f"rank{rank}.json" for rank in range(case.ranks)]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-
-
-def difference(one: Case, other: Case, folder: Path) -> float:
-    """The largest difference of a price [EUR/kWh] or a power [kW] between two runs of the same region."""
-    first, second = (_arrays(case, folder) for case in (one, other))
-    assert first.keys() == second.keys()
-    return max(float(np.abs(first[name] - second[name]).max()) for name in first)
-
-
-def _arrays(case: Case, folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for rank in range(case.ranks):
-        found |= dict(np.load(folder / case.name / f"rank{rank}.npz"))
-    return found
+def _start(ranks: int, module: str, *arguments: str) -> None:
+    if launch.start(ranks, f"experiments.scaling.{module}", arguments, ONE_THREAD) != 0:
+        raise RuntimeError(f"{module} {' '.join(arguments)} failed on {ranks} ranks")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what is missing."""
+    """Run what is missing, print the tables, write the figure and the JSON."""
     parser = argparse.ArgumentParser(prog="python -m experiments.scaling.run", description=__doc__)
     parser.add_argument("--homes", type=int, default=HOMES, help="of the large region")
     parser.add_argument("--few", type=int, default=FEW_AREAS, help="areas of the small region")
-    parser.add_argument("--keep", type=Path, help="folder of what the ranks measured; runs found there are not repeated")
+    parser.add_argument("--keep", type=Path, help="folder of what the ranks measured; what is there is not run again")
+    parser.add_argument("--json", type=Path, help="also write what was found to this file")
+    parser.add_argument("--figure", type=Path, help="also draw the predictions, into this HTML file")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        ping(folder)
-        for case in cases(chosen.homes, chosen.few):
-            measure(case, folder)
+        between = link(folder)
+        found = Findings([measure(case, folder) for case in cases(chosen.homes, chosen.few)], between)
+        report(found, chosen.json, chosen.figure)
+
+
+def report(found: Findings, json_file: Path | None, figure: Path | None) -> None:
+    """Print the tables, write the figure and the JSON."""
+    console = Console()
+    for table in tables.all_tables(found):
+        console.print(table)
+    console.print(f"two ranks: {found.link}; trunk grows with nodes^{found.model.growth:.2f}", highlight=False)
+    predictions = tables.predictions(found)
+    if figure is not None:
+        write_figure(predictions, found.largest.homes / found.largest.case.areas, figure)
+    if json_file is not None:
+        told = {"link": vars(found.link), "growth": found.model.growth, "versions": versions("numpy", "numba", "mpi4py")}
+        told["runs"] = [run.record(found.alone(run)) for run in found.runs]
+        told["predicted"] = [vars(one) | {"total": one.total} for one in predictions]
+        json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
