@@ -17,6 +17,7 @@ from admmflex.horizon import Array, IntArray
 from grid import Limits, Network
 from grid.arrays import ComplexArray
 
+NOTICED = 2e-3  # of a typical tariff: a price from outside, or a change of it, that matters
 EASY = 0.2  # of the penalty: in areas without limits of their own, whose prices are small
 
 
@@ -47,6 +48,7 @@ class Agent:
         v, nothing = np.full(len(hours), member.network.v_slack, np.complex128), np.zeros((2, len(hours)))
         self.outside = Outside(v, nothing, hours, nothing)
         self.dso = AreaDso(member.network, member.limits, member.buses, self.outside)
+        self.moved = np.zeros_like(nothing)  # the price from outside, when it was told last
         self.admm = Admm(member.community, self.dso, SerialComm(), replace(settings, certify=False))
         self._rounds = self.admm.rounds()
         self.asked = next(self._rounds)
@@ -72,17 +74,23 @@ class Agent:
 
     def tell(self, v: ComplexArray, price: Array) -> None:
         """Voltage of the slack ``(K,)`` and price of what is given there ``(2, K)``."""
+        self.moved = price - self.outside.price
         self.outside.v, self.outside.price = v, price
+
+    def noticed(self, price: Array) -> bool:
+        """Whether a price from outside is large enough to matter."""
+        return bool(np.abs(price).max() > NOTICED * self.member.community.price_scale)
 
     def wake(self, *, own_limits: bool) -> None:
         """End the rest, for its own limits or only for the price from outside."""
         self.resting = False
         self.admm.rho *= 1.0 if own_limits else EASY
 
-    def go(self) -> None:
-        """The grid's step and the prosumers' next answers."""
+    def go(self, rounds: int) -> None:
+        """The grid's step and the prosumers' next answers, so many times, or until the plan is found."""
         try:
-            self.asked = next(self._rounds)
+            for _ in range(rounds):
+                self.asked = next(self._rounds)
         except StopIteration as end:
             self.found = end.value
             self.plan = end.value.plan

@@ -1,12 +1,13 @@
 """Price coordination of many areas behind one trunk, each with its own working set, penalty and mix.
 
-An area is coordinated like a grid of its own (``Admm``), pausing in every round between the answers of its prosumers and
-its own step. In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits, and
-returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
-multipliers of the trunk, then those of all areas side by side.
+An area is coordinated like a grid of its own (``Admm``), pausing between the answers of its prosumers and its own step.
+In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits, and returns to
+every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the multipliers of
+the trunk, then those of all areas side by side. An area whose price stands still goes several rounds before the next
+pause, so that ranks wait for each other less often.
 
-Areas whose own answers break no limit rest: they are not asked again unless the price from outside concerns them. So the
-work is where the congestion is. Ranks own areas, and what they exchange has the size of the trunk.
+Areas whose own answers break no limit rest: they are not asked again unless the price from outside concerns them. So
+the work is where the congestion is. Ranks own areas, and what they exchange has the size of the trunk.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from admmflex.horizon import Array
 from grid.arrays import ComplexArray
 
 CLOSINGS = 12  # times that areas which are done mix again, until the voltages between them stand still
-NOTICED = 2e-3  # of a typical tariff: a price from outside that an area at rest wakes up for
+ALONE = 6  # rounds that an area goes between two exchanges while its price from outside stands still
 STRICTER = 0.5  # of the tolerance of the cost: what areas are off adds up
 FIRST_MIX = 12  # an answer costs an area less than a mix
 SHOWN = ("rho", "primal", "dual", *EXCESS[:2])
@@ -88,7 +89,7 @@ class Region:
             going = [agent for agent in self.agents if agent.going or self._wakes(agent)]
             if self._count(going):
                 for agent in going:
-                    agent.go()
+                    agent.go(1 if agent.noticed(agent.moved) else ALONE)
                 self._record(len(going))
                 if self._count([agent for agent in self.agents if self._status(agent) == "infeasible"]):
                     return self._agreed()
@@ -105,10 +106,10 @@ class Region:
         if not agent.resting:
             return False
         beyond = bool((agent.excess() > 0.0).any())
-        noticed = bool(np.abs(agent.outside.price).max() > NOTICED * agent.member.community.price_scale)
-        if beyond or noticed:
+        concerned = agent.noticed(agent.outside.price)
+        if beyond or concerned:
             agent.wake(own_limits=beyond)
-        return beyond or noticed
+        return beyond or concerned
 
     def _exchanged(self) -> Exchanged:
         """What the areas of all ranks give, by node."""
