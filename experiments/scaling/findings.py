@@ -60,7 +60,12 @@ class Run:
     @property
     def wall(self) -> float:
         """Wall clock of the slowest rank [s]."""
-        return max(sum(record["wall_s"].values()) for record in self.ranks)
+        return max(float(sum(record["wall_s"].values())) for record in self.ranks)
+
+    @property
+    def load(self) -> float:
+        """Of the machine at the end, in processes that want a core."""
+        return max(float(record["load"]) for record in self.ranks)
 
     @property
     def parallel(self) -> float:
@@ -96,9 +101,10 @@ class Run:
     def record(self, alone: Run) -> dict[str, Any]:
         """The run for JSON, without its trace, beside the one on one rank."""
         told = {name: self.ranks[0][name] for name in ("status", "rounds", "cost", "bound", "excess", "asked", "calls")}
-        seen = {"homes": self.homes, "wall_s": self.wall, "load": max(record["load"] for record in self.ranks)}
+        seen = {"homes": self.homes, "wall_s": self.wall, "load": self.load}
         work = {"busy_s": [record["busy_s"] for record in self.ranks], "parallel_s": self.parallel}
-        work |= {"bytes": self.size, "difference": self.difference(alone)}
+        work |= {"efficiency": self.trace.efficiency(self.owner), "bytes": self.size}
+        work |= {"difference": self.difference(alone)}
         return vars(self.case) | seen | work | told
 
 

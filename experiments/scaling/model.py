@@ -74,7 +74,7 @@ class Model:
 
     @property
     def areas(self) -> int:
-        return self.trace.work.shape[1]
+        return int(self.trace.work.shape[1])
 
     def strong(self, owner: IntArray, link: Link) -> Prediction:
         """The region itself, with rank ``owner (A,)`` for each area."""

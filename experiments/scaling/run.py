@@ -1,7 +1,7 @@
 """Strong and weak scaling of a region over ranks: ``python -m experiments.scaling.run``.
 
-Every case is started anew under mpirun, one after the other. What each rank measured can be kept in a folder, from which
-tables and model are then made again without running.
+Every case is started anew under mpirun, one after the other. What each rank measured can be kept in a folder, from
+which tables and model are then made again without running.
 """
 
 from __future__ import annotations
@@ -82,7 +82,11 @@ def report(found: Findings, json_file: Path | None, figure: Path | None) -> None
     if figure is not None:
         write_figure(predictions, found.largest.homes / found.largest.case.areas, figure)
     if json_file is not None:
-        told = {"link": vars(found.link), "growth": found.model.growth, "versions": versions("numpy", "numba", "mpi4py")}
+        told = {
+            "link": vars(found.link),
+            "growth": found.model.growth,
+            "versions": versions("numpy", "numba", "mpi4py"),
+        }
         told["runs"] = [run.record(found.alone(run)) for run in found.runs]
         told["predicted"] = [vars(one) | {"total": one.total} for one in predictions]
         json_file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

@@ -9,9 +9,10 @@ from rich.table import Table
 
 from admmflex.horizon import IntArray
 from experiments.scaling import region
-from experiments.scaling.findings import Findings, Run
+from experiments.scaling.findings import Findings
 from experiments.scaling.model import CLUSTER, Prediction
 from experiments.scaling.trace import Trace, heaviest_first, in_turn
+from experiments.scaling.watch import COMMUNICATION
 
 RANKS = (1, 2, 4, 16, 64, 250, 1000)
 SHARED = (2, 4, 8, 16)  # ranks of the table of how areas are shared out
@@ -22,6 +23,7 @@ def all_tables(found: Findings) -> Iterator[Table]:
     """Every table."""
     yield runs(found)
     yield phases(found)
+    yield volumes(found)
     yield predicted(found)
     yield shares(found.largest.trace)
     yield extrapolated(found)
@@ -29,14 +31,23 @@ def all_tables(found: Findings) -> Iterator[Table]:
 
 def runs(found: Findings) -> Table:
     """What was measured."""
-    table = Table("homes", "ranks", "rounds", "wall", "busy", "slowest", "eff.", "calls", "MB", "apart", title="runs, s")
+    table = Table("homes", "ranks", "rounds", "wall", "load", "busy", "slowest", "eff.", "apart", title="runs, s")
     for run in found.runs:
-        alone = found.alone(run)
         busy = sum(record["busy_s"] for record in run.ranks) / run.case.ranks
-        share = f"{alone.parallel / run.parallel / run.case.ranks:.0%}"
-        numbers = f"{run.wall:.1f}", f"{busy:.1f}", f"{run.parallel:.1f}", share
-        rounds, apart = str(run.ranks[0]["rounds"]), f"{run.difference(alone):.0e}"
-        table.add_row(str(run.homes), str(run.case.ranks), rounds, *numbers, str(run.calls), f"{run.size / 1e6:.1f}", apart)
+        numbers = f"{run.wall:.1f}", f"{run.load:.1f}", f"{busy:.1f}", f"{run.parallel:.1f}"
+        share, apart = f"{run.trace.efficiency(run.owner):.0%}", f"{run.difference(found.alone(run)):.0e}"
+        table.add_row(str(run.homes), str(run.case.ranks), str(run.ranks[0]["rounds"]), *numbers, share, apart)
+    return table
+
+
+def volumes(found: Findings) -> Table:
+    """What a rank puts into the communicator."""
+    table = Table("homes", "ranks", "sums", "maxima", "MB", "waited, s", title="communication of a rank")
+    for run in found.runs:
+        calls = run.ranks[0]["calls"]
+        waited = np.mean([record["wall_s"].get(COMMUNICATION, 0.0) for record in run.ranks])
+        sizes = str(calls["sum"]), str(calls["largest"]), f"{run.size / 1e6:.2f}"
+        table.add_row(str(run.homes), str(run.case.ranks), *sizes, f"{waited:.2f}")
     return table
 
 
@@ -66,7 +77,7 @@ def shares(trace: Trace) -> Table:
     for ranks in SHARED:
         if ranks <= areas:
             ways = neighbours(areas, ranks), in_turn(areas, ranks), heaviest_first(trace.work.sum(axis=0), ranks)
-            table.add_row(str(ranks), *(f"{trace.total / ranks / trace.parallel(owner):.0%}" for owner in ways))
+            table.add_row(str(ranks), *(f"{trace.efficiency(owner):.0%}" for owner in ways))
     return table
 
 
@@ -94,8 +105,3 @@ def predictions(found: Findings) -> list[Prediction]:
     """Half of the largest region on every rank, over the link of a cluster."""
     model, rng = found.model, np.random.default_rng(0)
     return [model.weak(ranks, model.areas // 2, CLUSTER, rng) for ranks in RANKS]
-
-
-def efficiency(alone: Run, run: Run) -> float:
-    """Of processor time, with a core for each rank."""
-    return alone.parallel / run.parallel / run.case.ranks

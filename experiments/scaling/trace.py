@@ -2,7 +2,7 @@
 
 Ranks wait for each other at every call of the communicator, so that between two calls the slowest rank counts:
 
-    T = sum_i max_r sum_{a owned by r} t[i, a] + serial,    serial = what every rank does for the trunk and for nobody
+    T = sum_i max_r sum_{a owned by r} t[i, a] + serial,    serial = what every rank does for the trunk
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from admmflex.horizon import Array, IntArray
-from experiments.scaling.watch import NOBODY
+from experiments.scaling.watch import FOR_OWN, FOR_TRUNK
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Trace:
     """Processor seconds of one coordination.
 
     Args:
-        work: (I, A) between two calls, for each area.
-        serial: (I,) for the trunk and for no area.
+        work: (I, A) between two calls, for each area; what a rank does for all of them is shared out evenly.
+        serial: (I,) for the trunk.
     """
 
     work: Array
@@ -36,8 +36,10 @@ class Trace:
         work, serial = np.zeros((calls, records[0]["areas"])), np.zeros((len(records), calls))
         for own, record in zip(serial, records, strict=True):
             for interval, area, seconds in record["trace"]:
-                if area == NOBODY:
+                if area == FOR_TRUNK:
                     own[interval] += seconds
+                elif area == FOR_OWN:
+                    work[interval, record["own"]] += seconds / len(record["own"])
                 else:
                     work[interval, area] += seconds
         return cls(work, serial.max(axis=0))
@@ -53,9 +55,9 @@ class Trace:
         count[np.arange(len(owner)), owner] = 1.0
         return float((self.work @ count).max(axis=1).sum() + self.serial.sum())
 
-    def imbalance(self, owner: IntArray) -> float:
-        """The work of the slowest ranks over that of the mean rank, 1 at best."""
-        return float((self.parallel(owner) - self.serial.sum()) / (self.work.sum() / (owner.max() + 1)))
+    def efficiency(self, owner: IntArray) -> float:
+        """The time of one rank over that of all ranks, waiting and trunk included, communication not."""
+        return self.total / self.parallel(owner) / float(owner.max() + 1)
 
     def drawn(self, ranks: int, areas: int, rng: np.random.Generator) -> float:
         """Seconds of the work when each of many ranks has so many areas, drawn from these with replacement."""

@@ -28,7 +28,7 @@ PHASES: tuple[tuple[type, str, str], ...] = (
     *((Trunk, name, TRUNK) for name in ("step", "settle", "check", "common_price", "own_price")),
     *((Agent, name, AREA) for name in ("__init__", "go", "again", "stop", "given", "voltage_price", "excess", "bound")),
 )
-NOBODY = -1  # what the rank does for no area in particular
+FOR_TRUNK, FOR_OWN = -1, -2  # in place of an area: what every rank does for the trunk, or for all its own areas
 
 
 class Clock:
@@ -36,7 +36,7 @@ class Clock:
 
     Attributes:
         cpu, wall: seconds by phase.
-        trace: processor seconds by (interval between two calls of the communicator, area or ``NOBODY``).
+        trace: processor seconds by (interval between two calls of the communicator, area).
         calls, bytes: of the communicator, by kind.
     """
 
@@ -46,7 +46,7 @@ class Clock:
         self.trace: defaultdict[tuple[int, int], float] = defaultdict(float)
         self.calls: defaultdict[str, int] = defaultdict(int)
         self.bytes: defaultdict[str, int] = defaultdict(int)
-        self._stack = [(OTHER, NOBODY)]
+        self._stack = [(OTHER, FOR_OWN)]
         self.start()
 
     def start(self) -> None:
@@ -69,7 +69,7 @@ class Clock:
         self._charge()
 
     def record(self) -> dict[str, Any]:
-        """Everything that was counted, ready for JSON; ``busy_s`` is the processor time outside of the communication."""
+        """Everything that was counted, ready for JSON; ``busy_s``: processor time but for the communication."""
         busy = sum(seconds for phase, seconds in self.cpu.items() if phase != COMMUNICATION)
         phases = {"cpu_s": dict(self.cpu), "wall_s": dict(self.wall)}
         trace = [[*key, round(seconds, 7)] for key, seconds in self.trace.items()]
@@ -140,6 +140,8 @@ def _counted(clock: Clock, function: Callable[..., Any], phase: str) -> Callable
 
 def _area(arguments: tuple[Any, ...]) -> int | None:
     """The number of the area that a method of an agent works for; in these regions it is that of its node."""
+    if isinstance(arguments[0], Trunk):
+        return FOR_TRUNK
     if not isinstance(arguments[0], Agent):
         return None
     member = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], Member) else arguments[0].member

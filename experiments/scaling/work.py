@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,9 @@ def write(folder: Path, record: dict[str, Any], found: Agreement) -> None:
     """The rank's record as JSON, prices and plans of its areas as arrays."""
     name = f"rank{record['rank']}"
     (folder / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
-    arrays = {f"price{one.member.node}": one.price for one in found.agents}
-    np.savez(folder / f"{name}.npz", **arrays, **{f"y{one.member.node}": one.plan.y for one in found.agents})
+    arrays: dict[str, Any] = {f"price{one.member.node}": one.price for one in found.agents}
+    arrays |= {f"y{one.member.node}": one.plan.y for one in found.agents}
+    np.savez(folder / f"{name}.npz", **arrays)
 
 
 def main(areas: int, folder: Path) -> None:
