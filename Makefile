@@ -1,4 +1,4 @@
-# Targets: demo, test, check, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in requirements.lock.
+# Targets: demo, test, check, bench, bench-guard, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in requirements.lock.
 # Another interpreter: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test check format lock clean setup
+.PHONY: demo test check bench bench-guard format lock clean setup
 
 demo: $(READY)
 	$(BIN)/admmflex run $(SCENARIO) --out $(RESULTS)
@@ -27,6 +27,14 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+# Every benchmark against its peers, half an hour: experiments/benchmarks/results.json and README.md.
+bench: $(READY)
+	$(BIN)/python -m experiments.benchmarks bench
+
+# The same, compared with the stored ratios; by hand or nightly.
+bench-guard: $(READY)
+	$(BIN)/python -m experiments.benchmarks guard
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

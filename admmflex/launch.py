@@ -60,6 +60,11 @@ def mpirun() -> Path:
     return found
 
 
+def surroundings() -> dict[str, str]:
+    """The environment that ranks need."""
+    return os.environ | _ENVIRONMENT
+
+
 def launch(ranks: int, arguments: Sequence[str], environment: dict[str, str] | None = None) -> int:
     """Run ``python -m admmflex`` with these arguments on so many ranks.
 
@@ -77,7 +82,7 @@ def launch(ranks: int, arguments: Sequence[str], environment: dict[str, str] | N
 def start(ranks: int, module: str, arguments: Sequence[str], environment: dict[str, str] | None = None) -> int:
     """Run ``python -m module`` with these arguments on so many ranks; return what mpirun returned."""
     command = [str(mpirun()), "-n", str(ranks), sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, env=os.environ | _ENVIRONMENT | (environment or {}), check=False).returncode
+    return subprocess.run(command, env=surroundings() | (environment or {}), check=False).returncode
 
 
 def launched() -> bool:

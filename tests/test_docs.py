@@ -64,7 +64,7 @@ def test_a_command_exists(page, words):
     if words[0] == "admmflex":
         check_own_command(words[1:])
     elif words[0] == "make":
-        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert {word for word in words[1:] if "=" not in word} <= set(targets)
     elif words[:2] == ["python", "-m"] and words[2].startswith("experiments"):
         file = ROOT / Path(*words[2].split("."))

@@ -28,7 +28,7 @@ from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
 from admmflex.coordination.opening import opening_price
 from admmflex.coordination.proof import Averaging, Dual, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
-from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, settled, steady
+from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, mixes_settled, proves, steady
 from admmflex.dso import Dso
 from admmflex.horizon import Array, BoolArray
 
@@ -102,6 +102,10 @@ class Admm:
         dso: the grid in the rank's steps.
         observe: told every round's record, on every rank.
         warm: of an earlier coordination; without it the first answer is asked at no price.
+
+    Attributes:
+        best: the cheapest mix that met the limits.
+        waits: others share a limit with this grid: it does not stop by itself, and its latest mix is the best.
     """
 
     def __init__(
@@ -119,9 +123,11 @@ class Admm:
         n_buses = len(dso.buses)
         self.exchange = Exchange(community, comm, n_buses, self._remember)
         self.rho = settings.rho
+        self.mixed_rho: float | None = None  # that of the first mix; the steps shrink from there
         self.history: list[dict[str, Any]] = []
         self.price = np.zeros((2, n_buses, len(community.dt_h)))
         self.memory = Memory()
+        self.best: tuple[Mix, Plan] | None = None
         self.mixer: Mixer | None = None
         self.averaging: Averaging | None = None
         if settings.mixing is not None:
@@ -135,6 +141,7 @@ class Admm:
         able = comm.sum(np.array([float(community.flexible.sum())]))[0]
         self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
+        self.waits = False
         if warm is not None:
             self.rho, self.price, self.exchange.z = warm.rho, warm.price.copy(), warm.z.copy()
             self.bus_price = self.price.transpose(2, 0, 1).reshape(len(community.dt_h), -1)[self.exchange.steps].copy()
@@ -152,9 +159,6 @@ class Admm:
     def rounds(self) -> Generator[Asked, None, Coordinated]:
         """The same, pausing in every round when the prosumers have answered and before the grid does."""
         baseline: Plan | None = None
-        best: tuple[Mix, Plan] | None = None
-        before: Mix | None = None
-        dual: Dual | None = None
         closed = self._closed()
         if self.cold and closed.any():
             self._open(closed)
@@ -162,27 +166,37 @@ class Admm:
             plan, own = yield from self._round(iteration)
             if iteration == 1 and self.cold:
                 baseline = plan
-            mix, shortfall = self._mix(iteration, own)
-            self._report(mix)
+            mix, bound_eur, shortfall = self._mix(iteration, own)
+            self._report(mix, bound_eur)
             if shortfall is not None:
                 return self._result("infeasible", plan, baseline, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
-                if before is not None and settled(before.cost, mix.cost, self.settings):
-                    mix, dual = self._improve(mix)
-                    if meets_limits(mix.excess, self.settings) and settled(before.cost, mix.cost, self.settings):
-                        return self._result("optimal", self._mixed(mix), baseline, dual=dual)
-                if best is None or mix.cost < best[0].cost:
-                    best = mix, self._mixed(mix)
-            before = mix or before
+                if self.best is None or self.waits or mix.cost < self.best[0].cost:
+                    self.best = mix, self._mixed(mix)
+                dual = self._proof(*self.best, bound_eur)
+                if not self.waits and self._done(dual.bound):
+                    better, dual = self._improved(*self.best, dual)
+                    return self._result("optimal", better, baseline, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
-            if steady(self.history, self.settings) and (best is None or plan.cost <= best[1].cost):
+            if (
+                not self.waits
+                and steady(self.history, self.settings)
+                and (self.best is None or plan.cost <= self.best[0].cost)
+            ):
                 return self._result("optimal", plan, baseline)
-            if self.settings.balancing is not None:
-                record = self.history[-1]
-                self.rho = self.settings.balancing.update(self.rho, iteration, record["primal"], record["dual"])
-        return self._result("not_converged", best[1] if best else plan, baseline)
+            self._adapt(iteration, mix)
+        return self._result("not_converged", self.best[1] if self.best else plan, baseline)
+
+    def _adapt(self, iteration: int, mix: Mix | None) -> None:
+        """Balance the penalty up to the first mix that can meet the limits, then shrink it with every mix."""
+        record, mixing = self.history[-1], self.settings.mixing
+        if mixing is not None and mix is not None and mix.slack <= SLACK_TOLERANCE:
+            self.mixed_rho = self.mixed_rho or self.rho
+            self.rho = max(mixing.shrink * self.rho, mixing.least * self.mixed_rho)
+        elif self.settings.balancing is not None and self.mixed_rho is None:
+            self.rho = self.settings.balancing.update(self.rho, iteration, record["primal"], record["dual"])
 
     def _closed(self) -> BoolArray:
         """(K,) the steps of all ranks in which nothing is exchanged at the slack."""
@@ -251,36 +265,68 @@ class Admm:
         self.price, (primal, dual, size_y, size_z) = self.exchange.share(shift, self.bus_price, relaxation)
         return float(primal / max(size_y, size_z, 1e-9)), float(self.rho * dual / self._price_norm)
 
-    def _mix(self, iteration: int, own: Array) -> tuple[Mix | None, Shortfall | None]:
-        """Mix past answers when it is time.
+    def _mix(self, iteration: int, own: Array) -> tuple[Mix | None, float, Shortfall | None]:
+        """Mix past answers when it is time; the mix, and a lower bound of the cost [EUR].
 
         Where no mix meets the limits, push: that proves the day infeasible, or brings the answer that the mix lacks.
         """
         mixing = self.settings.mixing
         if mixing is None or self.mixer is None:
             doubtful = iteration % DOUBT_ROUNDS == 0 and not meets_limits(excess_of(self.history[-1]), self.settings)
-            return None, self._push(self.dso, own) if doubtful else None
+            return None, -np.inf, self._push(self.dso, own) if doubtful else None
         first = mixing.first if self.cold else mixing.every
         if iteration < first or (iteration - first) % mixing.every:
-            return None, None
-        if self.dso.outer_price() is not None and not len(self.dso.rows):
-            return None, None  # nothing to meet: the answers are a plan
-        self.exchange.ask(self.price, 0.0)  # at the plain price: the extreme answer that the mix would lack
+            return None, -np.inf, None
+        if self.dso.outer_price() is not None and not self.waits and not len(self.dso.rows):
+            return None, -np.inf, None  # nothing to meet: the answers are a plan
+        # at the plain price: the extreme answer that the mix would lack, and the bound
+        dual = bound(self.exchange, self.bus_price, self.dso.least_value(self.community.dt_h[self.exchange.steps]))
         mix = self.mixer.mix(own, self.dso.rows)
         if mix.slack > SLACK_TOLERANCE:
             shortfall = self._push(self.mixer.dso, mix.x)
             if shortfall is not None:
-                return mix, shortfall
-            mix = self.mixer.mix(mix.x)
-        return mix, None
+                return mix, dual.bound, shortfall
+            mix = self.mixer.mix()
+        return mix, dual.bound, None
 
-    def _improve(self, mix: Mix) -> tuple[Mix, Dual]:
-        """Ask at the prices of the mix itself, rho = 0, and mix again: what could improve the mix is then in it."""
+    def _proof(self, mix: Mix, plan: Plan, bound_eur: float) -> Dual:
+        """What the last prices, or else those of the mix, prove at the plan itself.
+
+        Asked for only where the bound of the grid as linearised elsewhere comes close.
+        """
+        if self.mixer is None or (bound_eur < mix.cost and not proves(bound_eur, mix.cost, self.settings)):
+            return Dual(self.price, -np.inf)
+        last = self._last(plan)
+        if proves(last.bound, mix.cost, self.settings):
+            return last
+        own = self._of_mix(mix)
+        return own if own.bound > last.bound else last
+
+    def _last(self, plan: Plan) -> Dual:
+        """What the last prices prove of the grid linearised at a plan."""
+        return Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
+
+    def _of_mix(self, mix: Mix) -> Dual:
+        """What the multipliers of the last mix prove."""
         assert self.mixer is not None
-        hours = self.community.dt_h[self.exchange.steps, None]
         price, least = self.mixer.dual(mix)
-        dual = bound(self.exchange, price / hours, least)
-        return self.mixer.mix(mix.x), dual
+        return bound(self.exchange, price / self.community.dt_h[self.exchange.steps, None], least)
+
+    def _improved(self, mix: Mix, plan: Plan, dual: Dual) -> tuple[Plan, Dual]:
+        """Mix once more: the questions of the proof may have brought what improves the mix and its prices."""
+        assert self.mixer is not None
+        if dual.bound == -np.inf:
+            dual = self._last(plan)
+        last = self.mixer.mix()
+        if last.cost < mix.cost and meets_limits(last.excess, self.settings):
+            plan = self._mixed(last)
+        own = self._of_mix(last)
+        return plan, own if own.bound > dual.bound else dual
+
+    def _done(self, lower_bound: float) -> bool:
+        """Whether the best mix is good enough, or mixes no longer get better."""
+        assert self.best is not None
+        return proves(lower_bound, self.best[0].cost, self.settings) or mixes_settled(self.history, self.settings)
 
     def _push(self, dso: Dso, x: Array) -> Shortfall | None:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
@@ -298,7 +344,7 @@ class Admm:
         y, states = self.memory.combine(mix.weights, self.community)
         return Plan(y, states, mix.cost, mix.excess)
 
-    def _report(self, mix: Mix | None) -> None:
+    def _report(self, mix: Mix | None, bound_eur: float) -> None:
         """Complete the record of the round and tell the observer."""
         record = self.history[-1]
         record["answers"] = self.exchange.answers
@@ -306,6 +352,7 @@ class Admm:
             record["mix_cost_eur"] = mix.cost
             record |= self._named(mix.excess, "mix_")
             record["mix_slack_kw"] = mix.slack
+            record["bound_eur"] = bound_eur
         self.observe(record)
 
     def _result(
@@ -316,10 +363,9 @@ class Admm:
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
-        """Of the prices of the mix and those of the last round, the ones that prove more; of a mean, its own."""
-        if self.settings.certify and status != "infeasible" and not (dual and self.averaging):
-            last = Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
-            dual = last if dual is None or last.bound > dual.bound else dual
+        """For what has no bound yet one last question is asked."""
+        if self.settings.certify and status != "infeasible" and dual is None:
+            dual = self._last(plan)
         return Coordinated(
             status,
             plan,
@@ -330,5 +376,5 @@ class Admm:
             rounds=len(self.history),
             answers=self.exchange.answers,
             history=self.history,
-            warm=Warm(self.price, self.exchange.z, self.rho),
+            warm=Warm(self.price, self.exchange.z, self.mixed_rho or self.rho),
         )

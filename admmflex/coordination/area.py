@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm, Coordinated
+from admmflex.coordination.admm import Admm, Coordinated, Status
 from admmflex.coordination.community import Community, Plan
 from admmflex.coordination.proof import last_bound
 from admmflex.coordination.settings import AdmmSettings
@@ -17,7 +17,6 @@ from admmflex.horizon import Array, IntArray
 from grid import Limits, Network
 from grid.arrays import ComplexArray
 
-NOTICED = 2e-3  # of a typical tariff: a price from outside, or a change of it, that matters
 EASY = 0.2  # of the penalty: in areas without limits of their own, whose prices are small
 
 
@@ -48,19 +47,29 @@ class Agent:
         v, nothing = np.full(len(hours), member.network.v_slack, np.complex128), np.zeros((2, len(hours)))
         self.outside = Outside(v, nothing, hours, nothing)
         self.dso = AreaDso(member.network, member.limits, member.buses, self.outside)
-        self.moved = np.zeros_like(nothing)  # the price from outside, when it was told last
         self.admm = Admm(member.community, self.dso, SerialComm(), replace(settings, certify=False))
         self._rounds = self.admm.rounds()
         self.asked = next(self._rounds)
         self.resting = True
         self.found: Coordinated | None = None
+        self.stopped = False
         self.own = self.asked.own
+        self._given = self._projected()
+        self._looked, self._room = v, -np.inf
         self.plan = self._answers()
         self.baseline = self.plan
 
     @property
+    def done(self) -> bool:
+        return self.found is not None or self.stopped
+
+    @property
     def going(self) -> bool:
-        return not self.resting and self.found is None
+        return not self.resting and not self.done
+
+    @property
+    def status(self) -> Status:
+        return "optimal" if self.found is None else self.found.status
 
     @property
     def asked_of_all(self) -> int:
@@ -74,45 +83,73 @@ class Agent:
 
     def tell(self, v: ComplexArray, price: Array) -> None:
         """Voltage of the slack ``(K,)`` and price of what is given there ``(2, K)``."""
-        self.moved = price - self.outside.price
         self.outside.v, self.outside.price = v, price
-
-    def noticed(self, price: Array) -> bool:
-        """Whether a price from outside is large enough to matter."""
-        return bool(np.abs(price).max() > NOTICED * self.member.community.price_scale)
 
     def wake(self, *, own_limits: bool) -> None:
         """End the rest, for its own limits or only for the price from outside."""
         self.resting = False
         self.admm.rho *= 1.0 if own_limits else EASY
 
-    def go(self, rounds: int) -> None:
-        """The grid's step and the prosumers' next answers, so many times, or until the plan is found."""
+    def go(self) -> None:
+        """The grid's step and the prosumers' next answers."""
         try:
-            for _ in range(rounds):
-                self.asked = next(self._rounds)
+            self.asked = next(self._rounds)
         except StopIteration as end:
             self.found = end.value
             self.plan = end.value.plan
             self.own = self.admm.exchange.by_bus(self.plan.y)
 
-    def again(self) -> None:
-        """Mix past answers once more, for the voltage and the price of now."""
+    def again(self, price: Array) -> None:
+        """Mix past answers once more, for the voltage of now and a ``price (2, K)`` on top of the one from outside."""
+        self.outside.price = self.outside.price + price
+        self.outside.share = self._given[0] + self._given[2] * price
         self.plan = self.admm.again()
         self.own = self.admm.exchange.by_bus(self.plan.y)
 
+    @property
+    def known(self) -> tuple[float, float]:
+        """Cost of the plan of now and a bound from below [EUR]; infinite as long as no mix meets the limits.
+
+        The answers of areas that need no mix are their plans, and count as their bounds.
+        """
+        cost = self.asked.cost if self.found is None else self.plan.cost
+        if not self.resting and (self.admm.waits or len(self.dso.rows) or self.admm.best):
+            bounds = [record["bound_eur"] for record in self.admm.history if "bound_eur" in record]
+            cost = cost if self.found is not None else self.admm.best[0].cost if self.admm.best else np.inf
+            return cost, min(cost, bounds[-1]) if bounds else -np.inf
+        return cost, cost
+
     def stop(self) -> None:
-        """Take the last answers as the plan."""
-        if self.found is None:
-            self.own, self.plan = self.asked.own, self._answers()
+        """Take the best plan so far."""
+        if not self.done:
+            self.stopped = not self.resting
+            self.plan = self.admm.best[1] if self.admm.best is not None else self._answers()
+            self.own = self.admm.exchange.by_bus(self.plan.y)
 
     def given(self) -> tuple[Array, Array, Array]:
         """(2, K) each: what the area gives at its operating point, what is projected of it, how far that moves."""
-        if self.found is not None:
+        if self.resting:
+            return self._given
+        if self.done:
             now = self.dso.given(self.own, self.dso.power_flow(self.own))
-            return now, now, np.zeros_like(now)
+            self._given = now, now, self.dso.mobility(self.asked.mobility)
+        else:
+            self._given = self._projected()
+        return self._given
+
+    def _projected(self) -> tuple[Array, Array, Array]:
         now = self.dso.linear_given(self.dso.origin)
         return now, self.dso.linear_given(self.asked.relaxed), self.dso.mobility(self.asked.mobility)
+
+    def breaks_limits(self) -> bool:
+        """Whether the first answers break a limit at the voltage of now; looked at when it has moved enough to matter.
+
+        Voltages and currents within an area move by about as much as the voltage of its slack, at most twice.
+        """
+        if float(np.abs(self.outside.v - self._looked).max()) > 0.5 * self._room:
+            limits = self.member.limits.excess(self.dso.power_flow(self.own).v)
+            self._looked, self._room = self.outside.v, -max(float(one.max(initial=-1.0)) for one in limits)
+        return self._room < 0.0
 
     def voltage_price(self) -> Array:
         """(K,) what one pu more at the slack costs by the multipliers of the last projection [EUR/(kWh pu)]."""

@@ -122,12 +122,8 @@ def solve_master(
         weights[cost.argmin(axis=0), np.arange(cost.shape[1])] = 1.0
         return Master(weights, np.zeros(0), np.zeros(0), 0.0, Start(weights, np.zeros(0), 0.0))
     scale = max(float(np.ptp(cost, axis=0).max()), 1e-9)
-    path = _Path(
-        (cost - cost.min(axis=0)) / scale,
-        rows,
-        limit,
-        np.broadcast_to(np.asarray(price, dtype=np.float64) / scale, limit.shape),
-    )
+    prices = np.broadcast_to(np.asarray(price, dtype=np.float64) / scale, limit.shape)
+    path = _Path((cost - cost.min(axis=0)) / scale, rows, limit, prices)
     if start is None or not start.nu.any():
         path.begin()
     else:

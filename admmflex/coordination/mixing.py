@@ -25,6 +25,7 @@ from grid import PowerFlow
 from grid.limits import BRANCH, SLACK
 
 LP_ROUNDS = 12
+PATIENCE = 5  # LPs after which the grid is linearised half-way: between equally cheap plans the LP may go to and fro
 SLACK_TOLERANCE = 1e-3  # [kW]
 COARSE = 50.0  # times the tolerances of the projection: 5e-6 pu, 5e-5 of a rating
 LOOSE, FINE = 1e-2, 5e-6  # gaps of the LP while rows are still added, and at last
@@ -40,7 +41,8 @@ class Mix:
 
     ``weights (L, B)``; ``x (K_own, 2 B)`` its bus powers; ``cost`` [EUR] an upper bound; ``excess`` over the
     limits in the AC power flow, as ``AcCheck.worst``; ``slack`` [kW] the largest violation that no combination avoids;
-    ``nu (M,)`` multipliers of the own rows that bind [EUR per unit of the row].
+    ``price (K_own, 2 B)`` [EUR/kW for the step] what the multipliers of the limits are worth at the buses; ``least``
+    [EUR] what the powers of the own steps are worth at that price, at least, if they meet the linearised limits.
     """
 
     weights: Array
@@ -48,7 +50,8 @@ class Mix:
     cost: float
     excess: Array
     slack: float
-    nu: Array
+    price: Array
+    least: float
 
 
 class Mixer:
@@ -85,14 +88,14 @@ class Mixer:
             del kept[leaving]
         return leaving
 
-    def mix(self, near: Array, known: Rows | None = None) -> Mix:
+    def mix(self, near: Array | None = None, known: Rows | None = None) -> Mix:
         """The cheapest combination of the recorded answers that meets the limits.
 
         After each LP the grid is linearised anew at its answer, and the limits violated there become rows.
 
         Args:
-            near: (K_own, 2 B) where to linearise first, if this is the first mix.
-            known: rows to begin with, in that case.
+            near: (K_own, 2 B) where to linearise for the first mix; the last answer by default.
+            known: rows that the first mix begins with.
         """
         answers, costs = np.array(self.answers), np.array(self.costs)  # (L, K_own, 2 B), (L, B)
         n_answers, n_own, width = answers.shape
@@ -100,6 +103,7 @@ class Mixer:
         every = by_step.reshape(len(by_step), n_answers, width)
         if self.last is None and known is not None:
             self.dso.rows.adopt(known)
+        near = answers[-1] if near is None else near
         x = near if self.last is None else self.last
         self.dso.relinearise(x)
         if self.last is not None:
@@ -110,7 +114,7 @@ class Mixer:
         for turn in range(LP_ROUNDS):
             weights, slack, nu = self._solve(every, costs, shares, FINE if fine else LOOSE)
             x = combine(weights, answers)
-            binding = np.where(self.dso.excess_kw(x) > -BINDING, nu, 0.0) / self.dso.rows.scale
+            price, least = self._price(x, nu)
             flow = self.dso.power_flow(x)
             excess = self.comm.largest(AcCheck.of(self.dso.guard, flow, self.dso.own(x)).worst)
             good = bool(
@@ -119,13 +123,13 @@ class Mixer:
             if (fine and (good or slack > SLACK_TOLERANCE)) or turn == LP_ROUNDS - 1:
                 break
             if not good:
-                self.dso.relinearise(x)
+                self.dso.relinearise(x if turn < PATIENCE else 0.5 * (x + self.dso.origin))
             added, rows = self.comm.sum(np.array([float(self.dso.add_violated(x, COARSE)), float(len(nu))]))
             fine = fine or bool(added <= FEW * rows)
             if slack > SLACK_TOLERANCE:
                 self._start = None  # the path bends where a row begins to be broken
         self.last, self.used = x, weights.max(axis=1).tolist()
-        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, binding)
+        return Mix(weights, x, float(np.sum(weights * costs)), excess, slack, price, least)
 
     def _solve(
         self, answers: Array, costs: Array, shares: Shares | None, tolerance: float
@@ -172,17 +176,22 @@ class Mixer:
         return self.comm.largest(np.array([apart[of].max(initial=0.0) for of in kinds]))
 
     def dual(self, mix: Mix) -> tuple[Array, float]:
-        """What the multipliers of the last mix prove, with the price from outside on top; see ``proof.bound``.
+        """Price and least value of a mix as ``proof.bound`` wants them, with the price from outside on top.
 
-        price ``(K_own, 2 B)`` [EUR/kW for the step] = outer - gradient' nu, and the least value [EUR] of powers of the
-        own steps within the linearised limits at that price, those at the operating point z0 paid for by the outside:
-        min price' z = nu' (value - gradient z0) + outer' z0.
+        What is given outside is paid for at the operating point.
         """
-        rows, origin, price = self.dso.rows, self.dso.origin, np.zeros_like(mix.x)
-        np.add.at(price, rows.step, -mix.nu[:, None] * rows.gradient)
-        least = float(mix.nu @ (rows.value - np.einsum("rj,rj->r", rows.gradient, origin[rows.step])))
         outer = self.dso.outer_price()
-        return (price, least) if outer is None else (price + outer, least + float(np.sum(outer * origin)))
+        if outer is None:
+            return mix.price, mix.least
+        return mix.price + outer, mix.least + float(np.sum(outer * self.dso.origin))
+
+    def _price(self, x: Array, nu: Array) -> tuple[Array, float]:
+        """price = - gradient' nu of the own rows that bind at ``x``, and min price' z = nu' (value - gradient z0)."""
+        rows, origin = self.dso.rows, self.dso.origin
+        binding = np.where(self.dso.excess_kw(x) > -BINDING, nu, 0.0) / rows.scale
+        price = np.zeros_like(x)
+        np.add.at(price, rows.step, -binding[:, None] * rows.gradient)
+        return price, float(binding @ (rows.value - np.einsum("rj,rj->r", rows.gradient, origin[rows.step])))
 
     def _table(self, shares: Shares | None) -> Array:
         """Own rows of the LP, in kW: step, multiplier on the last path, price, limit, gradient, ``(M, 4 + 2 B)``."""

@@ -10,11 +10,9 @@ from admmflex.coordination.averages import Averages
 from admmflex.coordination.community import Plan
 from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.settings import AdmmSettings
-from admmflex.coordination.stopping import meets_limits
+from admmflex.coordination.stopping import meets_limits, proves
 from admmflex.dso import Dso
 from admmflex.horizon import Array
-
-PROVEN = 5.0  # a plan is good enough within so many cost tolerances of the lower bound: 0.1 % by default
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,6 @@ class Averaging:
     def proven(self, plan: Plan, own: Array, price: Array) -> tuple[Plan, Dual] | None:
         """The cheapest mean that meets the limits, if it is proven good enough.
 
-        What the limits' tolerances allow may cost less than the bound; far below it nothing is proven either.
-
         Args:
             plan, own: the answers of this round, and their bus sums ``(K_own, 2 B)``.
             price: (2, B, K) of this round.
@@ -72,8 +68,7 @@ class Averaging:
             return None
         best = min(means, key=lambda mean: mean.cost)
         dual = Dual(price, last_bound(self.exchange, self.dso, self.exchange.by_bus(best.y)))
-        good = abs(best.cost - dual.bound) <= PROVEN * self.settings.cost_tolerance * abs(best.cost)
-        return (best, dual) if good else None
+        return (best, dual) if proves(dual.bound, best.cost, self.settings) else None
 
     def _mean(self, length: int) -> Plan | None:
         """At what it costs, no more than the mean of the costs; None where it exceeds limits."""

@@ -1,10 +1,9 @@
 """Price coordination of many areas behind one trunk, each with its own working set, penalty and mix.
 
-An area is coordinated like a grid of its own (``Admm``), pausing between the answers of its prosumers and its own step.
-In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits, and returns to
-every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the multipliers of
-the trunk, then those of all areas side by side. An area whose price stands still goes several rounds before the next
-pause, so that ranks wait for each other less often.
+An area is coordinated like a grid of its own (``Admm``), pausing in every round between the answers of its prosumers
+and its own step. In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits,
+and returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
+multipliers of the trunk, then those of all areas side by side.
 
 Areas whose own answers break no limit rest: they are not asked again unless the price from outside concerns them. So
 the work is where the congestion is. Ranks own areas, and what they exchange has the size of the trunk.
@@ -23,15 +22,15 @@ from admmflex.coordination.admm import Status
 from admmflex.coordination.area import Agent, Member
 from admmflex.coordination.infeasible import Shortfall
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
-from admmflex.coordination.stopping import EXCESS, meets_limits
+from admmflex.coordination.stopping import EXCESS, meets_limits, proves, settled
 from admmflex.coordination.trunk import Exchanged, Trunk
 from admmflex.horizon import Array
 from grid.arrays import ComplexArray
 
 CLOSINGS = 12  # times that areas which are done mix again, until the voltages between them stand still
-ALONE = 6  # rounds that an area goes between two exchanges while its price from outside stands still
-STRICTER = 0.5  # of the tolerance of the cost: what areas are off adds up
-FIRST_MIX = 12  # an answer costs an area less than a mix
+NOTICED = 2e-3  # of a typical tariff: a price from outside that an area at rest wakes up for
+FIRST_MIX, EVERY = 12, 3  # an answer costs an area less than a mix
+SHRINK, LEAST = 0.5, 0.25  # of the penalty, see ``MixingSettings``: smaller ones set areas swinging against each other
 SHOWN = ("rho", "primal", "dual", *EXCESS[:2])
 Observe = Callable[[dict[str, Any]], None]
 
@@ -73,43 +72,71 @@ class Region:
     ) -> None:
         self.trunk, self.comm, self.observe, self.settings = trunk, comm, observe, settings
         mixing = settings.mixing or MixingSettings()
-        first = replace(mixing, first=max(mixing.first, FIRST_MIX))
-        inner = replace(settings, mixing=first, cost_tolerance=STRICTER * settings.cost_tolerance)
+        gentle = replace(mixing, first=max(mixing.first, FIRST_MIX), every=EVERY, shrink=SHRINK, least=LEAST)
+        inner = replace(settings, mixing=gentle)
         self.agents = tuple(Agent(member, inner) for member in members)
-        size, count = self._sum([abs(agent.asked.cost), 1.0] for agent in self.agents)
+        size, count = self._sum(2, ([abs(agent.asked.cost), 1.0] for agent in self.agents))
         for agent in self.agents:
             agent.admm.settings = replace(agent.admm.settings, cost_scale=float(size / count))
         self.history: list[dict[str, Any]] = []
+        self._totals: list[float] = []
 
     def run(self) -> Agreement:
-        """Go round until every area rests or has its plan, and all plans together meet the limits."""
-        closings = 0
+        """Go round until every area rests or has its plan, or the plans of all are proven good enough together."""
         while True:
             self._tell(*self.trunk.step(self._exchanged()))
             going = [agent for agent in self.agents if agent.going or self._wakes(agent)]
-            if self._count(going):
-                for agent in going:
-                    agent.go(1 if agent.noticed(agent.moved) else ALONE)
-                self._record(len(going))
-                if self._count([agent for agent in self.agents if self._status(agent) == "infeasible"]):
-                    return self._agreed()
-                continue
-            late = [agent for agent in self.agents if agent.found is not None and not agent.keeps_limits()]
-            if not self._count(late) or closings == CLOSINGS:
+            if not self._count(going):
+                break
+            for agent in going:
+                agent.admm.waits = self.trunk.binds
+                agent.go()
+            self._record(len(going))
+            if self._count([agent for agent in self.agents if agent.status == "infeasible"]):
                 return self._agreed()
-            closings += 1
-            for agent in late:
-                agent.again()
+            if self._good():
+                break
+        for agent in self.agents:
+            agent.stop()
+        for _ in range(CLOSINGS):
+            if not self._close():
+                break
+        return self._agreed()
+
+    def _good(self) -> bool:
+        """Whether the plans of now are proven good enough together; where the trunk binds, or their total stands still.
+
+        Areas trade their shares of a limit of the trunk also where nobody gains by that.
+        """
+        cost, bound = self._sum(2, (agent.known for agent in self.agents))
+        self._totals.append(float(cost))
+        before = self._totals[-1 - EVERY] if len(self._totals) > EVERY else np.inf
+        if not np.isfinite(cost):
+            return False
+        still = self.trunk.binds and np.isfinite(before) and settled(before, float(cost), self.settings)
+        return still or proves(float(bound) + self.trunk.proven(), float(cost), self.settings)
+
+    def _close(self) -> bool:
+        """Let areas mix again until the voltages between them stand still and the trunk's limits are met."""
+        x = self._exchanged()
+        v, price = self.trunk.close(x)
+        for agent in self.agents:
+            agent.tell(v[agent.member.node], agent.outside.price)
+        moved = bool(price.any())
+        late = [agent for agent in self.agents if agent.done and (moved or not agent.keeps_limits())]
+        for agent in late:
+            agent.again(self._at(price, agent))
+        return bool(self._count(late))
 
     def _wakes(self, agent: Agent) -> bool:
         """Whether an area at rest has to go on, for its own limits or for the price from outside."""
         if not agent.resting:
             return False
-        beyond = bool((agent.excess() > 0.0).any())
-        concerned = agent.noticed(agent.outside.price)
-        if beyond or concerned:
+        beyond = agent.breaks_limits()
+        noticed = bool(np.abs(agent.outside.price).max() > NOTICED * agent.member.community.price_scale)
+        if beyond or noticed:
             agent.wake(own_limits=beyond)
-        return beyond or concerned
+        return beyond or noticed
 
     def _exchanged(self) -> Exchanged:
         """What the areas of all ranks give, by node."""
@@ -125,27 +152,30 @@ class Region:
     def _tell(self, v: ComplexArray, price: Array) -> None:
         """Voltages of the nodes ``(N, K)`` and prices there ``(K, 2 N)``, to the areas."""
         for agent in self.agents:
-            node = agent.member.node
-            agent.tell(v[node], price[:, [node, len(v) + node]].T)
+            agent.tell(v[agent.member.node], self._at(price, agent))
+
+    def _at(self, price: Array, agent: Agent) -> Array:
+        """Prices of the nodes ``(K, 2 N)`` where an area hangs on, ``(2, K)``."""
+        node = agent.member.node
+        return price[:, [node, len(self.trunk.nodes) + node]].T
 
     def _agreed(self) -> Agreement:
         for agent in self.agents:
             agent.stop()
         excess = self._excess()
         status = self._overall(excess)
-        cost, asked = self._sum([one.plan.cost, float(one.asked_of_all)] for one in self.agents)
+        cost, asked = self._sum(2, ([one.plan.cost, float(one.asked_of_all)] for one in self.agents))
         bound = self._bound() if self.settings.certify and status == "optimal" else None
         rounds = int(self._most(float(len(agent.admm.history)) for agent in self.agents))
         short = [(one, one.found.shortfall) for one in self.agents if one.found is not None and one.found.shortfall]
         first = short[0] if short else None
         return Agreement(status, self.agents, excess, cost, bound, first, rounds, int(asked), self.history)
 
-    def _status(self, agent: Agent) -> Status:
-        return "optimal" if agent.resting else "not_converged" if agent.found is None else agent.found.status
-
     def _overall(self, excess: Array) -> Status:
-        found = [self._status(agent) for agent in self.agents]
-        infeasible, unfinished = self._sum([float(one == "infeasible"), float(one == "not_converged")] for one in found)
+        found = [agent.status for agent in self.agents]
+        infeasible, unfinished = self._sum(
+            2, ([float(one == "infeasible"), float(one == "not_converged")] for one in found)
+        )
         if infeasible:
             return "infeasible"
         return "optimal" if not unfinished and meets_limits(excess, self.settings) else "not_converged"
@@ -155,32 +185,32 @@ class Region:
         x = self._exchanged()
         v = self.trunk.settle(x.now)
         self._tell(v, self.trunk.own_price() + self.trunk.common_price(x.voltage_price))
-        return float(self._sum([agent.bound()] for agent in self.agents)[0]) + self.trunk.proven()
+        return float(self._sum(1, ([agent.bound()] for agent in self.agents))[0]) + self.trunk.proven()
 
     def _excess(self) -> Array:
         """Largest excess over the limits of trunk and areas in the AC power flow of the plans."""
         x = self._exchanged().now
         self._tell(self.trunk.settle(x), self.trunk.price)
-        parts = [*(agent.excess() for agent in self.agents), self.trunk.check(x)]
+        parts = [self.trunk.check(x), *(agent.excess() for agent in self.agents)]
         return self.comm.largest(np.max(parts, axis=0))
 
     def _record(self, going: int) -> None:
         """What is told of a round."""
         last = [one.admm.history[-1] if one.admm.history else {"cost_eur": one.asked.cost} for one in self.agents]
-        cost, rows = self._sum([one["cost_eur"], float(one.get("rows", 0))] for one in last)
+        cost, rows = self._sum(2, ([one["cost_eur"], float(one.get("rows", 0))] for one in last))
         most = [self._most(one.get(name, 0.0) for one in last) for name in SHOWN]
         record = {"iteration": len(self.history) + 1, "cost_eur": float(cost), **dict(zip(SHOWN, most, strict=True))}
-        record |= {"rows": int(rows), "areas": int(self._sum([[float(going)]])[0])}
+        record |= {"rows": int(rows), "areas": int(self._sum(1, [[float(going)]])[0])}
         record["answers"] = int(self._most(float(agent.admm.exchange.answers) for agent in self.agents))
         self.history.append(record)
         self.observe(record)
 
-    def _sum(self, rows: Iterable[Sequence[float]]) -> Array:
-        """Column sums over all ranks."""
-        return self.comm.sum(np.sum(list(rows), axis=0))
+    def _sum(self, width: int, rows: Iterable[Sequence[float]]) -> Array:
+        """Sums of the columns over all ranks."""
+        return self.comm.sum(np.array(list(rows), np.float64).reshape(-1, width).sum(axis=0))
 
     def _count(self, agents: Sequence[Agent]) -> int:
-        return int(self._sum([[float(len(agents))]])[0])
+        return int(self._sum(1, [[float(len(agents))]])[0])
 
     def _most(self, values: Iterable[float]) -> float:
         return float(self.comm.largest(np.array([max(values, default=0.0)]))[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -172,6 +172,7 @@ def _by_areas(
 ) -> Outcome:
     """The same for a region: areas coordinate side by side."""
     mine = parts(study, division, ordered.prosumers, ordered.buses[ordered.bus], comm)
+    ordered = replace(ordered, own=mine.own)
     found = Region(mine.members, mine.trunk, comm, settings, observe).run()
     message = None
     if found.shortfall is not None:
@@ -181,12 +182,11 @@ def _by_areas(
         message = _unfinished(found.rounds, found.excess)
     agents = found.agents
     price = np.zeros((2, study.network.n, study.horizon.steps))
-    own = comm.stack(
-        np.concatenate([one.price.transpose(1, 0, 2).reshape(len(one.member.buses), -1) for one in agents])
-    )
-    price[:, ordered.buses] = own.reshape(len(own), 2, -1).transpose(1, 0, 2)
+    own = [one.price.transpose(1, 0, 2).reshape(len(one.member.buses), -1) for one in agents]
+    everywhere = comm.stack(np.concatenate([np.zeros((0, 2 * study.horizon.steps)), *own]))
+    price[:, ordered.buses] = everywhere.reshape(len(everywhere), 2, -1).transpose(1, 0, 2)
     plan, baseline = (
-        _gather([(getattr(one, name), one.member.community) for one in agents], ordered, comm)
+        _gather([(getattr(one, name), one.member.community) for one in agents], ordered, comm, study.horizon.steps)
         for name in ("plan", "baseline")
     )
     answers = found.asked // max(len(ordered.prosumers), 1)
@@ -254,19 +254,19 @@ def _responses(communities: Sequence[Community], comm: Comm) -> dict[str, Any]:
 
 def _collect(plan: Plan, community: Community, ordered: Sorted, comm: Comm) -> Agreed:
     """Put the ranks' plans together, in the order of the study, at what they really cost."""
-    return _gather([(plan, community)], ordered, comm)
+    return _gather([(plan, community)], ordered, comm, len(community.dt_h))
 
 
-def _gather(plans: Sequence[tuple[Plan, Community]], ordered: Sorted, comm: Comm) -> Agreed:
+def _gather(plans: Sequence[tuple[Plan, Community]], ordered: Sorted, comm: Comm, steps: int) -> Agreed:
     """The same for plans of several communities that follow each other."""
-    owned, costs = [], []
+    owned, costs = [], [np.zeros(0)]
     for plan, community in plans:
         population = community.population
         owned += population.plans(plan.states)
         costs.append(population.evaluate_cost(plan.y, plan.states))
-    assets = _stacked([one for owner in owned for one in owner], plans[0][0].y.shape[2])
-    by_bus = np.bincount(ordered.bus[ordered.own], np.concatenate(costs), len(ordered.buses))
-    y = np.concatenate([plan.y for plan, _ in plans], axis=1)
+    assets = _stacked([one for owner in owned for one in owner], steps)
+    by_bus = np.bincount(ordered.bus[ordered.own], np.concatenate(costs), len(ordered.buses)).astype(np.float64)
+    y = np.concatenate([np.zeros((2, 0, steps)), *(plan.y for plan, _ in plans)], axis=1)
     return gathered(y, assets, [len(owner) for owner in owned], float(comm.sum(by_bus).sum()), ordered, comm)
 
 

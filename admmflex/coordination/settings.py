@@ -14,12 +14,15 @@ from admmflex.horizon import Array
 class MixingSettings:
     """When past answers are mixed: from round ``first`` on, every ``every`` rounds, over at most ``window`` answers.
 
-    A warm start mixes from round ``every`` on.
+    A warm start mixes from round ``every`` on. Each mix multiplies the penalty by ``shrink``, down to ``least`` of what
+    it was at the first one: mixes meet the limits, and towards less cost larger steps are needed.
     """
 
     first: int = 9
-    every: int = 3
+    every: int = 2
     window: int = 30
+    shrink: float = 0.25
+    least: float = 0.02
 
 
 @dataclass(frozen=True)

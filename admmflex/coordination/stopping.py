@@ -12,6 +12,8 @@ from admmflex.horizon import Array
 
 EXCESS = ("voltage_excess_pu", "loading_excess", "connection_excess")
 """What the record of a round calls the parts of ``AcCheck.worst``; the last is there where the slack has limits."""
+PROVEN = 5.0  # a plan is good enough within so many cost tolerances of a lower bound: 0.1 % by default
+SETTLED_MIXES = 8  # whose costs all stand still
 STEADY_ROUNDS = 8
 STEADY_PRIMAL = 1e-2  # relative disagreement of prosumers and grid
 
@@ -29,6 +31,20 @@ def meets_limits(excess: Array, settings: AdmmSettings) -> bool:
 def settled(before: float, after: float, settings: AdmmSettings) -> bool:
     """Whether a cost stopped moving."""
     return abs(after - before) <= settings.cost_tolerance * max(abs(after), settings.cost_scale)
+
+
+def proves(bound: float, cost: float, settings: AdmmSettings) -> bool:
+    """Whether a lower bound shows that a plan is good enough.
+
+    What the limits' tolerances allow may cost less than the bound; far below it nothing is proven either.
+    """
+    return abs(cost - bound) <= PROVEN * settings.cost_tolerance * max(abs(cost), settings.cost_scale)
+
+
+def mixes_settled(history: Sequence[Mapping[str, Any]], settings: AdmmSettings) -> bool:
+    """Whether the cost of the last mixes stood still; what a bound cannot prove has to end as well."""
+    costs = [record["mix_cost_eur"] for record in history if "mix_cost_eur" in record][-SETTLED_MIXES:]
+    return len(costs) == SETTLED_MIXES and settled(min(costs), max(costs), settings)
 
 
 def steady(history: Sequence[Mapping[str, Any]], settings: AdmmSettings) -> bool:

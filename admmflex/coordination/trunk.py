@@ -54,6 +54,15 @@ class Trunk:
         self.price = own + common
         return v, self.price
 
+    def close(self, one: Exchanged) -> tuple[ComplexArray, Array]:
+        """Voltages of the nodes, and a price that brings what the areas give within the limits, on top of the last one.
+
+        It is zero where the limits are met, to within what counts as met.
+        """
+        v, twin = self.settle(one.now), self.dso.twin()
+        twin.relinearise(one.now)
+        return v, twin.project(one.now, one.mobility)[1]
+
     def settle(self, x: Array) -> ComplexArray:
         """Move the operating point to ``x (K, 2 N)``; voltages of the nodes ``(N, K)`` there."""
         self.dso.relinearise(x)
@@ -77,6 +86,11 @@ class Trunk:
         rows, price = self.dso.rows, np.zeros_like(self.price)
         np.add.at(price, rows.step, -rows.nu[:, None] * rows.gradient)
         return price
+
+    @property
+    def binds(self) -> bool:
+        """Whether any of its limits has a price."""
+        return bool((self.dso.rows.nu > 0.0).any())
 
     def proven(self) -> float:
         """What the multipliers of its rows add to a lower bound of the cost [EUR], see ``proof.bound``.

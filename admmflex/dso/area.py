@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 import grid
-from admmflex.dso.dso import ComplexArray, Dso, Shares
+from admmflex.dso.dso import Dso, Shares
 from admmflex.horizon import Array, IntArray
+from grid.arrays import ComplexArray
 from grid.limits import Limits
 from grid.network import S_BASE_KVA, Network
 
@@ -45,6 +46,7 @@ class AreaDso(Dso):
         super().__init__(network, limits, buses, len(outside.dt_h))
         self.outside = outside
         self._transfer = np.zeros((2, self.n_steps, 2 * len(buses)))  # dP/dp dP/dq, dQ/dp dQ/dq at the origin
+        self._given = np.zeros((2, self.n_steps))  # there
 
     @property
     def v_slack(self) -> ComplexArray:
@@ -61,17 +63,19 @@ class AreaDso(Dso):
         )
         p_by_p[:, self.buses == 0] = q_by_q[:, self.buses == 0] = 1.0
         self._transfer = np.array([np.hstack([p_by_p, p_by_q]), np.hstack([q_by_p, q_by_q])])
+        self._given = self._exported(self.lin.v, x)
 
     def given(self, x: Array, flow: grid.PowerFlow) -> Array:
         """(2, K) power that the area gives to the trunk [kW, kvar] in an AC power flow of ``x``."""
-        drawn = grid.drawn_kw(self.network, flow.v, self.own(x))
+        return self._exported(flow.v, x)
+
+    def _exported(self, v: ComplexArray, x: Array) -> Array:
+        drawn = grid.drawn_kw(self.network, v, self.own(x))
         return -np.array([drawn.real, drawn.imag])
 
     def linear_given(self, x: Array) -> Array:
         """The same, linearised."""
-        assert self.lin is not None
-        drawn = grid.drawn_kw(self.network, self.lin.v, self.own(self.origin))
-        return np.asarray(np.einsum("ckj,kj->ck", self._transfer, x - self.origin) - [drawn.real, drawn.imag])
+        return np.asarray(self._given + np.einsum("ckj,kj->ck", self._transfer, x - self.origin))
 
     def mobility(self, of_buses: Array) -> Array:
         """(2, K) how far S moves with its price, for ``of_buses (K, 2 B)`` as in ``project``."""
@@ -115,17 +119,17 @@ class AreaDso(Dso):
         return self.offset() * self.outside.dt_h[:, None]
 
     def voltage_price(self, nu: Array) -> Array:
-        """(K,) what one pu more at the slack costs, for multipliers ``nu (M,)`` of the rows: sum_r nu_r d row_r / d |V_0|.
+        """(K,) what one pu more at the slack costs, for multipliers ``nu (M,)``: sum_r nu_r d row_r / d |V_0|.
 
         Constant injections and a change dV_0 of the slack's voltage move the others like the injections
         dp - j dq = - y_i0 dV_0 conj(V_i) at its neighbours i would.
         """
         assert self.lin is not None
-        rows, y = self.rows, self.network.y_bus[:, [0]].toarray()[:, 0]
         used, found = np.flatnonzero(nu), np.zeros(self.n_steps)
-        step, near = rows.step[used], np.flatnonzero(y[1:]) + 1
         if not len(used):
             return found
+        rows, y = self.rows, self.network.y_bus[:, [0]].toarray()[:, 0]
+        step, near = rows.step[used], np.flatnonzero(y[1:]) + 1
         direction = rows.direction[used]
         one = self.limits.functional(self.lin.v, step, rows.kind[used], rows.index[used], direction)
         unit = self.lin.v[0, step] / np.abs(self.lin.v[0, step])

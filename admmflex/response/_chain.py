@@ -17,76 +17,57 @@ from admmflex.horizon import Array, IntArray
 
 @nb.njit(cache=True, error_model="numpy")
 def _cut_left(
-    x: Array, jump: Array, slope: Array, head: int, tail: int, new_x: Array, new_jump: Array, new_slope: Array,
-    first: int, last: int, value: float, bound: float,
-) -> tuple[int, int, float]:  # fmt: skip
-    """Raise the left end from value to bound, in the sorted list [head:tail) together with the points new[first:last].
+    x: Array, jump: Array, slope: Array, head: int, tail: int, value: float, bound: float,
+) -> tuple[int, float]:  # fmt: skip
+    """Raise the left end of the sorted list [head:tail) from value to bound.
 
-    Returns what is left of both, (head, first), and the multiplier of the cut, which becomes the list's first point.
+    Returns the new head and the multiplier of the cut, which becomes the list's first point.
     """
     steep = 0.0
     here = -np.inf
-    while True:
-        old = head < tail and (first == last or x[head] <= new_x[first])
-        if old:
-            at, up, bend = x[head], jump[head], slope[head]
-        elif first < last:
-            at, up, bend = new_x[first], new_jump[first], new_slope[first]
-        else:
-            return head, first, here
+    while head < tail:
+        at = x[head]
         if steep > 0.0:
             after = value + steep * (at - here)
             if after >= bound:
-                at = min(max(here + (bound - value) / steep, here), at)
-                up, bend = 0.0, steep
-                break
+                head -= 1
+                x[head], jump[head], slope[head] = min(max(here + (bound - value) / steep, here), at), 0.0, steep
+                return head, x[head]
             value = after
-        head += old
-        first += not old
-        value += up
-        steep += bend
+        value += jump[head]
+        steep += slope[head]
         here = at
         if value >= bound:
-            up, bend = value - bound, steep
-            break
-    head -= 1
-    x[head], jump[head], slope[head] = at, up, bend
-    return head, first, at
+            jump[head], slope[head] = value - bound, steep
+            return head, here
+        head += 1
+    return head, here
 
 
 @nb.njit(cache=True, error_model="numpy")
 def _cut_right(
-    x: Array, jump: Array, slope: Array, head: int, tail: int, new_x: Array, new_jump: Array, new_slope: Array,
-    first: int, last: int, value: float, bound: float,
-) -> tuple[int, int, float]:  # fmt: skip
-    """Lower the right end from value to bound; returns (tail, last) and the multiplier of the cut, as ``_cut_left``."""
+    x: Array, jump: Array, slope: Array, head: int, tail: int, value: float, bound: float,
+) -> tuple[int, float]:  # fmt: skip
+    """Lower the right end from value to bound; returns the new tail and the multiplier of the cut, as ``_cut_left``."""
     steep = 0.0
     here = np.inf
-    while True:
-        old = head < tail and (first == last or x[tail - 1] > new_x[last - 1])
-        if old:
-            at, up, bend = x[tail - 1], jump[tail - 1], slope[tail - 1]
-        elif first < last:
-            at, up, bend = new_x[last - 1], new_jump[last - 1], new_slope[last - 1]
-        else:
-            return tail, last, here
+    while head < tail:
+        last = tail - 1
+        at = x[last]
         if steep > 0.0:
             after = value - steep * (here - at)
             if after <= bound:
-                at = max(min(here - (value - bound) / steep, here), at)
-                up, bend = 0.0, -steep
-                break
+                x[tail], jump[tail], slope[tail] = max(min(here - (value - bound) / steep, here), at), 0.0, -steep
+                return tail + 1, x[tail]
             value = after
-        tail -= old
-        last -= not old
-        value -= up
-        steep -= bend
+        value -= jump[last]
+        steep -= slope[last]
         here = at
         if value <= bound:
-            up, bend = bound - value, -steep
-            break
-    x[tail], jump[tail], slope[tail] = at, up, bend
-    return tail + 1, last, at
+            jump[last], slope[last] = bound - value, -steep
+            return tail, here
+        tail = last
+    return tail, here
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -153,17 +134,13 @@ def forward(
             head = x.shape[0] // 2
             tail = head
             continue
+        head, tail = _insert(x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end)
         if left < lo[t]:
-            head, begin, cut_low[t] = _cut_left(
-                x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end, left, lo[t]
-            )
+            head, cut_low[t] = _cut_left(x, jump, slope, head, tail, left, lo[t])
             left = lo[t]
         if right > hi[t]:
-            tail, end, cut_high[t] = _cut_right(
-                x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end, right, hi[t]
-            )
+            tail, cut_high[t] = _cut_right(x, jump, slope, head, tail, right, hi[t])
             right = hi[t]
-        head, tail = _insert(x, jump, slope, head, tail, stage_x, stage_jump, stage_slope, begin, end)
 
 
 @nb.njit(cache=True, error_model="numpy")

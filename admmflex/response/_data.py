@@ -18,6 +18,7 @@ class Data(NamedTuple):
     C, M, G: mu = C - M Phi', w = -G b when giving and taking, I = 1/M; KAPPA: level above which burning pays;
     BURN: energy per power burnt; LO, HI: bounds of x where e = REF + SCALE x, so that x has no losses at standstill.
     ``wear``: rows of the costs of taking and giving; ``cheapest``: cost of reactive power of homes with polygons;
+    ``still``: homes without a storage that can move: their energies and multipliers stay as they are.
     ``steady``, ``jump``: whether curtailment is marginal at one multiplier when giving and one when taking, and these.
     """
 
@@ -37,6 +38,7 @@ class Data(NamedTuple):
     store_value: Array
     wear: IntArray
     cheapest: Array
+    still: BoolArray
     steady: BoolArray
     jump: Array
 
@@ -70,4 +72,3 @@ class Work(NamedTuple):
     polygon: Array
     curve: Array
     steps: Array
-    stage: Array

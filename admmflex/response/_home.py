@@ -36,8 +36,11 @@ from admmflex.response._data import (
     Work,
 )
 from admmflex.response._reactive import curtail, edge_value, reactive_polyline
-from admmflex.response._segments import burns, meetings, solve_segments, stage_data
-from admmflex.response._stage import breakpoints, general_side, home_kinks, plain_side, restrict, top_level
+from admmflex.response._segments import Stage, burns, levels, meetings, solve_segments
+from admmflex.response._stage import breakpoints, general_side, home_kinks, jumps, plain_side, restrict, top_level
+
+UNBOUNDED = 1e300
+"""Power per price without a penalty: any price that is not zero moves as much as is possible."""
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -160,6 +163,13 @@ def _stages(i: int, price: Array, target: Array, rho: float, coupled: bool, data
         lean = lam[t] + rho * z[t]
         below = -bought[t] - lean
         above = -sold[t] - lean
+        if rho == 0.0 and not coupled and above <= kappa[t]:
+            w_low[t], w_high[t] = -g_give[t] * give, g_take[t] * take
+            at = jumps(
+                below, above, load[t], avail[t], give, take, c_give[t], m_give[t], g_give[t], c_take[t], m_take[t],
+                g_take[t], x, jump, slope, at,
+            )  # fmt: skip
+            continue
         n = _coupled_polyline(i, t, below, above, price, target, rho, data, work) if coupled else 0
         if n == 0:
             home_kinks(load[t], avail[t], below, above, rho, kink_b, kink_d)
@@ -205,42 +215,49 @@ def _burnt(
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _powers(i: int, price: Array, target: Array, rho: float, data: Data, ans: Answers, work: Work, out: Array) -> None:
-    """Powers and energies of the assets of home i at the moves found."""
+def _storage_powers(i: int, data: Data, ans: Answers, work: Work) -> None:
+    """Energies, and powers of taking and giving, of home i at the moves found."""
+    table, index = data.table, data.place
+    g_give, g_take, burn = table[index[i, G_GIVE]], table[index[i, G_TAKE]], table[index[i, BURN]]
+    give_max, take_max = table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]]
+    ref, scale = table[index[i, REF]], table[index[i, SCALE]]
+    give, take, energy = ans.give[i], ans.take[i], ans.energy[i]
+    move, kept = work.steps[4], work.kept
+    for t in range(np.uint64(move.shape[0])):
+        w, gain, spent = move[t], g_give[t], g_take[t]
+        b = min(max(-w / (gain if w < 0.0 else spent), -take_max[t]), give_max[t])
+        give[t] = max(b, 0.0)
+        take[t] = max(-b, 0.0)
+    x = 0.0
+    for t in range(move.shape[0]):
+        x += move[t]
+        energy[t] = ref[t] + scale[t] * x
+    if kept[move.shape[0]] == 0:
+        return
+    for t in range(move.shape[0]):
+        if kept[t + 1] > kept[t]:
+            b, burnt = _burnt(move[t], kept[t], kept[t + 1], work.curve, g_give[t], g_take[t], burn[t])
+            give[t] = max(b, 0.0) + burnt
+            take[t] = max(-b, 0.0) + burnt
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _generate(i: int, price: Array, target: Array, rho: float, data: Data, ans: Answers, out: Array) -> None:
+    """Generation and power of home i on top of its storage."""
     table, index = data.table, data.place
     lam, z, p = price[0, data.bus[i]], target[0, data.rows[i]], out[0, data.rows[i]]
     load, avail, bought, sold = (
         table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]]
     )  # fmt: skip
-    g_give, g_take, burn = table[index[i, G_GIVE]], table[index[i, G_TAKE]], table[index[i, BURN]]
-    give_max, take_max = table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]]
-    ref, scale = table[index[i, REF]], table[index[i, SCALE]]
-    gen, give, take, energy = ans.gen[i], ans.give[i], ans.take[i], ans.energy[i]
-    move, kept = work.steps[4], work.kept
-    inverse = 1.0 / rho if rho > 0.0 else np.inf
-    x = 0.0
-    for t in range(load.shape[0]):
-        w = move[t]
-        x += w
-        energy[t] = ref[t] + scale[t] * x
-        burnt = 0.0
-        if kept[t + 1] > kept[t]:
-            b, burnt = _burnt(w, kept[t], kept[t + 1], work.curve, g_give[t], g_take[t], burn[t])
-        elif w < 0.0:
-            b = min(-w / g_give[t], give_max[t])
-        else:
-            b = max(-w / g_take[t], -take_max[t])
-        give[t] = max(b, 0.0) + burnt
-        take[t] = max(-b, 0.0) + burnt
+    gen, give, take = ans.gen[i], ans.give[i], ans.take[i]
+    inverse = 1.0 / rho if rho > 0.0 else UNBOUNDED
+    for t in range(np.uint64(load.shape[0])):
         lean = lam[t] + rho * z[t]
-        best = 0.0
-        if sold[t] + lean > 0.0:
-            best = (sold[t] + lean) * inverse
-        elif bought[t] + lean < 0.0:
-            best = (bought[t] + lean) * inverse
-        rest = b - load[t]
-        gen[t] = min(max(best - rest, 0.0), avail[t])
-        p[t] = rest + gen[t]
+        best = (max(sold[t] + lean, 0.0) + min(bought[t] + lean, 0.0)) * inverse
+        rest = give[t] - take[t] - load[t]
+        power = min(max(best - rest, 0.0), avail[t])
+        gen[t] = power
+        p[t] = rest + power
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -248,22 +265,23 @@ def _quick(i: int, price: Array, target: Array, rho: float, data: Data, ans: Ans
     """Try the segments of the last answer; whether they lead to a proven optimum."""
     if rho <= 0.0 or not data.steady[i]:
         return False
-    table, index = data.table, data.place
-    rows = (
-        table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, IMPORT]], table[index[i, EXPORT]],
-        table[index[i, GIVE_MAX]], table[index[i, TAKE_MAX]],
-        table[index[i, C_GIVE]], table[index[i, I_GIVE]], table[index[i, G_GIVE]],
+    table, index, above, below = data.table, data.place, work.steps[0], work.steps[1]
+    levels(
+        price[0, data.bus[i]], target[0, data.rows[i]], rho, table[index[i, IMPORT]], table[index[i, EXPORT]],
+        above, below,
+    )  # fmt: skip
+    stage = Stage(
+        above, below, table[index[i, LOAD_P]], table[index[i, AVAIL]], table[index[i, GIVE_MAX]],
+        table[index[i, TAKE_MAX]], table[index[i, C_GIVE]], table[index[i, I_GIVE]], table[index[i, G_GIVE]],
         table[index[i, C_TAKE]], table[index[i, I_TAKE]], table[index[i, G_TAKE]],
     )  # fmt: skip
-    lam, z = price[0, data.bus[i]], target[0, data.rows[i]]
-    stage_data(lam, z, rho, rows, work.stage)
     for t in range(work.kept.shape[0]):
         work.kept[t] = 0
     found = solve_segments(
-        table[index[i, LO]], table[index[i, HI]], data.end_value[i], ans.meets[i], ans.mu[i], 1.0 / rho, work.stage,
+        table[index[i, LO]], table[index[i, HI]], data.end_value[i], ans.meets[i], ans.mu[i], 1.0 / rho, stage,
         data.jump[i, 0], data.jump[i, 1], work.steps[4], work.steps[5],
     )  # fmt: skip
-    return found and not burns(ans.mu[i], rho, work.stage, table[index[i, KAPPA]])
+    return found and not burns(ans.mu[i], rho, stage, table[index[i, KAPPA]])
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -292,10 +310,12 @@ def solve(price: Array, target: Array, rho: float, data: Data, ans: Answers, wor
         edged = data.gen_knots[i] + data.store_knots[i] > 0
         coupled, done = False, False
         while not done:
-            ans.swept[i] = coupled or not _quick(i, price, target, rho, data, ans, work)
-            if ans.swept[i]:
-                _sweep(i, price, target, rho, coupled, data, ans, work)
-            _powers(i, price, target, rho, data, ans, work, out)
+            if not data.still[i]:
+                ans.swept[i] = coupled or not _quick(i, price, target, rho, data, ans, work)
+                if ans.swept[i]:
+                    _sweep(i, price, target, rho, coupled, data, ans, work)
+                _storage_powers(i, data, ans, work)
+            _generate(i, price, target, rho, data, ans, out)
             ans.coupled[i] = coupled
             done = not edged or _couple(i, price, target, rho, coupled, data, ans, work, out) or coupled
             coupled = True

@@ -12,13 +12,12 @@ Spectrum 2017.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba as nb
 import numpy as np
 
 from admmflex.horizon import Array, IntArray
-
-ABOVE, BELOW, LOAD, AVAIL, GIVE, TAKE, C_GIVE, I_GIVE, G_GIVE, C_TAKE, I_TAKE, G_TAKE = range(12)
-"""Rows of the stage data: levels and limits, and for each side mu = C - Phi'/I, w = -G b."""
 
 NEWTON = 40
 PASSES = 8
@@ -26,27 +25,47 @@ EXACT = 1e-12
 """Energy [kWh] by which a segment may miss its end."""
 
 
+class Stage(NamedTuple):
+    """Levels and limits of a home, (K,) each, and for each side C, I, G of mu = C - Phi'/I, w = -G b."""
+
+    above: Array
+    below: Array
+    load: Array
+    avail: Array
+    give: Array
+    take: Array
+    c_give: Array
+    i_give: Array
+    g_give: Array
+    c_take: Array
+    i_take: Array
+    g_take: Array
+
+
 @nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
-def _moved(m: float, start: int, end: int, inverse: float, stage: Array) -> tuple[float, float]:
-    """Energy moved in the steps start...end at multiplier m (from the left of a jump), and its slope."""
+def _moved(m: float, start: int, end: int, inverse: float, stage: Stage) -> tuple[float, float]:
+    """Energy moved in the steps start...end at multiplier m (from the left of a jump), and its slope.
+
+    Everything is read before it is asked whether it is needed: only then are there no branches.
+    """
     total = 0.0
     steep = 0.0
     for t in range(np.uint64(start), np.uint64(end)):
-        above, below = stage[ABOVE, t], stage[BELOW, t]
-        d = (stage[C_GIVE, t] - m) * stage[I_GIVE, t]
-        free = stage[LOAD, t] + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse
-        free -= stage[AVAIL, t] if d < 0.0 else 0.0
-        limit = stage[GIVE, t]
-        total -= stage[G_GIVE, t] * min(max(free, 0.0), limit)
+        above, below, load, avail = stage.above[t], stage.below[t], stage.load[t], stage.avail[t]
+        gain, rate, limit = stage.g_give[t], stage.i_give[t], stage.give[t]
+        d = (stage.c_give[t] - m) * rate
+        free = load + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse - (avail if d < 0.0 else 0.0)
+        total -= gain * min(max(free, 0.0), limit)
         bends = (free > 0.0) & (free < limit) & ((d > above) | (d < below))
-        steep += stage[G_GIVE, t] * stage[I_GIVE, t] if bends else 0.0
-        d = (stage[C_TAKE, t] - m) * stage[I_TAKE, t]
-        free = stage[LOAD, t] + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse
-        free -= stage[AVAIL, t] if d < 0.0 else 0.0
-        limit = -stage[TAKE, t]
-        total -= stage[G_TAKE, t] * max(min(free, 0.0), limit)
+        slope = gain * rate
+        steep += slope if bends else 0.0
+        gain, rate, limit = stage.g_take[t], stage.i_take[t], -stage.take[t]
+        d = (stage.c_take[t] - m) * rate
+        free = load + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse - (avail if d < 0.0 else 0.0)
+        total -= gain * max(min(free, 0.0), limit)
         bends = (free < 0.0) & (free > limit) & ((d > above) | (d < below))
-        steep += stage[G_TAKE, t] * stage[I_TAKE, t] if bends else 0.0
+        slope = gain * rate
+        steep += slope if bends else 0.0
     return total, steep * inverse
 
 
@@ -56,35 +75,38 @@ def _side(
 ) -> tuple[float, float]:  # fmt: skip
     """Storage power where Phi' = d, curtailing nothing at d = 0 and all of it."""
     free = load + (max(d - above, 0.0) + min(d - below, 0.0)) * inverse
-    early = free - avail if d < 0.0 else free
-    late = free - avail if d <= 0.0 else free
+    early = free - (avail if d < 0.0 else 0.0)
+    late = free - (avail if d <= 0.0 else 0.0)
     return min(max(early, low), high), min(max(late, low), high)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
 def _moves(
-    m: float, start: int, end: int, inverse: float, stage: Array, least: Array, most: Array,
+    m: float, start: int, end: int, inverse: float, stage: Stage, least: Array, most: Array,
 ) -> tuple[float, float]:  # fmt: skip
     """Intervals of the moves at multiplier m; returns the sums of their ends."""
     low = 0.0
     high = 0.0
     for t in range(np.uint64(start), np.uint64(end)):
-        above, below, load, avail = stage[ABOVE, t], stage[BELOW, t], stage[LOAD, t], stage[AVAIL, t]
-        d = (stage[C_GIVE, t] - m) * stage[I_GIVE, t]
-        early, late = _side(d, above, below, inverse, load, avail, 0.0, stage[GIVE, t])
-        least[t], most[t] = -stage[G_GIVE, t] * early, -stage[G_GIVE, t] * late
-        d = (stage[C_TAKE, t] - m) * stage[I_TAKE, t]
-        early, late = _side(d, above, below, inverse, load, avail, -stage[TAKE, t], 0.0)
-        least[t] -= stage[G_TAKE, t] * early
-        most[t] -= stage[G_TAKE, t] * late
-        low += least[t]
-        high += most[t]
+        above, below, load, avail = stage.above[t], stage.below[t], stage.load[t], stage.avail[t]
+        give, take, gain = stage.give[t], -stage.take[t], stage.g_give[t]
+        d = (stage.c_give[t] - m) * stage.i_give[t]
+        early, late = _side(d, above, below, inverse, load, avail, 0.0, give)
+        first, last = -gain * early, -gain * late
+        gain = stage.g_take[t]
+        d = (stage.c_take[t] - m) * stage.i_take[t]
+        early, late = _side(d, above, below, inverse, load, avail, take, 0.0)
+        first -= gain * early
+        last -= gain * late
+        least[t], most[t] = first, last
+        low += first
+        high += last
     return low, high
 
 
 @nb.njit(cache=True, error_model="numpy")
 def _root(
-    target: Array, m: float, start: int, end: int, inverse: float, stage: Array, jump_give: float,
+    target: Array, m: float, start: int, end: int, inverse: float, stage: Stage, jump_give: float,
     jump_take: float,
 ) -> float:  # fmt: skip
     """Multiplier at which the steps start...end move the energy ``target``; NaN when it is not found."""
@@ -129,39 +151,24 @@ def _root(
 
 
 @nb.njit(cache=True, error_model="numpy")
-def stage_data(price: Array, target: Array, rho: float, rows: tuple[Array, ...], stage: Array) -> None:
-    """Fill the stage data of a home from its ``rows`` of profiles.
-
-    rows: load, avail, import, export, give, take, C, I, G of giving, C, I, G of taking, (K,) each.
-    """
-    load, avail, bought, sold, give, take, c_give, i_give, g_give, c_take, i_take, g_take = rows
-    for t in range(load.shape[0]):
+def levels(price: Array, target: Array, rho: float, bought: Array, sold: Array, above: Array, below: Array) -> None:
+    """Fill F'(0+) and F'(0-) of every step."""
+    for t in range(above.shape[0]):
         lean = price[t] + rho * target[t]
-        above = -sold[t] - lean
-        below = -bought[t] - lean
-        stage[ABOVE, t] = above
-        stage[BELOW, t] = below
-        stage[LOAD, t] = load[t]
-        stage[AVAIL, t] = avail[t]
-        stage[GIVE, t] = give[t]
-        stage[TAKE, t] = take[t]
-        stage[C_GIVE, t] = c_give[t]
-        stage[I_GIVE, t] = i_give[t]
-        stage[G_GIVE, t] = g_give[t]
-        stage[C_TAKE, t] = c_take[t]
-        stage[I_TAKE, t] = i_take[t]
-        stage[G_TAKE, t] = g_take[t]
+        above[t] = -sold[t] - lean
+        below[t] = -bought[t] - lean
 
 
 @nb.njit(cache=True, error_model="numpy")
-def burns(mu: Array, rho: float, stage: Array, kappa: Array) -> bool:
+def burns(mu: Array, rho: float, stage: Stage, kappa: Array) -> bool:
     """Whether charging and discharging at once would pay in some step at its multiplier."""
-    found = False
-    for t in range(mu.shape[0]):
-        top = stage[GIVE, t] - stage[LOAD, t]
-        dear = (stage[ABOVE, t] if top > 0.0 else stage[BELOW, t]) + rho * top > kappa[t]
-        found |= dear & ((stage[C_GIVE, t] - mu[t]) * stage[I_GIVE, t] >= kappa[t])
-    return found
+    found = 0
+    for t in range(np.uint64(mu.shape[0])):
+        above, below, level = stage.above[t], stage.below[t], kappa[t]
+        top = stage.give[t] - stage.load[t]
+        dear = (above if top > 0.0 else below) + rho * top > level
+        found += dear & ((stage.c_give[t] - mu[t]) * stage.i_give[t] >= level)
+    return found > 0
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -181,7 +188,7 @@ def _worst(x: float, start: int, end: int, move: Array, lo: Array, hi: Array) ->
 
 @nb.njit(cache=True, error_model="numpy")
 def _sweep(
-    lo: Array, hi: Array, end_value: float, meets: IntArray, mu: Array, inverse: float, stage: Array,
+    lo: Array, hi: Array, end_value: float, meets: IntArray, mu: Array, inverse: float, stage: Stage,
     jump_give: float, jump_take: float, move: Array, most: Array,
 ) -> bool:  # fmt: skip
     """Solve the segments between the meetings, adding meetings where the energy leaves its band; False when stuck."""
@@ -221,7 +228,7 @@ def _sweep(
 
 @nb.njit(cache=True, error_model="numpy")
 def solve_segments(
-    lo: Array, hi: Array, end_value: float, meets: IntArray, mu: Array, inverse: float, stage: Array,
+    lo: Array, hi: Array, end_value: float, meets: IntArray, mu: Array, inverse: float, stage: Stage,
     jump_give: float, jump_take: float, move: Array, most: Array,
 ) -> bool:  # fmt: skip
     """Moves and multipliers of a chain, from those of the last answer; False when not proven optimal."""

@@ -195,6 +195,39 @@ def general_side(
 
 
 @nb.njit(cache=True, error_model="numpy")
+def _jump(mu: float, rise: float, begin: int, x: Array, jump: Array, slope: Array, at: int) -> int:
+    """Append a jump, if there is any, to the points of a stage that begin at ``begin``; returns their end."""
+    if rise <= 0.0:
+        return at
+    if at > begin and mu - x[at - 1] <= SNAP * (1.0 + abs(mu)):
+        jump[at - 1] += rise
+        return at
+    x[at], jump[at], slope[at] = mu, rise, 0.0
+    return at + 1
+
+
+@nb.njit(cache=True, error_model="numpy")
+def jumps(
+    below: float, above: float, load: float, avail: float, give: float, take: float, cd: float, md: float, gd: float,
+    cc: float, mc: float, gc: float, x: Array, jump: Array, slope: Array, at: int,
+) -> int:  # fmt: skip
+    """Write the points of a stage without a penalty, which only jumps, from position ``at``; returns the end.
+
+    Where Phi' rises through above, zero and below, b falls to load, load - avail and the end of its side.
+    """
+    begin, zero = at, min(max(0.0, below), above)
+    first, second = min(max(load, 0.0), give), min(max(load - avail, 0.0), give)
+    at = _jump(cd - md * above, gd * (give - first), begin, x, jump, slope, at)
+    at = _jump(cd - md * zero, gd * (first - second), begin, x, jump, slope, at)
+    at = _jump(cd - md * below, gd * second, begin, x, jump, slope, at)
+    first, second = max(min(load, 0.0), -take), max(min(load - avail, 0.0), -take)
+    at = _jump(cc - mc * above, -gc * first, begin, x, jump, slope, at)
+    at = _jump(cc - mc * zero, gc * (first - second), begin, x, jump, slope, at)
+    at = _jump(cc - mc * below, gc * (second + take), begin, x, jump, slope, at)
+    return at
+
+
+@nb.njit(cache=True, error_model="numpy")
 def breakpoints(k: int, vertex_mu: Array, vertex_w: Array, x: Array, jump: Array, slope: Array, at: int) -> int:
     """Write a polyline as points (x, jump there, change of slope there) from position ``at``; returns the end."""
     q = at

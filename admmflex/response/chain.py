@@ -15,7 +15,7 @@ from admmflex.prosumers.fleet import asset_plans
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.stores import shortfall
 from admmflex.response import _home
-from admmflex.response._data import ROWS, SCALE, Answers, Data, Work
+from admmflex.response._data import REF, ROWS, SCALE, Answers, Data, Work
 from admmflex.response.certificate import Question, lower_bound
 
 
@@ -40,7 +40,7 @@ class ChainResponse:
         self._dt = np.ascontiguousarray(dt_h, float)
         self._data = _prepare(homes, self._dt)
         n, steps = len(homes), len(self._dt)
-        self._answers = _no_answers(n, steps)
+        self._answers = _no_answers(self._data)
         self._shortfall = _shortfall(homes, self._dt)
         self._work = _scratch(homes, steps)
         self._y = np.zeros((2, n, steps))
@@ -147,7 +147,7 @@ def _prepare(homes: ChainHomes, dt: Array) -> Data:
     return Data(
         dt, profiles.table(), index, homes.rows, homes.bus, end_value, homes.gen_q_cost, homes.store_q_cost,
         gen.knots, gen.power, gen.value, store.knots, store.power, store.value, wear, _cheapest(homes),
-        steady, jump,
+        _still(homes), steady, jump,
     )  # fmt: skip
 
 
@@ -216,11 +216,19 @@ def _peak(box: Array, edges: Edges, i: int, low: Array, high: Array) -> Array:
     return peak
 
 
-def _no_answers(n: int, steps: int) -> Answers:
-    """Room for the answers of n homes."""
-    gen, give, take, energy, gen_q, store_q, mu = (np.zeros((n, steps)) for _ in range(7))
+def _no_answers(data: Data) -> Answers:
+    """Room for the answers; energies and multipliers as they are without a move."""
+    n, steps = len(data.rows), len(data.dt)
+    gen, give, take, gen_q, store_q = (np.zeros((n, steps)) for _ in range(5))
+    energy, mu = data.table[data.place[:, REF]], np.repeat(data.end_value[:, None], steps, axis=1)
     coupled, swept = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     return Answers(gen, give, take, energy, gen_q, store_q, mu, coupled, swept, np.zeros((n, steps), np.int64))
+
+
+def _still(homes: ChainHomes) -> BoolArray:
+    """Homes ``(n,)`` without a storage that can move."""
+    able: BoolArray = (homes.profile(Field.GIVE_MAX) > 0.0) | (homes.profile(Field.TAKE_MAX) > 0.0)
+    return ~np.asarray(able.any(axis=1))
 
 
 def _cheapest(homes: ChainHomes) -> Array:
@@ -243,5 +251,4 @@ def _scratch(homes: ChainHomes, steps: int) -> Work:
         polygon=np.zeros((4, poly)),
         curve=np.zeros((2, steps * vertices)),
         steps=np.zeros((10, steps)),
-        stage=np.zeros((12, steps)),
     )

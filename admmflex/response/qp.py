@@ -22,7 +22,7 @@ from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.solvers import Clarabel, Osqp, Point, QpSolver, Simplex, optimality_gap
 
 FEASIBILITY = 1e-7  # kW, kvar, kWh: largest violation of a row that an answer may have
-OPTIMALITY = 1e-9  # of the objective, and EUR where that is below 1 EUR: largest gap that an answer may have
+OPTIMALITY = 1e-9  # of what is paid and earned, and EUR where that is below 1 EUR: largest gap of an answer
 
 
 class QpAnswer:
@@ -66,11 +66,11 @@ class QpAnswer:
         raise SolverError(f"prosumer {self.program.prosumer.name!r}: no solver brought its answer within the tolerance")
 
     def _accepted(self, point: Point, linear: Array, constant: float, rho: float) -> bool:
-        """Our own check of feasibility and optimality; false for NaN."""
+        """Our own check of feasibility and optimality; false for NaN. Where earnings pay for costs both count."""
         curved = rho * (self.unit @ point.x)
-        objective = float(point.x @ (0.5 * curved + linear)) + constant
+        turnover = float(np.abs(point.x) @ np.abs(0.5 * curved + linear)) + abs(constant)
         gap = optimality_gap(self.program, curved + linear, point)
-        return self.program.violation(point.x) <= FEASIBILITY and gap <= OPTIMALITY * max(1.0, abs(objective))
+        return self.program.violation(point.x) <= FEASIBILITY and gap <= OPTIMALITY * max(1.0, turnover)
 
 
 def _at_rest(one: Program, price: Array, target: Array, rho: float) -> Array:

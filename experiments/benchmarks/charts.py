@@ -9,7 +9,6 @@ Agreement: largest difference of the values [EUR], in EUR per control step for t
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,13 +27,14 @@ from admmflex.prosumers.charting import Charting, HomeCharts, Measured, Rest
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.period import period_program
 from admmflex.prosumers.prosumer import Prosumer
-from experiments.benchmarks.common import Row, median_time, versions
+from experiments.benchmarks.common import Peer, Row, attempt, clock, median_time, versions
 from experiments.benchmarks.ppopt_peer import by_ppopt
 from mpo.certify import direct_value
 from mpo.linear import centre
 
 SCENARIO = Path(__file__).parents[1] / "rural3" / "day.yaml"
 HOMES, CENTRAL, SEGMENTS, NOON, SAMPLE, TAU, LIMIT_S = 1000, 150, 3, 50, 6, 0.15, 30.0
+EUR = "EUR"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,9 @@ def rows(homes: int = HOMES, limit_s: float = LIMIT_S) -> list[Row]:
     study = scenario.build(scenario.load(SCENARIO))
     with TemporaryDirectory() as folder:
         planes, explicit = case(study, homes), case(study, homes, folder)
-        started = time.perf_counter()
+        started = clock()
         explicit.draw()
-        first_s = time.perf_counter() - started
+        first_s = clock() - started
         found = [*drawing(planes, explicit, homes, limit_s), *types(explicit, first_s)]
     return [*found, *central(study)]
 
@@ -98,17 +98,19 @@ def drawing(planes: Case, explicit: Case, homes: int, limit_s: float) -> list[Ro
     seconds *= homes / len(samples)
     name = f"charts of {homes} homes"
     pieces = float(np.mean([len(slices.x) for _, slices in samples]))
-    about = f"{pieces:.0f} pieces a chart"
+    about = f"peer on {len(samples)} homes, scaled; {pieces:.0f} pieces a chart"
     used = versions("highspy", "ppopt", "numba")
     found = [
-        Row(f"{name}, plane by plane", ours, "HiGHS, a program at every corner", seconds[0], error[0], used, about),
-        Row(f"{name}, plane by plane", ours, "mpo.solve of every plane", seconds[1], error[1], used),
-        Row(f"{name}, from solutions of types", theirs, "plane by plane", ours, apart, used),
+        Row(
+            f"{name}, plane by plane", ours, "HiGHS, a program at every corner", seconds[0], error[0], EUR, used, about
+        ),
+        Row(f"{name}, plane by plane", ours, "mpo.solve of every plane", seconds[1], error[1], EUR, used, about),
+        Row(f"{name}, from solutions of types", theirs, "plane by plane", ours, apart, EUR, used),
     ]
     if limit_s:
-        ppopt, which, note = _by_ppopt(*samples[0], limit_s)
-        peer = "PPOPT, graph, of every plane"
-        found.insert(2, Row(f"{name}, plane by plane", ours, peer, ppopt * homes, which, used, note))
+        plane = attempt(lambda: _by_ppopt(*samples[0], limit_s))
+        every = plane._replace(seconds=plane.seconds * homes)
+        found.insert(2, Row.against(f"{name}, plane by plane", ours, "PPOPT, graph, of every plane", every, EUR, used))
     return found
 
 
@@ -117,15 +119,15 @@ def _by_solvers(samples: list[tuple[mpo.ParametricLP, mpo.Slices]]) -> tuple[Arr
     seconds, error = np.zeros(2), np.zeros(2)
     for problem, slices in samples:
         corners = slices.corners
-        started = time.perf_counter()
+        started = clock()
         direct = np.array([direct_value(problem, one) for one in corners])
-        seconds[0] += time.perf_counter() - started
+        seconds[0] += clock() - started
         known = np.isfinite(direct)
         worth = (corners @ slices.slope.T + slices.constant).max(axis=1)
         error[0] = max(error[0], float(np.abs(worth - direct)[known].max()))
-        started = time.perf_counter()
+        started = clock()
         solution = mpo.solve(problem)
-        seconds[1] += time.perf_counter() - started
+        seconds[1] += clock() - started
         middle = np.array([corners[slices.begin[k] : slices.begin[k + 1]].mean(axis=0) for k in range(len(slices.x))])
         value = solution.evaluate(middle).value
         worth = (middle @ slices.slope.T + slices.constant).max(axis=1)
@@ -158,16 +160,20 @@ def _sampled(one: Case, drawn: HomeCharts) -> list[tuple[mpo.ParametricLP, mpo.S
     return found
 
 
-def _by_ppopt(problem: mpo.ParametricLP, slices: mpo.Slices, limit_s: float) -> tuple[float, float, str]:
-    """Seconds, difference and note of one plane, in a process of its own that can be stopped."""
+def _by_ppopt(problem: mpo.ParametricLP, slices: mpo.Slices, limit_s: float) -> Peer:
+    """One plane, in a process of its own that can be stopped."""
     theta = slices.corners[:: max(len(slices.corners) // 20, 1)] * 0.999
     found = by_ppopt(problem, theta, limit_s)
     if found is None:
-        return limit_s, 0.0, "PPOPT: not finished, its time is the limit"
+        return Peer(limit_s, np.nan, f"PPOPT: one plane not finished within {limit_s:.0f} s", stopped=True)
     worth = (theta @ slices.slope.T + slices.constant).max(axis=1)
     known = np.isfinite(found.values)
     error = float(np.abs(worth - found.values)[known].max(initial=0.0))
-    return found.seconds, error, f"PPOPT: {found.regions} regions, none at {(~known).mean():.0%} of the samples"
+    return Peer(
+        found.seconds,
+        error,
+        f"peer on one home, scaled: {found.regions} regions, none at {(~known).mean():.0%} of the samples",
+    )
 
 
 def types(explicit: Case, first_s: float) -> list[Row]:
@@ -175,16 +181,17 @@ def types(explicit: Case, first_s: float) -> list[Row]:
     found = []
     for group in {repr((one.shape, one.tied)): one for one in explicit.draw().groups if one.tied}.values():
         problem = period_program(group.shape, group.ranges, group.tied)
-        started = time.perf_counter()
+        started = clock()
         solution = mpo.solve(problem)
-        seconds = time.perf_counter() - started
+        seconds = clock() - started
         certificate = solution.certify(10_000, direct=50)
-        size = f"{problem.parameters} parameters, {len(solution)} regions"
-        note = f"{solution.status}, {certificate.holes} holes in {certificate.samples} samples; first charts, solved "
-        note += f"and written: {first_s:.1f} s"
+        size = f"{problem.parameters} parameters"
+        note = f"{solution.status}, {len(solution)} regions, {certificate.holes} holes in {certificate.samples} samples"
+        note += f"; first charts, solved and written: {first_s:.1f} s"
         slow = _direct_s(problem) * len(solution)
         peer = "HiGHS, one solve for each region"
-        found.append(Row(f"type of home, {size}", seconds, peer, slow, certificate.error, versions("highspy"), note))
+        used = versions("highspy")
+        found.append(Row(f"type of home, {size}", seconds, peer, slow, certificate.error, "relative", used, note))
     return found
 
 
@@ -208,15 +215,16 @@ def central(study: Study) -> list[Row]:
     (ours, cost), (theirs, bound) = (_steps(study, calls, price, way) for way in ("linear", "cone"))
     name = f"central step, {study.network.n} buses, {CENTRAL} homes"
     peer = "cone (Clarabel), then linear steps"
-    return [Row(name, ours, peer, theirs, float(np.abs(cost - bound).max()), versions("clarabel", "highspy"))]
+    apart = float(np.abs(cost - bound).max())
+    return [Row(name, ours, peer, theirs, apart, "EUR per step", versions("clarabel", "highspy"))]
 
 
 def _steps(study: Study, calls: list[Charts], price: float, way: Way) -> tuple[float, Array]:
     step = CentralStep(study.network, study.limits, price, StepSettings(way=way))
     seconds, cost = [], []
     for charts in calls:
-        started = time.perf_counter()
+        started = clock()
         answer = step.solve(charts)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(clock() - started)
         cost.append(answer.cost)
     return float(np.median(seconds[1:])), np.array(cost)

@@ -8,7 +8,6 @@ the relative difference of the costs. A peer that is stopped gives a lower bound
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +26,7 @@ from admmflex.horizon import Array
 from admmflex.linear_program import pass_lp
 from admmflex.prosumers.program import program
 from admmflex.prosumers.prosumer import Prosumer
-from experiments.benchmarks.common import Row, versions
+from experiments.benchmarks.common import Peer, Row, attempt, clock, versions
 from experiments.benchmarks.synthetic import town
 
 SIZES = ((500, 120), (2000, 480))
@@ -83,11 +82,18 @@ def compare(study: Study, solvers: list[tuple[str, str, Callable[[Whole], Solved
     )
     found = []
     for peer, package, solve in solvers:
-        solved = solve(problem)
-        apart = abs(outcome.plan.cost - solved.cost) / abs(solved.cost) if solved.finished else np.nan
-        note = base if solved.finished else f"{base}; peer stopped: the ratio is at least this"
-        found.append(Row(name, ours_s, peer, solved.seconds, apart, versions("numba", "numpy", package), note))
+        answer = attempt(partial(_peer, problem, solve, outcome.plan.cost, base))
+        used = versions("numba", "numpy", package)
+        found.append(Row.against(name, ours_s, peer, answer, "of the cost", used))
     return found
+
+
+def _peer(problem: Whole, solve: Callable[[Whole], Solved], cost: float, note: str) -> Peer:
+    """A peer beside our cost [EUR]."""
+    solved = solve(problem)
+    apart = abs(cost - solved.cost) / abs(solved.cost) if solved.finished else np.nan
+    note = note if solved.finished else f"{note}; peer stopped"
+    return Peer(solved.seconds, apart, note, stopped=not solved.finished)
 
 
 def ours(study: Study) -> tuple[Outcome, float]:
@@ -97,9 +103,9 @@ def ours(study: Study) -> tuple[Outcome, float]:
     """
     settings = replace(admm_settings(study.settings), mixing=None)
     by_prices(town(12, 8), SerialComm(), lambda record: None, settings)
-    start = time.perf_counter()
+    start = clock()
     outcome = by_prices(study, SerialComm(), lambda record: None, settings)
-    return outcome, time.perf_counter() - start
+    return outcome, clock() - start
 
 
 def injections(study: Study, y: Array) -> tuple[Array, Array]:
@@ -172,9 +178,9 @@ def highs(problem: Whole, method: str, limit_s: float) -> Solved:
     for option, value in options.items():
         solver.setOptionValue(option, value)
     pass_lp(solver, problem.cost, problem.A, problem.low, problem.high, problem.x_min, problem.x_max)
-    start = time.perf_counter()
+    start = clock()
     solver.run()
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     finished = solver.getModelStatus() in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kUnknown)
     return Solved(seconds, solver.getInfo().objective_function_value + problem.constant, finished)
 
@@ -196,7 +202,7 @@ def clarabel(problem: Whole, limit_s: float) -> Solved:
     settings.verbose, settings.time_limit, settings.max_threads = False, limit_s, 1
     n = len(problem.cost)
     solver = peer.DefaultSolver(sp.csc_matrix((n, n)), problem.cost, matrix, b, cones, settings)
-    start = time.perf_counter()
+    start = clock()
     solution = solver.solve()
     finished = str(solution.status) in ("Solved", "AlmostSolved")
-    return Solved(time.perf_counter() - start, solution.obj_val + problem.constant, finished)
+    return Solved(clock() - start, solution.obj_val + problem.constant, finished)

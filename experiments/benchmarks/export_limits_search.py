@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -19,8 +19,9 @@ import grid
 from admmflex.export_limits import Customers, Scenarios, customers_of, uniform_limits
 from admmflex.export_limits.ray import Ray
 from admmflex.export_limits.search import ray_of
-from experiments.benchmarks.common import Row, median_time, versions
-from experiments.benchmarks.unbalanced import Peer, Real, feeder, opendss, power_grid_model
+from admmflex.horizon import IntArray
+from experiments.benchmarks.common import Peer, Row, attempt, median_time, versions
+from experiments.benchmarks.unbalanced import Real, Tool, feeder, opendss, power_grid_model
 
 SCENARIOS, STEPS, HALVINGS = 350, 96, 20
 BAND = 0.9, 1.08
@@ -43,26 +44,33 @@ def compare(scenarios: int, steps: int, samples: dict[str, int], repeats: int = 
     ray = ray_of(customers, days, *sunny.T)
     name = f"uniform export limits, {customers.network.n} buses, {scenarios} scenarios x {steps} steps"
 
-    def row(peer: str, seconds: float, xi: Real, of: Any, package: tuple[str, ...], note: str) -> Row:
-        apart = float(np.abs(xi - found.xi[tuple(of.T)]).max())
-        return Row(f"{name}, {found.flows} power flows", ours_s, peer, seconds, apart, versions(*package), note)
+    def row(peer: str, package: str, measure: Callable[[], Peer]) -> Row:
+        how = f"{peer}, bisections, voltages only, no scan"
+        return Row.against(name, ours_s, how, attempt(measure), "of the rating", versions("numpy", "numba", package))
 
-    how = "bisections, voltages only, no scan"
-    blind, seconds = timed(lambda: bisected(ray, voltages_here(ray, limits)))
-    measured = [row(f"the same power flow, {how}", seconds, blind, sunny, ("numpy", "numba"), "")]
-    build: dict[str, tuple[str, Callable[..., Peer]]] = {
+    def blind() -> Peer:
+        xi, seconds = timed(lambda: bisected(ray, voltages_here(ray, limits)))
+        return Peer(seconds, apart(xi, sunny), f"ours in {found.flows} power flows")
+
+    def apart(xi: Real, of: IntArray) -> float:
+        return float(np.abs(xi - found.xi[tuple(of.T)]).max())
+
+    def sampled(make: Callable[..., Tool], size: int) -> Peer:
+        some = np.linspace(0, len(sunny) - 1, size).astype(np.int64)
+        part = ray.some(some)
+        look = peer_excess(part, make(net, by_load(part.customers, part.net(np.ones(len(some)))), by_load_q(part)))
+        xi, seconds = timed(lambda: bisected(part, look))
+        note = f"peer measured on {len(some)} of {len(sunny)} steps with sun and scaled"
+        return Peer(seconds * len(sunny) / len(some), apart(xi, sunny[some]), note)
+
+    tools: dict[str, tuple[str, Callable[..., Tool]]] = {
         "power-grid-model": ("power-grid-model", power_grid_model),
         "OpenDSS": ("dss-python", opendss),
     }
-    for peer, (package, make) in build.items():
-        some = np.linspace(0, len(sunny) - 1, samples[peer]).astype(np.int64)
-        part = ray.some(some)
-        look = peer_excess(part, make(net, by_load(part.customers, part.net(np.ones(len(some)))), by_load_q(part)))
-        xi, seconds = timed(lambda part=part, look=look: bisected(part, look))  # type: ignore[misc]
-        scaled = seconds * len(sunny) / len(some)
-        note = f"peer measured on {len(some)} of {len(sunny)} steps with sun and scaled"
-        measured.append(row(f"{peer}, {how}", scaled, xi, sunny[some], (package,), note))
-    return measured
+    return [
+        row("the same power flow", "scipy", blind),
+        *(row(peer, package, partial(sampled, make, samples[peer])) for peer, (package, make) in tools.items()),
+    ]
 
 
 def homes(case: grid.ThreePhaseCase) -> Customers:
@@ -108,7 +116,7 @@ def voltages_here(ray: Ray, limits: grid.UnbalancedLimits) -> Callable[[Real], R
     return look
 
 
-def peer_excess(ray: Ray, peer: Peer) -> Callable[[Real], Real]:
+def peer_excess(ray: Ray, peer: Tool) -> Callable[[Real], Real]:
     """Excess of the voltages of another tool."""
     (solve, voltages), q = peer, by_load_q(ray)
 

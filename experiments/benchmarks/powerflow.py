@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import grid
-from experiments.benchmarks.common import Row, median_time, versions
+from experiments.benchmarks.common import Peer, Row, attempt, median_time, versions
 from grid.source import open_simbench
 
 CODE, SAMPLE = "1-LV-rural3--2-sw", 20
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
-Peer = tuple[Callable[[], Any], Callable[[Any], Complex], Any]  # solve, its result as voltages, order of its buses
+Tool = tuple[Callable[[], Any], Callable[[Any], Complex], Any]  # solve, its result as voltages, order of its buses
 
 
 def rows() -> list[Row]:
@@ -35,20 +36,23 @@ def rows() -> list[Row]:
     ours_s = median_time(lambda: grid.power_flow(network, p, q), repeats=7)
     name = f"power flow of a year, {network.n} buses, {steps} steps"
     net = _pandapower(network)
-    found = []
-    peers: tuple[tuple[str, str, Callable[..., Peer], int, int], ...] = (
-        ("power-grid-model iterative_current, error 1e-8", "power-grid-model", _power_grid_model, steps, 3),
-        ("lightsim2grid TimeSeries, KLU, tolerance 1e-10", "lightsim2grid", _lightsim2grid, steps, 3),
-        ("loop of pandapower.runpp, numba, tolerance 1e-8 MVA", "pandapower", _runpp, SAMPLE, 1),
-    )
-    for peer, package, build, count, repeats in peers:
+
+    def measure(build: Callable[..., Tool], count: int, repeats: int) -> Peer:
         picked = np.arange(steps) if count == steps else np.linspace(0, steps - 1, count).astype(np.int64)
         solve, voltages, order = build(network, net, p[:, picked], q[:, picked])
         apart = float(np.abs(voltages(solve()) - v[order][:, picked]).max())
-        peer_s = median_time(solve, repeats=repeats, warm_up=0) * steps / count
         note = "" if count == steps else f"measured on {count} steps and scaled"
-        found.append(Row(name, ours_s, peer, peer_s, apart, versions("numpy", "numba", package), note))
-    return found
+        return Peer(median_time(solve, repeats=repeats, warm_up=0) * steps / count, apart, note)
+
+    tools: tuple[tuple[str, str, tuple[Callable[..., Tool], int, int]], ...] = (
+        ("power-grid-model iterative_current, error 1e-8", "power-grid-model", (_power_grid_model, steps, 3)),
+        ("lightsim2grid TimeSeries, KLU, tolerance 1e-10", "lightsim2grid", (_lightsim2grid, steps, 3)),
+        ("loop of pandapower.runpp, numba, tolerance 1e-8 MVA", "pandapower", (_runpp, SAMPLE, 1)),
+    )
+    return [
+        Row.against(name, ours_s, tool, attempt(partial(measure, *how)), "pu", versions("numpy", "numba", package))
+        for tool, package, how in tools
+    ]
 
 
 def _pandapower(network: grid.Network) -> Any:
@@ -63,7 +67,7 @@ def _pandapower(network: grid.Network) -> Any:
     return net
 
 
-def _runpp(network: grid.Network, net: Any, p: Real, q: Real) -> Peer:
+def _runpp(network: grid.Network, net: Any, p: Real, q: Real) -> Tool:
     import pandapower as pp
 
     def solve() -> Complex:
@@ -77,7 +81,7 @@ def _runpp(network: grid.Network, net: Any, p: Real, q: Real) -> Peer:
     return solve, lambda v: v, network.positions(net.bus.index)
 
 
-def _lightsim2grid(network: grid.Network, net: Any, p: Real, q: Real) -> Peer:
+def _lightsim2grid(network: grid.Network, net: Any, p: Real, q: Real) -> Tool:
     import pandapower as pp
     from lightsim2grid.lightsim2grid_cpp import TimeSeriesCPP
     from lightsim2grid.network import init_from_pandapower
@@ -99,7 +103,7 @@ def _lightsim2grid(network: grid.Network, net: Any, p: Real, q: Real) -> Peer:
     return solve, lambda v: v.T, network.positions(net.bus.index)
 
 
-def _power_grid_model(network: grid.Network, net: Any, p: Real, q: Real) -> Peer:
+def _power_grid_model(network: grid.Network, net: Any, p: Real, q: Real) -> Tool:
     """The branches as generic branches: series impedance, shunt, ratio and phase shift at the from side."""
     from power_grid_model import CalculationMethod, ComponentType, PowerGridModel, initialize_array
 

@@ -7,14 +7,13 @@ answer for a sample of the homes, set up once and warm-started; their time per a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import osqp
-import piqp
 import scipy.sparse as sp
 
 from admmflex.assets.battery import Battery
@@ -27,7 +26,7 @@ from admmflex.prosumers.program import Program, program
 from admmflex.prosumers.prosumer import Prosumer
 from admmflex.response.chain import ChainResponse
 from admmflex.response.signal import Response
-from experiments.benchmarks.common import Row, versions
+from experiments.benchmarks.common import Peer, Row, attempt, clock, versions
 
 HOMES = 1000
 SAMPLE = 12
@@ -105,18 +104,9 @@ def compare(name: str, day: Case, ours_s: float, cost: Array) -> list[Row]:
     """Rows for every peer; ``cost (ROUNDS, SAMPLE)`` [EUR] are our objectives of the sampled homes."""
     found = []
     for peer, build, packages in PEERS:
-        peer_s, agreement = _peer(day, build, cost)
-        found.append(
-            Row(
-                name,
-                ours_s,
-                peer,
-                peer_s,
-                agreement,
-                versions("numba", "numpy", *packages),
-                f"peer on {SAMPLE} homes, scaled; worst relative difference of the objective",
-            )
-        )
+        answer = attempt(partial(_peer, day, build, cost))
+        used = versions("numba", "numpy", *packages)
+        found.append(Row.against(name, ours_s, peer, answer, "of the objective", used))
     return found
 
 
@@ -133,15 +123,15 @@ def timed(response: Response, day: Case) -> tuple[float, Array]:
     objective = np.zeros((ROUNDS, SAMPLE))
     response.answer(day.price[0], day.target[0], RHO, out)
     for k in range(ROUNDS):
-        start = time.perf_counter()
+        start = clock()
         response.answer(day.price[k], day.target[k], RHO, out)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - start)
         signal = -day.price[k] * out + RHO / 2 * (out - day.target[k]) ** 2
         objective[k] = response.cost()[:SAMPLE] + (signal.sum(axis=0) @ day.horizon.dt_h)[:SAMPLE]
     return float(np.median(seconds)), objective
 
 
-def _peer(day: Case, build: Callable[[Program], Answer], cost: Array) -> tuple[float, float]:
+def _peer(day: Case, build: Callable[[Program], Answer], cost: Array) -> Peer:
     """Median seconds of a peer for all homes, and its worst relative difference of the objective."""
     dt, seconds, worst = day.horizon.dt_h, [], 0.0
     for i in range(SAMPLE):
@@ -150,14 +140,14 @@ def _peer(day: Case, build: Callable[[Program], Answer], cost: Array) -> tuple[f
         for k in range(ROUNDS):
             price, target = day.price[k, 0, i], day.target[k, 0, i]
             linear = one.cost + one.P.T @ (dt * (RHO * (one.p0 - target) - price))
-            start = time.perf_counter()
+            start = clock()
             x = solve(linear)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(clock() - start)
             p = one.p0 + one.P @ x
             value = one.cost @ x + one.cost_constant + dt @ (-price * p + RHO / 2 * (p - target) ** 2)
             value += RHO / 2 * float(dt @ (day.target[k, 1, i] - one.q0) ** 2)
             worst = max(worst, abs(value - cost[k, i]) / (1.0 + abs(cost[k, i])))
-    return float(np.median(seconds)) * len(day.prosumers), worst
+    return Peer(float(np.median(seconds)) * len(day.prosumers), worst, f"peer on {SAMPLE} homes, scaled")
 
 
 def _hessian(one: Program) -> sp.csc_matrix:
@@ -187,6 +177,8 @@ def _osqp(one: Program) -> Answer:
 
 
 def _piqp(one: Program) -> Answer:
+    import piqp
+
     equal = one.low == one.high
     A, G = one.A[equal].tocsc(), one.A[~equal].tocsc()
     solver = piqp.SparseSolver()

@@ -82,9 +82,8 @@ def rows() -> list[Row]:
         apart = _apart(_ours(network, v, p, q, functionals), _peer(v, functionals, matrices))
         name = f"sensitivities of {what}, {len(kind)} rows to p and q of {BUSES - 1} buses, {STEPS} steps"
         note = f"peer measured on {PEER_STEPS} steps and scaled"
-        found.append(
-            Row(name, ours_s, "numpy.linalg.inv of the Newton matrix", peer_s, apart, versions("numpy", "numba"), note)
-        )
+        peer, used = "numpy.linalg.inv of the Newton matrix", versions("numpy", "numba")
+        found.append(Row(name, ours_s, peer, peer_s, apart, "of the row's largest entry", used, note))
     return found
 
 

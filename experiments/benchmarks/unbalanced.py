@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import grid
-from experiments.benchmarks.common import Row, median_time, versions
+from experiments.benchmarks.common import Peer, Row, attempt, median_time, versions
 
 SCENARIOS, STEPS = 350, 96
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
-Peer = tuple[Callable[[Real, Real], Any], Callable[[Any], Complex]]  # solve powers, its result as voltages (n, 3, K)
+Tool = tuple[Callable[[Real, Real], Any], Callable[[Any], Complex]]  # solve powers, its result as voltages (n, 3, K)
 
 
 def rows() -> list[Row]:
@@ -53,24 +53,27 @@ def compare(scenarios: int, steps: int, samples: dict[str, int], repeats: int = 
         "all buses": median_time(day_by_day, min(repeats, 3)),
         kept: median_time(lambda: grid.unbalanced_flow(network, p, q, at=at), repeats),
     }
-    peers: tuple[tuple[str, str, str, Callable[..., Peer]], ...] = (
+    tools: tuple[tuple[str, str, str, Callable[..., Tool]], ...] = (
         ("power-grid-model", "batch, asymmetric iterative_current, error 1e-8", "power-grid-model", power_grid_model),
         ("OpenDSS", "loop of set powers and solve, tolerance 1e-8", "dss-python", opendss),
     )
-    place, measured = network.positions(net.bus.index), []
-    for peer, how, package, build in peers:
-        picked = np.linspace(0, p.shape[2] - 1, samples[peer]).astype(np.int64)
+    place = network.positions(net.bus.index)
+
+    def measure(build: Callable[..., Tool], count: int) -> Peer:
+        picked = np.linspace(0, p.shape[2] - 1, count).astype(np.int64)
         powers_there = p[..., picked], q[..., picked]
         solve, voltages = build(net, *powers_there)
-        ours = grid.unbalanced_flow(network, p[..., picked], q[..., picked], at=at).v_at(place)
+        ours = grid.unbalanced_flow(network, *powers_there, at=at).v_at(place)
         apart = float(np.abs(voltages(solve(*powers_there)) - ours).max())
-        peer_s = (
-            median_time(partial(solve, *powers_there), repeats=min(repeats, 3), warm_up=0) * p.shape[2] / len(picked)
-        )
-        note = f"peer measured on {len(picked)} steps and scaled"
-        measured.append((f"{peer} {how}", peer_s, apart, versions("numpy", "numba", package), note))
+        peer_s = median_time(partial(solve, *powers_there), repeats=min(repeats, 3), warm_up=0)
+        return Peer(peer_s * p.shape[2] / count, apart, f"peer measured on {count} steps and scaled")
+
     name = f"three-phase power flow, {network.n} buses, {scenarios} scenarios x {steps} steps, voltages of"
-    return [Row(f"{name} {what}", ours_s, *peer) for what, ours_s in seconds.items() for peer in measured]
+    measured = [
+        (f"{tool} {how}", attempt(partial(measure, build, samples[tool])), "pu", versions("numpy", "numba", package))
+        for tool, how, package, build in tools
+    ]
+    return [Row.against(f"{name} {what}", ours_s, *one) for what, ours_s in seconds.items() for one in measured]
 
 
 def feeder() -> Any:
@@ -96,7 +99,7 @@ def powers(scenarios: int, steps: int, seed: int = 0) -> tuple[Real, Real]:
     return p, q
 
 
-def power_grid_model(net: Any, p: Real, q: Real) -> Peer:
+def power_grid_model(net: Any, p: Real, q: Real) -> Tool:
     """The feeder by sequence data, one asymmetric load per customer."""
     from power_grid_model import CalculationMethod, ComponentType, PowerGridModel, WindingType, initialize_array
 
@@ -153,7 +156,7 @@ def power_grid_model(net: Any, p: Real, q: Real) -> Peer:
     return solve, lambda found: (found["u_pu"] * np.exp(1j * found["u_angle"])).transpose(1, 2, 0)
 
 
-def opendss(net: Any, p: Real, q: Real) -> Peer:
+def opendss(net: Any, p: Real, q: Real) -> Tool:
     """The same circuit from a script; one constant-power load per customer and phase."""
     from dss import dss
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.testing import assert_allclose
 import grid
 from admmflex.prosumers.fleet import split
 from admmflex.response.home import HomeResponse
-from experiments.benchmarks import coordination, dso, mpo
+from experiments.benchmarks import coordination, dso, homes, mpo, prosumers
 from experiments.benchmarks.parametric import double_integrator
+from experiments.benchmarks.prosumers import Case, compare, timed
 from experiments.benchmarks.synthetic import town
 
 HIGHS = ("HiGHS", "highspy", lambda problem: coordination.highs(problem, "simplex", 60.0))
@@ -54,14 +56,16 @@ def test_the_projection_agrees_with_the_peer() -> None:
     assert all(row.ours_s > 0 and row.peer_s > 0 for row in rows)
 
 
+def first_homes(count: int) -> Case:
+    """Some homes of the benchmark."""
+    day = homes.case()
+    signals = (np.ascontiguousarray(values[:, :, :count]) for values in (day.price, day.target))
+    return Case(day.horizon, day.prosumers[:count], *signals)
+
+
 def test_homes_with_storages_are_answered_without_help_and_as_by_the_peers() -> None:
     pytest.importorskip("piqp")
-    from experiments.benchmarks import homes
-    from experiments.benchmarks.prosumers import Case, compare, timed
-
-    day = homes.case()
-    signals = (np.ascontiguousarray(values[:, :, :24]) for values in (day.price, day.target))
-    few = Case(day.horizon, day.prosumers[:24], *signals)
+    few = first_homes(24)
     assert not [fault for home in few.prosumers for fault in home.faults(few.horizon)]
     found = split(few.prosumers, few.horizon, {i: i for i in range(24)}).homes
     assert found is not None
@@ -69,6 +73,17 @@ def test_homes_with_storages_are_answered_without_help_and_as_by_the_peers() -> 
     rows = compare("homes", few, *timed(response, few))
     assert response.fallbacks == response.restarts == 0
     assert [row.agreement < limit for row, limit in zip(rows, (1e-3, 1e-6, 1e-8), strict=True)] == [True] * 3
+
+
+def test_a_missing_peer_does_not_lose_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "piqp", None)
+    monkeypatch.setattr(prosumers, "PEERS", prosumers.PEERS[:2])
+    few = first_homes(prosumers.SAMPLE)
+    found = split(few.prosumers, few.horizon, {i: i for i in range(len(few.prosumers))}).homes
+    assert found is not None
+    rows = compare("homes", few, *timed(HomeResponse(found, homes.EXACT), few))
+    assert [row.failed for row in rows] == [False, True]
+    assert "piqp" in rows[1].note
 
 
 def test_the_coordination_agrees_with_the_whole_problem() -> None:

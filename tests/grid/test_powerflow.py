@@ -139,3 +139,21 @@ def test_a_sweep_that_blew_up_and_fell_back_is_no_solution() -> None:
         p[homes] = -kw * np.array([0.997, 0.989, 1.0])
         flow = grid.power_flow(network, p, 0.0 * p)
         assert (np.abs(flow.v[:, flow.converged]) >= 0.5).all()
+
+
+@pytest.mark.parametrize("path", ["as chosen", "sparse", "newton"])
+def test_a_slack_voltage_for_every_step_is_that_of_so_many_networks(drawn: Any, path: str, monkeypatch: Any) -> None:
+    """On a tree and in meshes, by every way of solving; the angle of the slack turns all voltages."""
+    _, network, p, q = drawn
+    v_slack = (
+        network.v_slack * np.array([1.0, 1.02, 0.97, 0.99, 1.01]) * np.exp(1j * np.linspace(-0.4, 2.0, p.shape[1]))
+    )
+    own = [grid.power_flow(network.with_slack(v), p[:, [k]], q[:, [k]], tol=1e-12) for k, v in enumerate(v_slack)]
+    if path == "sparse":
+        monkeypatch.setattr(powerflow, "_sweeps", powerflow._fixed_point)
+    flow = grid.power_flow(network, p, q, v_slack=v_slack, tol=1e-12, max_iterations=1 if path == "newton" else 60)
+    assert flow.converged.all()
+    assert_allclose(flow.v[0], v_slack, rtol=0, atol=1e-15)
+    assert_allclose(flow.v, np.hstack([one.v for one in own]), rtol=0, atol=1e-10)
+    turned = grid.power_flow(network, p, q, v_slack=network.v_slack * np.exp(0.3j) * np.ones(p.shape[1]))
+    assert_allclose(turned.v, grid.power_flow(network, p, q).v * np.exp(0.3j), rtol=0, atol=1e-8)

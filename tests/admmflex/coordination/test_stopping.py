@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from admmflex.coordination.settings import AdmmSettings
-from admmflex.coordination.stopping import STEADY_PRIMAL, STEADY_ROUNDS, meets_limits, settled, steady
+from admmflex.coordination.stopping import (
+    SETTLED_MIXES,
+    STEADY_PRIMAL,
+    STEADY_ROUNDS,
+    meets_limits,
+    mixes_settled,
+    proves,
+    settled,
+    steady,
+)
 
 SETTINGS = AdmmSettings(cost_tolerance=1e-3, voltage_tolerance=1e-4, loading_tolerance=1e-3)
 
@@ -70,3 +79,17 @@ def test_tests_change_nothing() -> None:
     assert all(meets_limits(excess, SETTINGS) for _ in range(3))
     assert history == before
     assert (excess == excess_before).all()
+
+
+def test_a_bound_proves_a_plan_within_five_cost_tolerances():
+    assert proves(99.6, 100.0, SETTINGS)
+    assert not proves(99.4, 100.0, SETTINGS)
+    assert not proves(100.6, 100.0, SETTINGS)  # of a grid linearised elsewhere
+    assert not proves(-np.inf, 100.0, SETTINGS)
+
+
+def test_mixes_have_settled_when_all_of_the_last_ones_cost_the_same():
+    still = [{"mix_cost_eur": 100.0 + 0.001 * i} for i in range(SETTLED_MIXES)]
+    assert mixes_settled(still, SETTINGS)
+    assert not mixes_settled(still[1:], SETTINGS)
+    assert not mixes_settled([{"mix_cost_eur": 100.0 + 0.1 * i} for i in range(SETTLED_MIXES)], SETTINGS)
