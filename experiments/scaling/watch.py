@@ -26,7 +26,7 @@ PHASES: tuple[tuple[type, str, str], ...] = (
     *((Mixer, name, "mixing") for name in ("mix", "record", "dual")),
     (Memory, "combine", "mixing"),
     *((Trunk, name, TRUNK) for name in ("step", "close", "settle", "check", "proven", "common_price", "own_price")),
-    *((Agent, name, AREA) for name in ("__init__", "go", "again", "known", "stop", "bound")),
+    *((Agent, name, AREA) for name in ("__init__", "go", "again", "stop", "bound")),
     *((Agent, name, AREA) for name in ("given", "voltage_price", "excess", "breaks_limits")),
 )
 FOR_TRUNK, FOR_OWN = -1, -2  # in place of an area: what every rank does for the trunk, or for all its own areas
