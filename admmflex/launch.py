@@ -73,12 +73,16 @@ def launch(ranks: int, arguments: Sequence[str], environment: dict[str, str] | N
     """
     with tempfile.TemporaryDirectory(prefix="admmflex-") as folder:
         status = Path(folder) / "status"
-        settings = surroundings() | {STATUS_FILE: str(status)} | (environment or {})
-        command = [str(mpirun()), "-n", str(ranks), sys.executable, "-m", "admmflex", *arguments]
-        ended = subprocess.run(command, env=settings, check=False)
-        if ended.returncode != 0 or not status.is_file():
+        code = start(ranks, "admmflex", arguments, {STATUS_FILE: str(status)} | (environment or {}))
+        if code != 0 or not status.is_file():
             return ExitCode.RANK_LOST
         return int(status.read_text(encoding="utf-8"))
+
+
+def start(ranks: int, module: str, arguments: Sequence[str], environment: dict[str, str] | None = None) -> int:
+    """Run ``python -m module`` with these arguments on so many ranks; return what mpirun returned."""
+    command = [str(mpirun()), "-n", str(ranks), sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, env=surroundings() | (environment or {}), check=False).returncode
 
 
 def launched() -> bool:

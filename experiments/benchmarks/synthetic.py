@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,12 +20,26 @@ from admmflex.prosumers.prosumer import Prosumer
 from grid import topology
 
 FEEDER_BUSES = 15
-CABLE_OHM_PER_KM, CABLE_KA = 0.2067 + 0.0804j, 0.27  # NAYY 4x150
-LOW_KV, HIGH_KV = 0.4, 20.0
 PV_SHARE, BATTERY_SHARE = 0.8, 0.5
 PV_KW = (3.0, 9.0)
 TRANSFORMER_KVA_PER_HOME = 3.0
 TRANSFORMER_UK, TRANSFORMER_UR = 0.06, 0.012
+
+
+@dataclass(frozen=True)
+class Level:
+    """Cables of a voltage level, the lengths they are drawn from, and the band of the voltage [pu]."""
+
+    kv: float
+    above_kv: float
+    ohm_per_km: complex
+    ka: float
+    km: tuple[float, float]
+    band: tuple[float, float]
+
+
+LOW = Level(0.4, 20.0, 0.2067 + 0.0804j, 0.27, (0.015, 0.04), (0.95, 1.05))  # NAYY 4x150
+MEDIUM = Level(20.0, 110.0, 0.206 + 0.122j, 0.319, (0.3, 1.0), (0.9, 1.1))  # NA2XS2Y 1x150
 
 
 def town(homes: int, buses: int, steps: int = 96, seed: int = 0) -> Study:
@@ -48,19 +63,19 @@ def town(homes: int, buses: int, steps: int = 96, seed: int = 0) -> Study:
     return Study(network, grid.Limits.of(network), horizon, prosumers, CoordinationSpec(), seed, ())
 
 
-def radial(buses: int, transformer_kva: float, rng: np.random.Generator) -> grid.Network:
+def radial(buses: int, transformer_kva: float, rng: np.random.Generator, level: Level = LOW) -> grid.Network:
     """A transformer (position 0 to 1) and feeders of about ``FEEDER_BUSES`` buses that branch at random.
 
-    Voltages have to stay within 5 % and currents within the ratings.
+    Voltages have to stay within the band of the level and currents within the ratings.
     """
     parent = _tree(buses, rng)
-    z_base = LOW_KV**2  # ohm at 1 MVA
-    z = rng.uniform(0.015, 0.04, buses - 1) * CABLE_OHM_PER_KM / z_base
+    z_base = level.kv**2  # ohm at 1 MVA
+    z = rng.uniform(*level.km, buses - 1) * level.ohm_per_km / z_base
     share = transformer_kva / grid.network.S_BASE_KVA
     z[0] = (TRANSFORMER_UR + 1j * np.sqrt(TRANSFORMER_UK**2 - TRANSFORMER_UR**2)) / share
     y: NDArray[np.complex128] = np.asarray(1.0 / z, dtype=np.complex128)
-    base_kv = np.where(np.arange(buses) == 0, HIGH_KV, LOW_KV)
-    i_max = np.full(buses - 1, CABLE_KA * np.sqrt(3.0) * LOW_KV)
+    base_kv = np.where(np.arange(buses) == 0, level.above_kv, level.kv)
+    i_max = np.full(buses - 1, level.ka * np.sqrt(3.0) * level.kv)
     i_max[0] = share
     kinds = ("trafo", *["line"] * (buses - 2))
     return grid.Network(
@@ -69,8 +84,8 @@ def radial(buses: int, transformer_kva: float, rng: np.random.Generator) -> grid
         bus_names=("",) * buses,
         base_kv=base_kv,
         v_slack=1.02 + 0j,
-        v_min=np.full(buses, 0.95),
-        v_max=np.full(buses, 1.05),
+        v_min=np.full(buses, level.band[0]),
+        v_max=np.full(buses, level.band[1]),
         shunt_y=np.zeros(buses, dtype=np.complex128),
         known_buses=np.arange(buses),
         known_positions=np.arange(buses),

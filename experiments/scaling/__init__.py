@@ -1,0 +1,1 @@
+"""How the coordination of a region scales over ranks: ``python -m experiments.scaling.run``."""
