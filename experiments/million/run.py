@@ -10,6 +10,7 @@ once; a run that was interrupted goes on where it stopped.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import resource
 import subprocess
@@ -106,15 +107,19 @@ def share(one: Template, numbers: list[int], folder: Path, seed: int, adoption: 
     console = Console(stderr=True, quiet=comm.rank > 0)
     columns = ("copies of rank 0", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar, (folder / f"rank{comm.rank}.jsonl").open("a") as file:
+        file.write("\n")  # ends what an interrupted run may have left
         for number in bar.track(numbers):
             file.write(json.dumps(asdict(coordinate(one, number, seed, adoption))) + "\n")
             file.flush()
 
 
 def read(folder: Path) -> list[Line]:
-    """All lines of all ranks."""
-    texts = [text for file in sorted(folder.glob("rank*.jsonl")) for text in file.read_text().splitlines()]
-    return sorted((Line(**json.loads(text)) for text in texts), key=lambda line: line.copy)
+    """All lines of all ranks; one that was cut off half-way does not count."""
+    lines = []
+    for text in (text for file in sorted(folder.glob("rank*.jsonl")) for text in file.read_text().splitlines()):
+        with contextlib.suppress(json.JSONDecodeError):
+            lines.append(Line(**json.loads(text)))
+    return sorted(lines, key=lambda line: line.copy)
 
 
 def show(lines: list[Line], seconds: float, ranks: int, memory_gb: float, console: Console) -> None:
