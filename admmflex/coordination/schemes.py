@@ -282,7 +282,7 @@ def _gather(plans: Sequence[tuple[Plan, Community]], ordered: Sorted, comm: Comm
         owned += population.plans(plan.states)
         costs.append(population.evaluate_cost(plan.y, plan.states))
     assets = _stacked([one for owner in owned for one in owner], steps)
-    by_bus = np.bincount(ordered.bus[ordered.own], np.concatenate(costs), len(ordered.buses))
+    by_bus = np.bincount(ordered.bus[ordered.own], np.concatenate(costs), len(ordered.buses)).astype(np.float64)
     y = np.concatenate([np.zeros((2, 0, steps)), *(plan.y for plan, _ in plans)], axis=1)
     return gathered(y, assets, [len(owner) for owner in owned], float(comm.sum(by_bus).sum()), ordered, comm)
 

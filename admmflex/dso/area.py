@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import grid
-from admmflex.dso.dso import ComplexArray, Dso, Shares
+from admmflex.dso.dso import Dso, Shares
+from admmflex.dso.rows import ComplexArray
 from admmflex.horizon import Array, IntArray
 from grid.limits import Limits
 from grid.network import S_BASE_KVA, Network
@@ -115,7 +116,7 @@ class AreaDso(Dso):
         return self.offset() * self.outside.dt_h[:, None]
 
     def voltage_price(self, nu: Array) -> Array:
-        """(K,) what one pu more at the slack costs, for multipliers ``nu (M,)`` of the rows: sum_r nu_r d row_r / d |V_0|.
+        """(K,) what one pu more at the slack costs, for multipliers ``nu (M,)``: sum_r nu_r d row_r / d |V_0|.
 
         Constant injections and a change dV_0 of the slack's voltage move the others like the injections
         dp - j dq = - y_i0 dV_0 conj(V_i) at its neighbours i would.
