@@ -1,8 +1,8 @@
 """Price coordination of many areas behind one trunk, each with its own working set, penalty and mix.
 
 An area is coordinated like a grid of its own (``Admm``), pausing in every round between the answers of its prosumers
-and its own step. In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits, and
-returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
+and its own step. In these pauses the trunk sees what the areas would give and how far that moves, meets its own limits,
+and returns to every area the voltage of its slack and a price of what it gives: dual block-coordinate ascent, first the
 multipliers of the trunk, then those of all areas side by side.
 
 Where a limit of the trunk binds, areas would have to share it out, and no mix of one area knows what the others need:

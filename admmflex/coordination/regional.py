@@ -64,7 +64,9 @@ def parts(
     for i in np.unique(number[own]).tolist():
         here = np.flatnonzero(number == i)
         buses, bus = np.unique(np.searchsorted(places[i].buses, position[here]), return_inverse=True)
-        community = Community.of([prosumers[k] for k in here], bus.astype(np.int64), study.horizon, max(scale, 1e-3))
+        community = Community.of(
+            [prosumers[k] for k in here.tolist()], bus.astype(np.int64), study.horizon, max(scale, 1e-3)
+        )
         limits = places[i].limits(study.limits)
         members.append(Member(limits.network, limits, int(node[i]), buses, community))
     above = division.trunk.limits(study.limits)

@@ -114,8 +114,7 @@ def test_an_island_does_not_depend_on_the_number_of_ranks(tmp_path: Path) -> Non
             assert_allclose(many[key], one[key], atol=1e-8, rtol=1e-8, err_msg=key)
 
 
-@pytest.mark.parametrize("ranks", [2, 7])
-@pytest.mark.parametrize("evening", [1.0, 12.0])
+@pytest.mark.parametrize(("ranks", "evening"), [(2, 1.0), (7, 12.0)])
 def test_a_region_does_not_depend_on_the_number_of_ranks(
     region_file: Any, tmp_path: Path, ranks: int, evening: float
 ) -> None:
