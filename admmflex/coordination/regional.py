@@ -61,7 +61,7 @@ def parts(
     own = own_prosumers(number, comm.rank, comm.size)
     scale = float(np.mean([np.mean(np.abs(one.import_price)) for one in prosumers]))
     members = []
-    for i in np.unique(number[own]):
+    for i in np.unique(number[own]).tolist():
         here = np.flatnonzero(number == i)
         buses, bus = np.unique(np.searchsorted(places[i].buses, position[here]), return_inverse=True)
         community = Community.of(

@@ -114,6 +114,26 @@ def test_an_island_does_not_depend_on_the_number_of_ranks(tmp_path: Path) -> Non
             assert_allclose(many[key], one[key], atol=1e-8, rtol=1e-8, err_msg=key)
 
 
+@pytest.mark.parametrize(("ranks", "evening"), [(2, 1.0), (7, 12.0)])
+def test_a_region_does_not_depend_on_the_number_of_ranks(
+    region_file: Any, tmp_path: Path, ranks: int, evening: float
+) -> None:
+    """Five areas of which three are congested; more ranks than areas; an area that cannot meet its limits."""
+    path = region_file(sun=(1.4, 1.6, 0.2, 1.5), evening=evening)
+    one = worker().coordinate(str(path), "region")
+    done = start(ranks, str(tmp_path), "region", str(path))
+    assert done.returncode == 0, done.stderr
+    many = dict(np.load(tmp_path / f"{path.parent.name}-region.npz"))
+    assert (one["size"], many["size"]) == (1, ranks)
+    assert many["differ"] == 0.0
+    for key in ("status", "answers", "message"):
+        assert many[key] == one[key]
+    assert one["status"] == ("optimal" if evening == 1.0 else "infeasible")
+    for key in ("price", "cost", "baseline", "bound"):
+        assert_allclose(many[key], one[key], atol=1e-7, rtol=1e-7, err_msg=key)
+    assert_allclose(many["y"], one["y"], atol=MIXED_KW)
+
+
 def test_a_failing_rank_ends_all_ranks_within_seconds_and_says_why() -> None:
     started = time.monotonic()
     done = start(3)

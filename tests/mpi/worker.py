@@ -1,4 +1,7 @@
-"""What every rank does: ``python worker.py <folder> <scenario>...``; without arguments the last rank fails."""
+"""What every rank does: ``python worker.py <folder> <scenario>...``; without arguments the last rank fails.
+
+With ``region`` for the first scenario the others are regions.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 from admmflex.comm import default_comm, own_steps
 
 KINDS: dict[str, dict[str, Any]] = {"mixing": {"max_iterations": 30}, "plain": {"mixing": None, "max_iterations": 20}}
+KINDS_OF_REGIONS: dict[str, dict[str, Any]] = {"region": {}}
 
 
 def coordinate(path: str, kind: str) -> dict[str, Any]:
@@ -20,7 +24,7 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
     from admmflex.coordination.schemes import by_prices
     from admmflex.coordination.settings import AdmmSettings
 
-    study, settings = scenario.build(scenario.load(path)), AdmmSettings(**KINDS[kind])
+    study, settings = scenario.build(scenario.load(path)), AdmmSettings(**(KINDS | KINDS_OF_REGIONS)[kind])
     comm = default_comm(study.horizon.steps)
     found = by_prices(study, comm, lambda record: None, settings)
     assert found.baseline is not None
@@ -34,7 +38,8 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
     }
     apart = max(float(np.nanmax(np.abs(comm.broadcast(a.copy()) - a))) for a in result.values())
     worst = float(comm.largest(np.array([apart]))[0])
-    return result | {"status": found.status, "answers": found.answers, "size": comm.size, "differ": worst}
+    told = {"status": found.status, "message": found.message or "", "answers": found.answers}
+    return result | told | {"size": comm.size, "differ": worst}
 
 
 def control(path: str) -> dict[str, Any]:
@@ -84,11 +89,12 @@ def work(folder: Path, paths: list[str]) -> None:
     """Everything that one start of the ranks is good for; the first path is of a day under charts."""
     for n_steps in (2, 7):
         exchange(n_steps)
-    charts = control(paths[0])
+    regions = paths[0] == "region"
+    charts = {} if regions else control(paths[0])
     if default_comm(1).rank == 0:
         np.savez(folder / "charts.npz", **charts)
     for path in paths[1:]:
-        for kind in KINDS:
+        for kind in KINDS_OF_REGIONS if regions else KINDS:
             result = coordinate(path, kind)
             if default_comm(1).rank == 0:
                 np.savez(folder / f"{Path(path).parent.name}-{kind}.npz", **result)
