@@ -25,7 +25,6 @@ PHASES: tuple[tuple[type, str, str], ...] = (
     *((Population, name, "answers") for name in ("answer", "cost", "state", "evaluate_cost")),
     *((Mixer, name, "mixing") for name in ("mix", "record", "dual")),
     (Memory, "combine", "mixing"),
-    *((Trunk, name, TRUNK) for name in ("step", "close", "settle", "check", "proven", "common_price", "own_price")),
     *((Agent, name, AREA) for name in ("__init__", "go", "again", "stop", "bound")),
     *((Agent, name, AREA) for name in ("given", "voltage_price", "excess", "breaks_limits")),
 )
