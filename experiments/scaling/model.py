@@ -42,6 +42,9 @@ class Link:
 CLUSTER = Link(5e-6, 4e-10)  # assumed: 5 us a hop, 5 GB/s there and back
 
 
+DRAWN = 500  # ranks of which areas are drawn, at least: of few, several times
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Seconds of a region on so many ranks, by what they are for."""
@@ -89,7 +92,8 @@ class Model:
         share = areas / self.areas
         ideal = float(self.trace.work.sum()) * share / ranks
         trunk = float(self.trace.serial.sum()) * share**self.growth
-        waiting = max(self.trace.drawn(ranks, each, rng) - ideal, 0.0) if ranks > 1 else 0.0
+        drawn = [self.trace.drawn(ranks, each, rng) for _ in range(max(1, DRAWN // ranks))]
+        waiting = float(np.mean(drawn)) - ideal if ranks > 1 else 0.0
         return Prediction(ranks, areas, ideal, waiting, trunk, link.seconds(ranks, self.calls, self.size * share))
 
 

@@ -16,7 +16,7 @@ from admmflex.coordination.settings import AdmmSettings
 from experiments.scaling import region
 from experiments.scaling.watch import Clock, Counting, watched
 
-WARM_UP = 3  # areas; one of them is congested
+WARM_UP = 1  # area; it is congested
 
 
 def coordinate(areas: int, comm: Comm) -> tuple[dict[str, Any], Agreement]:
