@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -110,17 +110,43 @@ class ChainResponse:
         return self._answers.coupled
 
 
+class _Alike(NamedTuple):
+    """What homes with the same devices and tariff have in common: places of all profiles but the load, and numbers."""
+
+    places: list[int]
+    scale: float
+    steady: bool
+    jump: tuple[float, float]
+    wear: list[int]
+
+
+def _devices(
+    homes: ChainHomes, i: int, own: list[int], dt: Array, profiles: Profiles, place_of: Callable[[int], int]
+) -> _Alike:
+    """Enter the profiles of a home, its load apart."""
+    plain = (Field.AVAIL, Field.IMPORT, Field.EXPORT, Field.TAKE_MAX, Field.GIVE_MAX)
+    row = {field: homes.table[place] for field, place in zip(tuple(Field), own, strict=True)}
+    stages, scale = _stage_rows(row, dt, float(homes.e_start[i]))
+    inverses = [profiles.add(1.0 / stages[1]), profiles.add(1.0 / stages[4])]
+    places = [profiles.add(stage) for stage in stages]
+    caps = [
+        place_of(own[field]) if cap is row[field] else profiles.add(cap)
+        for field, cap in zip((Field.GEN_Q_MAX, Field.STORE_Q_MAX), _caps(homes, i, row), strict=True)
+    ]
+    steady, jump = _steady(row, [profiles.row(place) for place in places])
+    wear = [place_of(own[Field.TAKE_COST]), place_of(own[Field.GIVE_COST])]
+    return _Alike([*(place_of(own[field]) for field in plain), *places, *caps, *inverses], scale, steady, jump, wear)
+
+
 def _prepare(homes: ChainHomes, dt: Array) -> Data:
     """Constant data of the kernel: the coefficients of every stage, losses at standstill taken out of the chain."""
-    fields = tuple(Field)
-    plain = (Field.LOAD_P, Field.LOAD_Q, Field.AVAIL, Field.IMPORT, Field.EXPORT, Field.TAKE_MAX, Field.GIVE_MAX)
     profiles = Profiles(len(dt))
     index = np.empty((len(homes), ROWS), np.int64)
     wear = np.empty((len(homes), 2), np.int64)
     end_value, jump = np.empty(len(homes)), np.zeros((len(homes), 2))
     steady = np.zeros(len(homes), np.bool_)
     taken: dict[int, int] = {}  # rows of the homes' table that are in the new one
-    known: dict[tuple[float, ...], tuple[list[int], list[int], float]] = {}
+    known: dict[tuple[float, ...], _Alike] = {}
 
     def place_of(row: int) -> int:
         if row not in taken:
@@ -128,21 +154,14 @@ def _prepare(homes: ChainHomes, dt: Array) -> Data:
         return taken[row]
 
     for i, own in enumerate(homes.index.tolist()):
-        row = {field: homes.table[place] for field, place in zip(fields, own, strict=True)}
-        key = (*own[Field.TAKE_MAX : Field.E_MAX + 1], float(homes.e_start[i]))
+        polygons = (i,) if homes.gen_edges.knots[i] or homes.store_edges.knots[i] else ()
+        key = (*own[Field.AVAIL :], float(homes.e_start[i]), *polygons)  # homes with the same devices and tariff
         if key not in known:
-            stages, scale = _stage_rows(row, dt, float(homes.e_start[i]))
-            inverses = [profiles.add(1.0 / stages[1]), profiles.add(1.0 / stages[4])]
-            known[key] = [profiles.add(stage) for stage in stages], inverses, scale
-        places, inverses, scale = known[key]
-        end_value[i] = homes.end_value[i] * scale
-        caps = [
-            place_of(own[field]) if cap is row[field] else profiles.add(cap)
-            for field, cap in zip((Field.GEN_Q_MAX, Field.STORE_Q_MAX), _caps(homes, i, row), strict=True)
-        ]
-        index[i] = [*(place_of(own[field]) for field in plain), *places, *caps, *inverses]
-        steady[i], jump[i] = _steady(row, [profiles.row(place) for place in places])
-        wear[i] = [place_of(own[Field.TAKE_COST]), place_of(own[Field.GIVE_COST])]
+            known[key] = _devices(homes, i, own, dt, profiles, place_of)
+        alike = known[key]
+        index[i] = [place_of(own[Field.LOAD_P]), place_of(own[Field.LOAD_Q]), *alike.places]
+        end_value[i] = homes.end_value[i] * alike.scale
+        steady[i], jump[i], wear[i] = alike.steady, alike.jump, alike.wear
     gen, store = homes.gen_edges, homes.store_edges
     return Data(
         dt, profiles.table(), index, homes.rows, homes.bus, end_value, homes.gen_q_cost, homes.store_q_cost,
@@ -161,12 +180,13 @@ def _shortfall(homes: ChainHomes, dt: Array) -> Array:
 
 def _stage_rows(row: Mapping[Field, Array], dt: Array, e_start: float) -> tuple[list[Array], float]:
     """Profiles C_GIVE ... SCALE of one storage, and its final scale."""
-    scale, ref, e = np.empty(len(dt)), np.empty(len(dt)), e_start
-    kept = 1.0
-    for t in range(len(dt)):
-        kept *= row[Field.KEEP][t]
-        e = row[Field.KEEP][t] * e + row[Field.GAIN][t]
-        scale[t], ref[t] = kept, e
+    scale, ref = np.ones(len(dt)), np.full(len(dt), e_start)
+    if row[Field.GAIN].any() or not (row[Field.KEEP] == 1.0).all():
+        e, kept = e_start, 1.0
+        for t in range(len(dt)):
+            kept *= row[Field.KEEP][t]
+            e = row[Field.KEEP][t] * e + row[Field.GAIN][t]
+            scale[t], ref[t] = kept, e
     eta_take, eta_give = row[Field.ETA_TAKE], row[Field.ETA_GIVE]
     take_cost, give_cost = row[Field.TAKE_COST], row[Field.GIVE_COST]
     cycle = eta_take * eta_give
@@ -187,7 +207,7 @@ def _stage_rows(row: Mapping[Field, Array], dt: Array, e_start: float) -> tuple[
         ref,
         scale,
     ]
-    return stages, float(kept)
+    return stages, float(scale[-1])
 
 
 def _steady(row: Mapping[Field, Array], stages: Sequence[Array]) -> tuple[bool, tuple[float, float]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import resource
 import subprocess
@@ -106,11 +107,13 @@ def share(one: Template, numbers: list[int], folder: Path, seed: int, adoption: 
     """Coordinate the copies of a rank, a line in its file for each."""
     console = Console(stderr=True, quiet=comm.rank > 0)
     columns = ("copies of rank 0", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    gc.freeze()  # the template stays
     with Progress(*columns, console=console) as bar, (folder / f"rank{comm.rank}.jsonl").open("a") as file:
         file.write("\n")  # ends what an interrupted run may have left
         for number in bar.track(numbers):
             file.write(json.dumps(asdict(coordinate(one, number, seed, adoption))) + "\n")
             file.flush()
+            gc.collect()  # a copy is full of cycles, and the next one needs its memory
 
 
 def read(folder: Path) -> list[Line]:
