@@ -119,7 +119,7 @@ class Agent:
         if not self.resting and self.mixes:
             bounds = [record["bound_eur"] for record in self.admm.history if "bound_eur" in record]
             cost = cost if self.found is not None else self.admm.best[0].cost if self.admm.best else np.inf
-            return cost, min(cost, bounds[-1]) if bounds else -np.inf
+            return cost, min(cost, max(bounds, default=-np.inf))
         return cost, cost
 
     def stop(self) -> None:
@@ -150,8 +150,10 @@ class Agent:
         Voltages and currents within an area move by about as much as the voltage of its slack, at most twice.
         """
         if float(np.abs(self.outside.v - self._looked).max()) > 0.5 * self._room:
-            limits = self.member.limits.excess(self.dso.power_flow(self.own).v)
+            flow = self.dso.power_flow(self.own)
+            limits, now = self.member.limits.excess(flow.v), self.dso.given(self.own, flow)
             self._looked, self._room = self.outside.v, -max(float(one.max(initial=-1.0)) for one in limits)
+            self._given = now, now, self._given[2]
         return self._room < 0.0
 
     def voltage_price(self) -> Array:
