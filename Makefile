@@ -19,14 +19,14 @@ demo: $(READY)
 	$(BIN)/admmflex run $(SCENARIO) --out $(RESULTS)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # Every benchmark against its peers, half an hour: experiments/benchmarks/results.json and README.md.
 bench: $(READY)

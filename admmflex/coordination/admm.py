@@ -26,7 +26,7 @@ from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
 from admmflex.coordination.opening import opening_price
-from admmflex.coordination.proof import Averaging, Dual, bound, last_bound
+from admmflex.coordination.proof import Averaging, Dual, Proving, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, mixes_settled, proves, steady
 from admmflex.dso import Dso
@@ -128,11 +128,13 @@ class Admm:
         self.memory = Memory()
         self.best: tuple[Mix, Plan] | None = None
         self.mixer: Mixer | None = None
+        self.proving: Proving | None = None
         self.averaging: Averaging | None = None
         if settings.mixing is not None:
             most = max(SLACK_PRICE * community.price_scale, ABOVE_DEAREST * community.dearest)
             slack_price = most * float(community.dt_h.max())
             self.mixer = Mixer(dso.twin(), comm, settings.mixing.window, slack_price)
+            self.proving = Proving(self.exchange, dso, self.mixer, settings)
         elif settings.certify:
             self.averaging = Averaging(self.exchange, dso, settings)
         self.count = self.exchange.by_bus(community.flexible.astype(float))
@@ -171,7 +173,8 @@ class Admm:
             if mix is not None and meets_limits(mix.excess, self.settings):
                 if self.best is None or mix.cost < self.best[0].cost:
                     self.best = mix, self._mixed(mix)
-                dual = self._proof(*self.best, bound_eur)
+                assert self.proving is not None
+                dual = self.proving.of_plan(*self.best, self.price, bound_eur)
                 if self._done(dual.bound):
                     better, dual = self._improved(*self.best, dual)
                     return self._result("optimal", better, baseline, dual=dual)
@@ -283,38 +286,16 @@ class Admm:
             mix = self.mixer.mix()
         return mix, dual.bound, None
 
-    def _proof(self, mix: Mix, plan: Plan, bound_eur: float) -> Dual:
-        """What the last prices, or else those of the mix, prove at the plan itself.
-
-        Asked for only where the bound of the grid as linearised elsewhere comes close.
-        """
-        if self.mixer is None or (bound_eur < mix.cost and not proves(bound_eur, mix.cost, self.settings)):
-            return Dual(self.price, -np.inf)
-        last = self._last(plan)
-        if proves(last.bound, mix.cost, self.settings):
-            return last
-        own = self._of_mix(mix)
-        return own if own.bound > last.bound else last
-
-    def _last(self, plan: Plan) -> Dual:
-        """What the last prices prove of the grid linearised at a plan."""
-        return Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
-
-    def _of_mix(self, mix: Mix) -> Dual:
-        """What the multipliers of the last mix prove."""
-        assert self.mixer is not None
-        price, least = self.mixer.dual(mix)
-        return bound(self.exchange, price / self.community.dt_h[self.exchange.steps, None], least)
-
     def _improved(self, mix: Mix, plan: Plan, dual: Dual) -> tuple[Plan, Dual]:
         """Mix once more: the questions of the proof may have brought what improves the mix and its prices."""
         assert self.mixer is not None
+        assert self.proving is not None
         if dual.bound == -np.inf:
-            dual = self._last(plan)
+            dual = self.proving.last(plan, self.price)
         last = self.mixer.mix()
         if last.cost < mix.cost and meets_limits(last.excess, self.settings):
             plan = self._mixed(last)
-        own = self._of_mix(last)
+        own = self.proving.of_mix(last)
         return plan, own if own.bound > dual.bound else dual
 
     def _done(self, lower_bound: float) -> bool:
@@ -359,7 +340,7 @@ class Admm:
     ) -> Coordinated:
         """For what has no bound yet one last question is asked."""
         if self.settings.certify and status != "infeasible" and dual is None:
-            dual = self._last(plan)
+            dual = Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
         return Coordinated(
             status,
             plan,

@@ -9,6 +9,7 @@ import numpy as np
 from admmflex.coordination.averages import Averages
 from admmflex.coordination.community import Plan
 from admmflex.coordination.exchange import Exchange
+from admmflex.coordination.mixing import Mix, Mixer
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import meets_limits, proves
 from admmflex.dso import Dso
@@ -43,6 +44,36 @@ def last_bound(exchange: Exchange, dso: Dso, own: Array) -> float:
     found = bound(exchange, price, dso.least_value(exchange.community.dt_h[exchange.steps]))
     dso.relinearise(before)
     return found.bound
+
+
+class Proving:
+    """What prices prove of a mixed plan: those of the last round, or those of the mix itself."""
+
+    def __init__(self, exchange: Exchange, dso: Dso, mixer: Mixer, settings: AdmmSettings) -> None:
+        self.exchange, self.dso, self.mixer, self.settings = exchange, dso, mixer, settings
+
+    def of_plan(self, mix: Mix, plan: Plan, price: Array, bound_eur: float) -> Dual:
+        """The better one, of the grid linearised at the plan.
+
+        Asked for only where ``bound_eur``, of the grid as linearised elsewhere, comes close.
+        """
+        if bound_eur < mix.cost and not proves(bound_eur, mix.cost, self.settings):
+            return Dual(price, -np.inf)
+        last = self.last(plan, price)
+        return last if proves(last.bound, mix.cost, self.settings) else max(last, self.of_mix(mix), key=_bound)
+
+    def last(self, plan: Plan, price: Array) -> Dual:
+        """What the last prices prove of the grid linearised at a plan."""
+        return Dual(price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
+
+    def of_mix(self, mix: Mix) -> Dual:
+        """What the multipliers of the last mix prove."""
+        price, least = self.mixer.dual(mix)
+        return bound(self.exchange, price / self.exchange.community.dt_h[self.exchange.steps, None], least)
+
+
+def _bound(dual: Dual) -> float:
+    return dual.bound
 
 
 class Averaging:
