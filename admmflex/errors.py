@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 from grid.errors import Fault, InputError, require
 
-__all__ = ["ExitCode", "Fault", "InputError", "SolverError", "require"]
+__all__ = ["ExitCode", "Fault", "InputError", "SolverError", "Unanswered", "require"]
 
 
 class ExitCode(IntEnum):
@@ -21,3 +22,15 @@ class ExitCode(IntEnum):
 
 class SolverError(RuntimeError):
     """A solver gave up on a problem that has a solution, or returned a point that fails our own checks."""
+
+
+class Unanswered(SolverError):
+    """Some prosumers gave no answer; everybody else did.
+
+    Args:
+        why: a reason for each of them, by position in the rank's list.
+    """
+
+    def __init__(self, why: Mapping[int, str]) -> None:
+        super().__init__("; ".join(why.values()))
+        self.why = dict(why)

@@ -4,14 +4,24 @@ import numba as nb
 
 
 @nb.njit(cache=True, error_model="numpy")
-def sum_by_bus(y, bus, n_buses, out):  # type: ignore[no-untyped-def]
-    """out[k, c B + b] = sum of y[c, i, k] over the prosumers i of bus b."""
+def sum_by_bus(y, bus, n_buses, reach, out, beyond):  # type: ignore[no-untyped-def]
+    """out[k, c B + b] = sum of y[c, i, k] over the prosumers i of bus b.
+
+    ``beyond (n,)`` says whose y leaves reach[0, c, i] <= y[c, i, k] <= reach[1, c, i], or is no number.
+    """
     out[:] = 0.0
+    beyond[:] = False
     for c in range(2):
         for i in range(y.shape[1]):
             j = c * n_buses + bus[i]
+            low = reach[0, c, i]
+            high = reach[1, c, i]
+            within = True
             for k in range(y.shape[2]):
-                out[k, j] += y[c, i, k]
+                one = y[c, i, k]
+                within &= (one >= low) & (one <= high)
+                out[k, j] += one
+            beyond[i] |= not within
 
 
 @nb.njit(cache=True, error_model="numpy")

@@ -21,15 +21,16 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from admmflex.comm import Comm
-from admmflex.coordination.community import Community, Memory, Plan
+from admmflex.coordination.community import Answer, Community, Memory, Plan
 from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
 from admmflex.coordination.opening import opening_price
 from admmflex.coordination.proof import Averaging, Dual, Proving, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
-from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, mixes_settled, proves, steady
+from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, mixes_settled, proves, settled, steady
 from admmflex.dso import Dso
+from admmflex.dso.rows import Rows
 from admmflex.horizon import Array, BoolArray
 
 Status = Literal["optimal", "infeasible", "not_converged"]
@@ -140,6 +141,7 @@ class Admm:
         self.count = self.exchange.by_bus(community.flexible.astype(float))
         self.bus_z, self.bus_price = np.zeros_like(self.count), np.zeros_like(self.count)
         able = comm.sum(np.array([float(community.flexible.sum())]))[0]
+        self._someone_held = False
         self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
         if warm is not None:
@@ -164,24 +166,29 @@ class Admm:
             self._open(closed)
         for iteration in range(1, self.settings.max_iterations + 1):
             plan, own = yield from self._round(iteration)
+            self._forget()
             if iteration == 1 and self.cold:
                 baseline = plan
             mix, bound_eur, shortfall = self._mix(iteration, own)
             self._report(mix, bound_eur)
             if shortfall is not None:
                 return self._result("infeasible", plan, baseline, shortfall)
+            self._forget()
             if mix is not None and meets_limits(mix.excess, self.settings):
                 if self.best is None or mix.cost < self.best[0].cost:
                     self.best = mix, self._mixed(mix)
                 assert self.proving is not None
                 dual = self.proving.of_plan(*self.best, self.price, bound_eur)
-                if self._done(dual.bound):
+                if self._done(dual.bound) and not self.exchange.newly:
+                    back, before = self._called_back(), self.best[0].cost
                     better, dual = self._improved(*self.best, dual)
-                    return self._result("optimal", better, baseline, dual=dual)
+                    if not self.exchange.newly and not (back and self._gains(before, better.cost, dual)):
+                        return self._result("optimal", better, baseline, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
-            if proven is not None:
+            if proven is not None and not self._called_back():
                 return self._result("optimal", proven[0], baseline, dual=proven[1])
-            if steady(self.history, self.settings) and (self.best is None or plan.cost <= self.best[0].cost):
+            good = steady(self.history, self.settings) and (self.best is None or plan.cost <= self.best[0].cost)
+            if good and not self._called_back():
                 return self._result("optimal", plan, baseline)
             self._adapt(iteration, mix)
         return self._result("not_converged", self.best[1] if self.best else plan, baseline)
@@ -220,7 +227,10 @@ class Admm:
     def _round(self, iteration: int) -> Generator[Asked, None, tuple[Plan, Array]]:
         """Ask, project, share out; the answers as a plan, and their bus sums in the own steps."""
         own, cost = self.exchange.ask(self.price, FIRST_RHO if iteration == 1 and self.cold else self.rho)
-        population = self.community.population
+        if self.exchange.held or self._someone_held:
+            self.count = self.exchange.by_bus(self.exchange.trust.able.astype(float))
+            self._someone_held = self.exchange.held > 0
+        answer = self._answer()
         primal, dual = yield from self._dso_step(own, cost, iteration)
         excess = self.comm.largest(self.dso.check(own).worst)
         self.history.append(
@@ -234,7 +244,7 @@ class Admm:
                 "rows": int(self.comm.sum(np.array([float(len(self.dso.rows))]))[0]),
             }
         )
-        return Plan(population.y.copy(), population.state(), cost, excess), own
+        return Plan(answer.y, answer.states, cost, excess), own
 
     def _named(self, excess: Array, prefix: str = "") -> dict[str, float]:
         """An excess over the limits for the record of a round."""
@@ -243,13 +253,41 @@ class Admm:
     def _remember(self, own: Array, bus_cost: Array) -> None:
         """Every answer, whatever it was asked for, may be mixed later."""
         if self.mixer is not None:
-            self.memory.record(self.community.population, self.mixer.record(own, bus_cost))
+            self.memory.record(self._answer(), self.mixer.record(own, bus_cost))
+
+    def _answer(self) -> Answer:
+        assert self.exchange.answer is not None
+        return self.exchange.answer
+
+    def _forget(self) -> None:
+        """Plans that count on prosumers who have fallen silent since are none."""
+        if self.exchange.newly:
+            self.best, self.exchange.newly = None, 0
+            if self.averaging is not None:
+                self.averaging = Averaging(self.exchange, self.dso, self.settings)
+
+    def _called_back(self) -> bool:
+        """Whether somebody who is held answers after all, before a plan is made without them."""
+        held = self.exchange.held
+        if held:
+            self.exchange.call(self.price, self.rho)
+        return self.exchange.held < held
+
+    def _gains(self, before: float, after: float, dual: Dual) -> bool:
+        """Whether those who came back make the plan cheaper, without its being proven good enough."""
+        return not settled(before, after, self.settings) and not proves(dual.bound, after, self.settings)
+
+    def _remix(self, near: Array | None = None, known: Rows | None = None) -> Mix:
+        """Mix past answers; those who are held have but one."""
+        assert self.mixer is not None
+        self.mixer.changed = self.memory.changed(self.exchange) if self.exchange.held else None
+        return self.mixer.mix(near, known)
 
     def _dso_step(self, own: Array, cost: float, iteration: int) -> Generator[Asked, None, tuple[float, float]]:
         """Project the bus sums, move the prices, hand every prosumer its share; relative primal and dual residual."""
         relaxation = self.settings.relaxation if iteration > 1 else 1.0
         if iteration == 1 and self.cold:
-            self.bus_z, self.exchange.z[:] = own.copy(), self.community.population.y
+            self.bus_z, self.exchange.z[:] = own.copy(), self._answer().y
         every = self.settings.relinearise_every
         if iteration == 1 or (every and iteration % every == 0):
             # in an island the losses move every price, and the shares run away to where no prosumer can follow
@@ -278,12 +316,12 @@ class Admm:
             return None, -np.inf, None  # nothing to meet: the answers are a plan
         # at the plain price: the extreme answer that the mix would lack, and the bound
         dual = bound(self.exchange, self.bus_price, self.dso.least_value(self.community.dt_h[self.exchange.steps]))
-        mix = self.mixer.mix(own, self.dso.rows)
+        mix = self._remix(own, self.dso.rows)
         if mix.slack > SLACK_TOLERANCE:
             shortfall = self._push(self.mixer.dso, mix.x)
             if shortfall is not None:
                 return mix, dual.bound, shortfall
-            mix = self.mixer.mix()
+            mix = self._remix()
         return mix, dual.bound, None
 
     def _improved(self, mix: Mix, plan: Plan, dual: Dual) -> tuple[Plan, Dual]:
@@ -292,7 +330,7 @@ class Admm:
         assert self.proving is not None
         if dual.bound == -np.inf:
             dual = self.proving.last(plan, self.price)
-        last = self.mixer.mix()
+        last = self._remix()
         if last.cost < mix.cost and meets_limits(last.excess, self.settings):
             plan = self._mixed(last)
         own = self.proving.of_mix(last)
@@ -307,16 +345,17 @@ class Admm:
         """Ask for all that can be done about the limits that ``x`` violates; what that proves, if anything."""
         violated, direction = violated_rows(dso, x)
         price = self.exchange.everywhere(self.bus_price + OVERWHELMING * direction)
-        own, _ = self.exchange.ask(price, self.rho)
+        own, _ = self.exchange.ask_all(price, self.rho)
+        if not self.exchange.complete:
+            return None
         return judge(dso, self.comm, violated, x, own, self.exchange.steps.start)
 
     def again(self) -> Plan:
         """Mix the answers that are there once more, the grid around having changed."""
-        assert self.mixer is not None
-        return self._mixed(self.mixer.mix(self.bus_z, self.dso.rows))
+        return self._mixed(self._remix(self.bus_z, self.dso.rows))
 
     def _mixed(self, mix: Mix) -> Plan:
-        y, states = self.memory.combine(mix.weights, self.community)
+        y, states = self.memory.combine(mix.weights, self.exchange.trust)
         return Plan(y, states, mix.cost, mix.excess)
 
     def _report(self, mix: Mix | None, bound_eur: float) -> None:
@@ -327,7 +366,8 @@ class Admm:
             record["mix_cost_eur"] = mix.cost
             record |= self._named(mix.excess, "mix_")
             record["mix_slack_kw"] = mix.slack
-            record["bound_eur"] = bound_eur
+            if np.isfinite(bound_eur):
+                record["bound_eur"] = bound_eur
         self.observe(record)
 
     def _result(
@@ -346,7 +386,7 @@ class Admm:
             plan,
             price=dual.price if dual else self.price,
             baseline=baseline,
-            lower_bound=dual.bound if dual else None,
+            lower_bound=dual.bound if dual and np.isfinite(dual.bound) else None,
             shortfall=shortfall,
             rounds=len(self.history),
             answers=self.exchange.answers,

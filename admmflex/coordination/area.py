@@ -172,5 +172,6 @@ class Agent:
         return last_bound(self.admm.exchange, self.dso, self.own)
 
     def _answers(self) -> Plan:
-        population = self.member.community.population
-        return Plan(population.y.copy(), population.state(), self.asked.cost, np.zeros(2))
+        answer = self.admm.exchange.trust.last
+        assert answer is not None
+        return Plan(answer.y, answer.states, self.asked.cost, np.zeros(2))

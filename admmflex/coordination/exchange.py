@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from admmflex.comm import Comm, own_steps
-from admmflex.coordination._consensus import sum_by_bus, take_share
-from admmflex.coordination.community import Community
+from admmflex.coordination._consensus import take_share
+from admmflex.coordination.community import Answer, Community
+from admmflex.coordination.trust import TRIES, Trust
 from admmflex.horizon import Array
 
 Listener = Callable[[Array, Array], None]
@@ -26,6 +27,11 @@ class Exchange:
         steps: the rank's own.
         z: (2, n, K) the shares of the rank's prosumers [kW, kvar].
         answers: how often every prosumer was asked.
+        trust: who is believed.
+        answer: the last one.
+        complete: whether the last question was answered by everybody who is not held, on all ranks.
+        held: how many prosumers of all ranks are held.
+        newly: how many of them are since it was last set to zero.
     """
 
     def __init__(
@@ -39,14 +45,37 @@ class Exchange:
         self.steps = own_steps(len(community.dt_h), comm.rank, comm.size)
         self.z = np.zeros_like(community.population.y)
         self.answers = 0
+        self.trust = Trust(community, n_buses)
+        self.answer: Answer | None = None
+        self.complete, self.held, self.newly = True, 0, 0
         self._sums = np.empty((len(community.dt_h), 2 * n_buses))
 
     def ask(self, price: Array, rho: float) -> tuple[Array, float]:
-        """One answer of every prosumer at ``price (2, B, K)``: bus sums of the own steps, and the cost of all [EUR]."""
-        population = self.community.population
-        y = population.answer(price, self.z, rho)
+        """A round's question at ``price (2, B, K)``: bus sums of the own steps, and the cost of all [EUR].
+
+        What stands in for missing answers is what was told in earlier rounds.
+        """
+        own, cost = self._ask(price, rho, 1)
+        self.trust.last = self.answer
+        return own, cost
+
+    def ask_all(self, price: Array, rho: float) -> tuple[Array, float]:
+        """A question that is worth little until everybody has answered; ``complete`` tells."""
+        return self._ask(price, rho, TRIES)
+
+    def call(self, price: Array, rho: float) -> None:
+        """A round's question that those who are held are asked again, too, until they answer or are given up."""
+        self._ask(price, rho, TRIES, everybody=True)
+        self.trust.last = self.answer
+
+    def _ask(self, price: Array, rho: float, tries: int, *, everybody: bool = False) -> tuple[Array, float]:
+        self.answer, counts = self.trust.ask(price, self.z, rho, self._sums, tries, everybody)
         self.answers += 1
-        own, bus_cost = self.by_bus(y), self._cost_by_bus(population.cost())
+        own = self.comm.scatter_steps(self._sums).copy()
+        told = self.comm.sum(np.concatenate([self.community.by_bus(self.answer.cost, self.n_buses), counts]))
+        bus_cost, (missing, newly, held) = told[:-3], told[-3:]
+        self.complete, self.held = bool(missing == 0.0), int(held)
+        self.newly += int(newly)
         self.listen(own, bus_cost)
         return own, float(bus_cost.sum())
 
@@ -61,13 +90,14 @@ class Exchange:
         """
         message = self.comm.gather_steps(np.concatenate([shift, price], axis=1))
         shares, everywhere = (self._to_prosumers(part) for part in np.split(message, 2, axis=1))
-        squares, one = np.zeros((4, self.n_buses)), self.community
-        take_share(one.population.y, self.z, one.flexible, shares, relaxation, one.bus, squares)
+        squares, trust = np.zeros((4, self.n_buses)), self.trust
+        assert trust.last is not None
+        take_share(trust.last.y, self.z, trust.able, shares, relaxation, self.community.bus, squares)
         return everywhere, np.sqrt(self.comm.sum(squares).sum(axis=1))
 
     def by_bus(self, y: Array) -> Array:
         """Sums over the prosumers of every bus, of all ranks, in the own steps: ``(2, n, K)`` to ``(K_own, 2 B)``."""
-        sum_by_bus(y, self.community.bus, self.n_buses, self._sums)
+        self.trust.sum(y, self._sums)
         return self.comm.scatter_steps(self._sums).copy()
 
     def everywhere(self, own: Array) -> Array:
@@ -76,9 +106,10 @@ class Exchange:
 
     def cost(self, y: Array, states: tuple[dict[str, Array], ...]) -> float:
         """Own costs of all prosumers [EUR] for powers and trajectories that are a combination of answers."""
-        return float(self._cost_by_bus(self.community.population.evaluate_cost(y, states)).sum())
+        return float(self.cost_by_bus(self.community.population.evaluate_cost(y, states)).sum())
 
-    def _cost_by_bus(self, cost: Array) -> Array:
+    def cost_by_bus(self, cost: Array) -> Array:
+        """Sums ``(B,)`` of costs ``(n,)`` [EUR] over the prosumers of every bus, of all ranks."""
         return self.comm.sum(self.community.by_bus(cost, self.n_buses))
 
     def _to_prosumers(self, steps: Array) -> Array:

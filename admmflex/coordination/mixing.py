@@ -60,6 +60,9 @@ class Mixer:
     Args:
         dso: the rank's steps; its working set is used for nothing else.
         price: cost of violating a limit by the effect of 1 kW [EUR/kW]; far above any tariff.
+
+    Attributes:
+        changed: what to add to the recorded answers ``(L, K_own, 2 B)`` and their costs ``(L, B)``, if anything.
     """
 
     def __init__(self, dso: Dso, comm: Comm, window: int, price: float) -> None:
@@ -69,6 +72,7 @@ class Mixer:
         self.costs: list[Array] = []
         self.used: list[float] = []
         self.last: Array | None = None
+        self.changed: tuple[Array, Array] | None = None
         self._start: Start | None = None  # of the next LP, but for the multipliers, which stay with the rows
         steps = comm.stack(np.array([[float(dso.n_steps)]]))[:, 0]
         self._first_step = steps[: comm.rank].sum()
@@ -98,6 +102,8 @@ class Mixer:
             known: rows that the first mix begins with.
         """
         answers, costs = np.array(self.answers), np.array(self.costs)  # (L, K_own, 2 B), (L, B)
+        if self.changed is not None:
+            answers, costs = answers + self.changed[0], costs + self.changed[1]
         n_answers, n_own, width = answers.shape
         by_step = self.comm.stack(answers.transpose(1, 0, 2).reshape(n_own, n_answers * width))
         every = by_step.reshape(len(by_step), n_answers, width)

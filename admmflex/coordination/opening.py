@@ -31,7 +31,7 @@ def opening_price(exchange: Exchange, closed: BoolArray, dearest: float, rho: fl
         middle = low if question == 0 else 0.5 * (low + high)
         price = np.zeros((2, n_buses, len(dt)))
         price[0, :, closed] = np.exp(middle)
-        own, _ = exchange.ask(price, rho)
+        own, _ = exchange.ask_all(price, rho)
         energy = own[:, :n_buses] * (dt * closed)[exchange.steps, None]
         balance, size = exchange.comm.sum(np.array([energy.sum(), np.abs(energy).sum()]))
         if abs(balance) <= CLOSE * size or (question == 0 and balance > 0.0):

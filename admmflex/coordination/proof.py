@@ -29,12 +29,14 @@ def bound(exchange: Exchange, price: Array, least: float) -> Dual:
 
     sum_i min_y ( C_i(y) - sum_t dt_t lam_t' y_t )  +  min over z within the limits of sum_t dt_t lam_t' z_t
 
-    The second term is ``least``, of the own steps.
+    The second term is ``least``, of the own steps. Prosumers who are held can do nothing but what they told last;
+    nothing is proven (-inf) where somebody else did not answer.
     """
     everywhere = exchange.everywhere(price)
-    own, cost = exchange.ask(everywhere, 0.0)
+    own, cost = exchange.ask_all(everywhere, 0.0)
     earned = np.einsum("k,kj,kj->", exchange.community.dt_h[exchange.steps], price, own)
-    return Dual(everywhere, cost + float(exchange.comm.sum(np.array([least - earned]))[0]))
+    value = cost + float(exchange.comm.sum(np.array([least - earned]))[0])
+    return Dual(everywhere, value if exchange.complete else -np.inf)
 
 
 def last_bound(exchange: Exchange, dso: Dso, own: Array) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from admmflex.assets.flow import Flow
 from admmflex.errors import require
 from admmflex.horizon import Array, BoolArray, Horizon
 from admmflex.prosumers.band import band_faults
@@ -24,6 +26,8 @@ from admmflex.response.shedding import SheddingResponse
 from admmflex.response.signal import Response
 
 AnyProsumer = Prosumer | CvxpyProsumer
+LARGEST_KW = 1e5  # no customer of a distribution grid moves more
+SLACK_KW, SLACK = 1e-2, 1e-3  # by which powers may leave what devices allow
 
 
 def populate(prosumers: Sequence[AnyProsumer], horizon: Horizon, position: Mapping[int, int]) -> Population:
@@ -74,12 +78,44 @@ def _require_bands(shortfall: Array, prosumers: Sequence[Prosumer], horizon: Hor
     require([fault for one in failing for fault in band_faults(program(one, horizon), horizon)])
 
 
-def flexible(prosumers: Sequence[AnyProsumer], horizon: Horizon) -> BoolArray:
-    """Where a prosumer can move p and q at all, ``(2, n, K)``."""
+@dataclass(frozen=True)
+class Abilities:
+    """What prosumers can do with their powers.
+
+    Args:
+        flexible: (2, n, K) where they can move p and q at all.
+        reach: (2, 2, n) least and most p and q of all steps [kW, kvar], a little more than their devices allow.
+    """
+
+    flexible: BoolArray
+    reach: Array
+
+
+def abilities(prosumers: Sequence[AnyProsumer], horizon: Horizon) -> Abilities:
+    """What is known of every prosumer; one written in cvxpy may do anything that a grid can notice."""
     able = np.ones((2, len(prosumers), horizon.steps), np.bool_)
+    reach = np.multiply.outer([-LARGEST_KW, LARGEST_KW], np.ones((2, len(prosumers))))
     for i, prosumer in enumerate(prosumers):
         if isinstance(prosumer, Prosumer):
             flows = [asset.flow(horizon) for asset in prosumer.assets]
             able[0, i] = np.any([(flow.give_max > 0) | (flow.take_max > 0) for flow in flows], axis=0)
             able[1, i] = np.any([(flow.q_max > 0) | follows(flow) for flow in flows], axis=0)
-    return able
+            reach[:, :, i] = _reach(flows)
+    return Abilities(able, reach)
+
+
+def _reach(flows: Sequence[Flow]) -> Array:
+    """(2, 2) least and most p and q of any step; the edges of reactive power are left out."""
+    p = sum(flow.fixed_p for flow in flows)
+    q = sum(flow.fixed_q for flow in flows)
+    with_p = [np.abs(flow.give_q) * flow.give_max for flow in flows if flow.give_q is not None]
+    u = sum(flow.q_max for flow in flows) + sum(with_p)
+    down, up = sum(flow.take_max for flow in flows), sum(flow.give_max for flow in flows)
+    found = np.array([[np.min(p - down), np.min(q - u)], [np.max(p + up), np.max(q + u)]])
+    slack = SLACK_KW + SLACK * np.abs(found).max(axis=0)
+    return np.asarray(found + np.stack([-slack, slack]))
+
+
+def flexible(prosumers: Sequence[AnyProsumer], horizon: Horizon) -> BoolArray:
+    """Where a prosumer can move p and q at all, ``(2, n, K)``."""
+    return abilities(prosumers, horizon).flexible

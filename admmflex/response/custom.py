@@ -15,6 +15,7 @@ import numpy as np
 from admmflex.errors import Fault, InputError, SolverError, require
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.program import AssetPlan
+from admmflex.response.signal import answer_each
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -135,6 +136,9 @@ class _Asked:
     """One prosumer's problem with price, target and penalty as parameters, compiled once by cvxpy.
 
     min  C(v) - (dt lam)' Y + 1/2 |s sqrt(dt) Y - s sqrt(dt) z|^2    s.t.  Y = (p(v), q(v)),   s = sqrt(rho)
+
+    Attributes:
+        values, cost: the user's variables at the last answer, one after the other, and what it costs [EUR].
     """
 
     def __init__(self, name: str, model: CvxpyModel, horizon: Horizon) -> None:
@@ -158,6 +162,7 @@ class _Asked:
                 )
             )
         self.variables = [v for v in self.problem.variables() if v.id != powers.id]
+        self.values, self.cost = np.zeros(0), np.nan
 
     def answer(self, price: Array, target: Array, rho: float) -> Array:
         """The powers ``(2, K)`` that are best at a price and a target ``(2, K)``."""
@@ -169,8 +174,13 @@ class _Asked:
             self.problem.solve(solver=cp.CLARABEL, **TIGHT)
         except cp.SolverError as error:
             raise SolverError(f"cvxpy prosumer {self.name!r}: Clarabel gave up") from error
+        except Exception as error:  # what a user wrote may raise anything
+            raise SolverError(f"cvxpy prosumer {self.name!r}: {type(error).__name__}: {error}") from error
         self._check()
-        return np.stack([self.model.p.value, self.model.q.value])
+        answer = np.stack([self.model.p.value, self.model.q.value])
+        self.values = np.concatenate([np.ravel(v.value, order="F") for v in self.variables] or [np.zeros(0)])
+        self.cost = float(self.model.cost.value)
+        return answer
 
     def _check(self) -> None:
         import cvxpy as cp
@@ -183,10 +193,6 @@ class _Asked:
         worst = max((float(np.max(c.violation(), initial=0.0)) for c in self.model.constraints), default=0.0)
         if status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or not worst <= FEASIBILITY:
             raise SolverError(f"cvxpy prosumer {self.name!r}: {status}, constraints violated by {worst:.1e}")
-
-    def values(self) -> Array:
-        """The user's variables at the last answer, one after the other."""
-        return np.concatenate([np.ravel(v.value, order="F") for v in self.variables] or [np.zeros(0)])
 
     def cost_at(self, values: Array) -> float:
         """Own cost, tariff included, at values of the user's variables [EUR]."""
@@ -222,16 +228,15 @@ class CustomResponse:
 
     def answer(self, price: Array, target: Array, rho: float, out: Array) -> None:
         """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; writes its own rows of ``out (2, n, K)``."""
-        for one, row, bus in zip(self.asked, self.rows, self.buses, strict=True):
-            out[:, row] = one.answer(price[:, bus], target[:, row], rho)
+        answer_each([one.answer for one in self.asked], self.rows, self.buses, price, target, rho, out)
 
     def cost(self) -> Array:
         """Own cost of the last answers [EUR]."""
-        return np.array([float(one.model.cost.value) for one in self.asked])
+        return np.array([one.cost for one in self.asked])
 
     def state(self) -> dict[str, Array]:
         """The users' variables, ``(n, most variables)``, zeros where a model has fewer."""
-        parts = [one.values() for one in self.asked]
+        parts = [one.values for one in self.asked]
         values = np.zeros((len(parts), max((len(part) for part in parts), default=0)))
         for row, part in zip(values, parts, strict=True):
             row[: len(part)] = part

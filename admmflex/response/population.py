@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from admmflex.horizon import Array
+from admmflex.errors import Unanswered
+from admmflex.horizon import Array, BoolArray
 from admmflex.prosumers.program import AssetPlan
 from admmflex.response.signal import COUNTS, WAYS, Response
 
@@ -35,10 +36,24 @@ class Population:
         return {name: float(sum(counts.get(name, 0.0) for counts in told)) for name in COUNTS}
 
     def answer(self, price: Array, target: Array, rho: float) -> Array:
-        """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; the next call overwrites what is returned."""
+        """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; the next call overwrites what is returned.
+
+        Raises:
+            Unanswered: by some; ``y``, ``cost`` and ``state`` hold the answers of the others.
+        """
+        why: dict[int, str] = {}
         for response in self.responses:
-            response.answer(price, target, rho, self.y)
+            try:
+                response.answer(price, target, rho, self.y)
+            except Unanswered as error:
+                why |= error.why
+        if why:
+            raise Unanswered(why)
         return self.y
+
+    def again(self, price: Array, target: Array, rho: float, who: BoolArray) -> Array:
+        """The same question to some ``(n,)`` who gave no answer; the others are not looked at."""
+        return self.answer(price, target, rho)
 
     def cost(self) -> Array:
         """Own cost of the last answer: tariff, wear, reactive power, less the end value of energy; ``(n,)`` EUR."""

@@ -19,6 +19,7 @@ from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.band import band_faults
 from admmflex.prosumers.program import AssetPlan, Program, program
 from admmflex.prosumers.prosumer import Prosumer
+from admmflex.response.signal import answer_each
 from admmflex.response.solvers import Clarabel, Osqp, Point, QpSolver, Simplex, optimality_gap
 
 FEASIBILITY = 1e-7  # kW, kvar, kWh: largest violation of a row that an answer may have
@@ -107,8 +108,7 @@ class QpResponse:
 
     def answer(self, price: Array, target: Array, rho: float, out: Array) -> None:
         """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; writes its own rows of ``out (2, n, K)``."""
-        for answer, row, bus in zip(self.answers, self.rows, self.buses, strict=True):
-            out[:, row] = answer.solve(price[:, bus], target[:, row], rho)
+        answer_each([one.solve for one in self.answers], self.rows, self.buses, price, target, rho, out)
 
     def counts(self) -> dict[str, float]:
         """See ``Response.counts``."""

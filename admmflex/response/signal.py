@@ -10,9 +10,10 @@ Source: docs/formulation, section 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
+from admmflex.errors import SolverError, Unanswered
 from admmflex.horizon import Array, IntArray
 from admmflex.prosumers.program import AssetPlan
 
@@ -41,6 +42,9 @@ class Response(Protocol):
             target: (2, n, K) z of all the rank's prosumers [kW, kvar].
             rho: penalty, 0 allowed.
             out: (2, n, K) y of all the rank's prosumers; only ``rows`` are written.
+
+        Raises:
+            Unanswered: by some, after all were asked; what they answered before stays what ``cost`` and ``state`` tell.
         """
         ...
 
@@ -66,3 +70,23 @@ class Response(Protocol):
     def counts(self) -> Mapping[str, float]:
         """What is worth telling of its answers: numbers that are added up, under names in ``COUNTS``."""
         ...
+
+
+def answer_each(
+    solve: Sequence[Callable[[Array, Array, float], Array]],
+    rows: IntArray,
+    buses: IntArray,
+    price: Array,
+    target: Array,
+    rho: float,
+    out: Array,
+) -> None:
+    """Answer one by one, as in ``Response.answer``: whoever fails does not keep the others from answering."""
+    why: dict[int, str] = {}
+    for one, row, bus in zip(solve, rows.tolist(), buses.tolist(), strict=True):
+        try:
+            out[:, row] = one(price[:, bus], target[:, row], rho)
+        except SolverError as error:
+            why[row] = str(error)
+    if why:
+        raise Unanswered(why)
