@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH, PLACE = 80, 20
 AT_ONCE = 4  # schemes in one table
+SILENT = 5  # prosumers that are named
 
 
 def fault_list(error: InputError, source: str) -> str:
@@ -140,6 +141,13 @@ def _answered(summary: Mapping[str, Any]) -> list[str]:
         found.append(f"answered by fallback   {summary['fallbacks']} times")
     if "burnt_kwh" in summary:
         found.append(f"burnt energy           {summary['burnt_kwh']:.1f} kWh")
+    if "missed_answers" in summary:
+        found.append(f"answers missing        {summary['missed_answers']}")
+    for one in summary.get("silent", [])[:SILENT]:
+        text = f"no answer from {one['prosumer']!r}, held to the plan told last: {one['why']}"
+        found += textwrap.wrap(text, WIDTH, subsequent_indent="    ")
+    if (more := len(summary.get("silent", [])) - SILENT) > 0:
+        found.append(f"    and from {more} more, see summary.json")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from admmflex.coordination.penalty import Balancing
 from admmflex.coordination.region import Region
 from admmflex.coordination.regional import divide, parts
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
+from admmflex.coordination.trust import Trust
 from admmflex.data.spec import CoordinationSpec
 from admmflex.data.study import Study
 from admmflex.dso import Dso
@@ -149,10 +151,11 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
     steps = own_steps(study.horizon.steps, comm.rank, comm.size)
     threat = None if study.threat is None else study.threat.within(steps)
     dso = Dso(study.network, study.limits.at(steps), ordered.buses, steps.stop - steps.start, threat)
-    found = Admm(community, dso, comm, chosen, timed).run()
+    admm = Admm(community, dso, comm, chosen, timed)
+    found, silent = admm.run(), _silent([admm.exchange.trust], comm)
     message = None
     if found.shortfall is not None:
-        message = found.shortfall.describe(study.limits, study.horizon.label(found.shortfall.step))
+        message = found.shortfall.describe(study.limits, study.horizon.label(found.shortfall.step)) + _but(silent)
     elif found.status == "not_converged":
         message = _unfinished(found.rounds, found.plan.excess)
     price = np.zeros((2, study.network.n, study.horizon.steps))
@@ -166,7 +169,7 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
         message,
         found.answers,
         found.history,
-        _responses([community], comm),
+        _responses([community], comm) | silent,
     )
 
 
@@ -181,7 +184,7 @@ def _by_areas(
     message = None
     if found.status == "infeasible":
         known = [] if found.shortfall is None else [_short_of(study, *found.shortfall)]
-        message = _said(known, comm)[0]
+        message = _said(known, comm)[0] + _but(_silent([one.admm.exchange.trust for one in found.agents], comm))
     elif found.status == "not_converged":
         message = _unfinished(found.rounds, found.excess)
     agents, ordered = found.agents, replace(ordered, own=mine.own)
@@ -194,7 +197,8 @@ def _by_areas(
         for name in ("plan", "baseline")
     )
     answers = found.asked // max(len(ordered.prosumers), 1)
-    ways = _responses([one.member.community for one in agents], comm)
+    silent = _silent([one.admm.exchange.trust for one in agents], comm)
+    ways = _responses([one.member.community for one in agents], comm) | silent
     return Outcome(found.status, plan, baseline, price, found.lower_bound, message, answers, found.history, ways)
 
 
@@ -264,6 +268,25 @@ def _responses(communities: Sequence[Community], comm: Comm) -> dict[str, Any]:
     found: dict[str, Any] = {"ways": {way: int(total[way]) for way in WAYS if total[way]}}
     found |= {name: int(total[name]) for name in ("fallbacks", "coupled_homes") if total[name]}
     return found | ({"burnt_kwh": total["burnt_kwh"]} if total["burnt_kwh"] > NEGLIGIBLE else {})
+
+
+def _silent(trusts: Sequence[Trust], comm: Comm) -> dict[str, Any]:
+    """Answers of all ranks that were missing, and who is held to the last plan, for the summary; nothing by default."""
+    missed = int(comm.sum(np.array([float(sum(one.missed for one in trusts))]))[0])
+    if not missed:
+        return {}
+    lines = [
+        json.dumps({"prosumer": one.name(i), "why": one.why[i], "questions": int(one.misses[i])})
+        for one in trusts
+        for i in np.flatnonzero(one.held).tolist()
+    ]
+    return {"missed_answers": missed, "silent": [json.loads(line) for line in _said(lines, comm)]}
+
+
+def _but(silent: dict[str, Any]) -> str:
+    """What a day that cannot be met has to be read with."""
+    names = ", ".join(one["prosumer"] for one in silent.get("silent", [])[:3])
+    return f"; no answer from {names}, held to the plan told last" if names else ""
 
 
 def _collect(plan: Plan, community: Community, ordered: Sorted, comm: Comm) -> Agreed:

@@ -9,6 +9,7 @@ from typing import Any
 from admmflex.summary import MET_LOADING, MET_PU
 
 Facts = Mapping[str, Any]
+NAMED = 5  # of the homes that did not answer
 AGREED = {
     "admm": "Coordination by prices",
     "charts": "Coordination by cost charts",
@@ -31,7 +32,18 @@ def verdict(summary: Facts, steps: int) -> list[str]:
         told.append(f"{actor} did not converge: what follows is the best it had, not a plan to rely on.")
         return [*told, _checked(summary, "An AC power flow of it gives")]
     said = f"{summary['message']}." if summary.get("message") else ""
-    return [*told, _done(actor, summary), _checked(summary, "An AC power flow of the plan confirms it:"), said]
+    confirmed = _checked(summary, "An AC power flow of the plan confirms it:")
+    return [*told, _done(actor, summary), confirmed, *_silent(summary), said]
+
+
+def _silent(summary: Facts) -> list[str]:
+    """Who did not answer, and what the plan takes them to do."""
+    silent = summary.get("silent", [])
+    if not silent:
+        return []
+    named = "; ".join(f"{one['prosumer']} ({one['why']})" for one in silent[:NAMED])
+    more = f"; and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
+    return [f"{len(silent)} of the homes did not answer and are taken to do what they told last: {named}{more}."]
 
 
 def _alone(plan: Facts, steps: int) -> str:
