@@ -85,8 +85,13 @@ def answer_each(
     why: dict[int, str] = {}
     for one, row, bus in zip(solve, rows.tolist(), buses.tolist(), strict=True):
         try:
-            out[:, row] = one(price[:, bus], target[:, row], rho)
+            y = one(price[:, bus], target[:, row], rho)
         except SolverError as error:
             why[row] = str(error)
+            continue
+        if y.shape == out[:, row].shape:
+            out[:, row] = y
+        else:
+            why[row] = f"an answer of shape {y.shape}, not {out[:, row].shape}"
     if why:
         raise Unanswered(why)
