@@ -94,28 +94,33 @@ class Abilities:
 def abilities(prosumers: Sequence[AnyProsumer], horizon: Horizon) -> Abilities:
     """What is known of every prosumer; one written in cvxpy may do anything that a grid can notice."""
     able = np.ones((2, len(prosumers), horizon.steps), np.bool_)
-    reach = np.multiply.outer([-LARGEST_KW, LARGEST_KW], np.ones((2, len(prosumers))))
+    owner: list[int] = []
+    every: list[Flow] = []
     for i, prosumer in enumerate(prosumers):
         if isinstance(prosumer, Prosumer):
             flows = [asset.flow(horizon) for asset in prosumer.assets]
             able[0, i] = np.any([(flow.give_max > 0) | (flow.take_max > 0) for flow in flows], axis=0)
             able[1, i] = np.any([(flow.q_max > 0) | follows(flow) for flow in flows], axis=0)
-            reach[:, :, i] = _reach(flows)
+            owner += [i] * len(flows)
+            every += flows
+    reach = _reach(every, owner, len(prosumers), horizon.steps)
+    written = [i for i, one in enumerate(prosumers) if not isinstance(one, Prosumer)]
+    reach[0][:, written], reach[1][:, written] = -LARGEST_KW, LARGEST_KW
     return Abilities(able, reach)
 
 
-def _reach(flows: Sequence[Flow]) -> Array:
-    """(2, 2) least and most p and q of any step; the edges of reactive power are left out."""
-    p = sum(flow.fixed_p for flow in flows)
-    q = sum(flow.fixed_q for flow in flows)
-    with_p = [np.abs(flow.give_q) * flow.give_max for flow in flows if flow.give_q is not None]
-    u = sum(flow.q_max for flow in flows) + sum(with_p)
-    down, up = sum(flow.take_max for flow in flows), sum(flow.give_max for flow in flows)
-    found = np.array([[np.min(p - down), np.min(q - u)], [np.max(p + up), np.max(q + u)]])
+def _reach(flows: Sequence[Flow], owner: Sequence[int], n: int, steps: int) -> Array:
+    """(2, 2, n) least and most p and q of any step; the edges of reactive power are left out."""
+
+    def total(rows: Sequence[Array]) -> Array:
+        found = np.zeros((n, steps))
+        np.add.at(found, owner, np.reshape(rows, (len(flows), steps)))
+        return found
+
+    p, q = total([flow.fixed_p for flow in flows]), total([flow.fixed_q for flow in flows])
+    up, down = total([flow.give_max for flow in flows]), total([flow.take_max for flow in flows])
+    with_p = [0.0 if flow.give_q is None else np.abs(flow.give_q) * flow.give_max for flow in flows]
+    u = total([flow.q_max + more for flow, more in zip(flows, with_p, strict=True)])
+    found = np.array([[(p - down).min(axis=1), (q - u).min(axis=1)], [(p + up).max(axis=1), (q + u).max(axis=1)]])
     slack = SLACK_KW + SLACK * np.abs(found).max(axis=0)
     return np.asarray(found + np.stack([-slack, slack]))
-
-
-def flexible(prosumers: Sequence[AnyProsumer], horizon: Horizon) -> BoolArray:
-    """Where a prosumer can move p and q at all, ``(2, n, K)``."""
-    return abilities(prosumers, horizon).flexible

@@ -34,7 +34,7 @@ from admmflex.prosumers.charting import Actions, Measured
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.program import AssetPlan
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.response.choose import flexible, populate
+from admmflex.response.choose import abilities, populate
 from admmflex.studies.day import Day, Homes, Record, Step
 from admmflex.studies.known import KnownHomes
 from admmflex.studies.planned_value import PlannedValue
@@ -241,12 +241,15 @@ class _Talk:
         self, own: list[Prosumer], horizon: Horizon, limits: Limits, settings: AdmmSettings, passed: int | None
     ) -> tuple[Coordinated, Community]:
         """Coordinate the rank's prosumers over a horizon, ``passed`` steps after the last one; None to begin anew."""
+        able = abilities(own, horizon)
         community = Community(
             population=populate(own, horizon, self.position),
             bus=self.ordered.bus[self.ordered.own],
-            flexible=flexible(own, horizon),
+            flexible=able.flexible,
             dt_h=horizon.dt_h,
             price_scale=self.price_scale,
+            reach=able.reach,
+            names=tuple(one.name for one in own),
         )
         comm, steps = self.comm.over(horizon.steps), own_steps(horizon.steps, self.comm.rank, self.comm.size)
         self.warm = self._moved(passed, horizon.steps)
