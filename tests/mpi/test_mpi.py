@@ -134,6 +134,24 @@ def test_a_region_does_not_depend_on_the_number_of_ranks(
     assert_allclose(many["y"], one["y"], atol=MIXED_KW)
 
 
+def test_lost_answers_do_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None:
+    """Who is held, how often anybody was asked in vain, and the plan."""
+    name = DAYS[-1]
+    one = alone(name, "unreliable")
+    done = start(3, str(tmp_path), "unreliable", str(ROOT / "experiments" / f"{name}.yaml"))
+    assert done.returncode == 0, done.stderr
+    many = dict(np.load(tmp_path / f"{Path(name).parent}-unreliable.npz"))
+    assert (one["size"], many["size"]) == (1, 3)
+    assert one["missed"] > 20
+    assert "KeyError" in one["silent"]
+    for key in ("status", "answers", "silent", "missed"):
+        assert many[key] == one[key]
+    assert many["differ"] == 0.0
+    for key in ("price", "cost", "baseline", "bound"):
+        assert_allclose(many[key], one[key], atol=1e-8, rtol=1e-8, err_msg=key)
+    assert_allclose(many["y"], one["y"], atol=MIXED_KW)
+
+
 def test_a_failing_rank_ends_all_ranks_within_seconds_and_says_why() -> None:
     started = time.monotonic()
     done = start(3)

@@ -1,20 +1,23 @@
 """What every rank does: ``python worker.py <folder> <scenario>...``; without arguments the last rank fails.
 
-With ``region`` for the first scenario the others are regions.
+With ``region`` for the first scenario the others are regions; with ``unreliable`` answers of their homes get lost.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from admmflex.comm import default_comm, own_steps
 
 KINDS: dict[str, dict[str, Any]] = {"mixing": {"max_iterations": 30}, "plain": {"mixing": None, "max_iterations": 20}}
+UNRELIABLE: dict[str, dict[str, Any]] = {"unreliable": {}}
 KINDS_OF_REGIONS: dict[str, dict[str, Any]] = {"region": {}}
 
 
@@ -24,9 +27,10 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
     from admmflex.coordination.schemes import by_prices
     from admmflex.coordination.settings import AdmmSettings
 
-    study, settings = scenario.build(scenario.load(path)), AdmmSettings(**(KINDS | KINDS_OF_REGIONS)[kind])
+    study, settings = scenario.build(scenario.load(path)), AdmmSettings(**(KINDS | KINDS_OF_REGIONS | UNRELIABLE)[kind])
     comm = default_comm(study.horizon.steps)
-    found = by_prices(study, comm, lambda record: None, settings)
+    with losing_answers() if kind in UNRELIABLE else nullcontext():
+        found = by_prices(study, comm, lambda record: None, settings)
     assert found.baseline is not None
     result = {
         "y": found.plan.y,
@@ -39,7 +43,25 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
     apart = max(float(np.nanmax(np.abs(comm.broadcast(a.copy()) - a))) for a in result.values())
     worst = float(comm.largest(np.array([apart]))[0])
     told = {"status": found.status, "message": found.message or "", "answers": found.answers}
+    told |= {"silent": str(found.responses.get("silent")), "missed": found.responses.get("missed_answers", 0)}
     return result | told | {"size": comm.size, "differ": worst}
+
+
+def losing_answers() -> Any:
+    """Three of ten answers get lost, and the fourth home dies."""
+    from admmflex.coordination.community import Community
+    from admmflex.coordination.schemes import Sorted
+    from experiments.reliability.unreliable import Trouble, Unreliable
+
+    whole = Sorted.community
+
+    def community(self: Sorted, horizon: Any) -> Community:
+        plain, homes = whole(self, horizon), self.order[self.own]
+        troubles = {i: Trouble("lost", share=0.3) for i in range(len(homes))}
+        troubles |= {i: Trouble("raises", first=5) for i in np.flatnonzero(homes == 3).tolist()}
+        return replace(plain, population=Unreliable(plain.population, troubles, homes, seed=4))
+
+    return mock.patch.object(Sorted, "community", community)
 
 
 def control(path: str) -> dict[str, Any]:
@@ -89,12 +111,12 @@ def work(folder: Path, paths: list[str]) -> None:
     """Everything that one start of the ranks is good for; the first path is of a day under charts."""
     for n_steps in (2, 7):
         exchange(n_steps)
-    regions = paths[0] == "region"
-    charts = {} if regions else control(paths[0])
+    kinds = {"region": KINDS_OF_REGIONS, "unreliable": UNRELIABLE}.get(paths[0], KINDS)
+    charts = control(paths[0]) if kinds is KINDS else {}
     if default_comm(1).rank == 0:
         np.savez(folder / "charts.npz", **charts)
     for path in paths[1:]:
-        for kind in KINDS_OF_REGIONS if regions else KINDS:
+        for kind in kinds:
             result = coordinate(path, kind)
             if default_comm(1).rank == 0:
                 np.savez(folder / f"{Path(path).parent.name}-{kind}.npz", **result)
