@@ -56,6 +56,7 @@ def simulate(
             chosen = control.step(seen, (per_step - 1 - s) * dt_h)
             done = plant.follow(t, step, seen, chosen.actions)
             record.add(t, step, _told(chosen, dt_h), done)
+            record.meter(t, chosen.actions, seen, plant.measured(t + 1))
             if watch is not None:
                 watch(t, chosen, done)
         told = record.check(slice(step * per_step, (step + 1) * per_step))
@@ -66,7 +67,8 @@ def simulate(
 
 def _homes(control: ChartControl) -> Homes:
     tariff = control.import_price, control.export_price
-    return Homes(control.study, control.comm, control.devices, control.bus, *tariff)
+    names = tuple(control.study.prosumers[i].name for i in control.own)
+    return Homes(control.study, control.comm, control.devices, names, control.bus, *tariff)
 
 
 def _told(chosen: Control, dt_h: float) -> Step:

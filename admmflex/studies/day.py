@@ -14,8 +14,10 @@ from admmflex.coordination.schemes import Sorted
 from admmflex.data.study import Study
 from admmflex.dso import AcCheck
 from admmflex.horizon import Array, IntArray
+from admmflex.prosumers.charting import Actions, Measured
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
+from admmflex.studies.metering import TOLERANCE_KW, unexplained_kw
 from admmflex.studies.plant import Done
 
 
@@ -38,6 +40,8 @@ class Day:
         rounds, answers: (T,) between homes and grid in the control step, and how often every home was asked.
         statuses: how many central steps ended how.
         plans: what every period told of the plan that was made for the rest of the day, where there is one.
+        unkept: homes that did something else than was agreed and load and sun explain: ``prosumer``, the control
+            ``step`` in which the meter showed it first, ``kw``.
     """
 
     dt_h: float
@@ -56,6 +60,7 @@ class Day:
     answers: IntArray
     statuses: dict[str, int] = field(default_factory=dict)
     plans: list[dict[str, Any]] = field(default_factory=list)
+    unkept: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +68,7 @@ class Homes:
     """The homes of a rank, sorted by bus, and what the record needs to know of all of them.
 
     Args:
+        names: (n,).
         bus: (N,) position in the network of every home of every rank.
         import_price, export_price: (n, K) [EUR/kWh].
     """
@@ -70,6 +76,7 @@ class Homes:
     study: Study
     comm: Comm
     devices: Devices
+    names: tuple[str, ...]
     bus: IntArray
     import_price: Array
     export_price: Array
@@ -80,7 +87,8 @@ class Homes:
         own = [one for one in ordered.prosumers[ordered.own] if isinstance(one, Prosumer)]
         bought, sold = _prices([one.import_price for one in own]), _prices([one.export_price for one in own])
         bus = ordered.buses[ordered.bus]
-        return own, Homes(study, comm, Devices.of(own, study.horizon), bus, bought, sold)
+        names = tuple(one.name for one in own)
+        return own, Homes(study, comm, Devices.of(own, study.horizon), names, bus, bought, sold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +118,7 @@ class Record:
             return np.zeros((*size, steps))
 
         self.homes = homes
+        self._unkept = np.zeros(n, np.bool_)
         self.day = Day(
             dt_h=dt_h,
             powers=room(2, n),
@@ -137,6 +146,15 @@ class Record:
         day.seconds[:, t], day.price[:, :, t], day.beyond[t] = told.seconds, told.price, told.beyond
         day.rounds[t], day.answers[t] = told.rounds, told.answers
         day.statuses[told.status] = day.statuses.get(told.status, 0) + 1
+
+    def meter(self, t: int, told: Actions, before: Measured, now: Measured) -> None:
+        """Compare the meters of control step t with what was agreed; a home is written down once."""
+        found = unexplained_kw(self.homes.devices, told, before, now, self.day.powers[0, :, t])
+        new = (found > TOLERANCE_KW) & ~self._unkept
+        if new.any():
+            self._unkept |= new
+            homes = np.flatnonzero(new).tolist()
+            self.day.unkept.extend({"prosumer": self.homes.names[i], "step": t, "kw": float(found[i])} for i in homes)
 
     def check(self, span: slice) -> dict[str, Any]:
         """The AC power flow of a period, and what to tell of it."""

@@ -112,6 +112,7 @@ def simulate_prices(
             seen = plant.measured(t)
             told, actions = control.step(seen, (per_step - 1 - s) * dt_h)
             record.add(t, step, told, plant.follow(t, step, seen, actions))
+            record.meter(t, actions, seen, plant.measured(t + 1))
         record.day.plans.append(planned)
         told_of = record.check(slice(step * per_step, (step + 1) * per_step))
         if observe is not None:
