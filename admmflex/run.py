@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,8 @@ import grid
 from admmflex import results
 from admmflex.comm import Comm, default_comm
 from admmflex.coordination.compromised import largest_budget, margin_left, secured
+from admmflex.coordination.fingerprint import fingerprint
+from admmflex.coordination.keeper import Keeper, Never, Stop
 from admmflex.coordination.schemes import Agreed, Observe, Outcome, by_one_problem, by_prices, on_their_own
 from admmflex.data.exchange_limits import UNMET
 from admmflex.data.export_spec import ExportSpec
@@ -25,6 +28,7 @@ from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from admmflex.results import Result
 from admmflex.scenario import Scenario, Study, build
 from admmflex.studies.variants import expected
+from admmflex.versions import versions
 
 Scheme = Callable[[Study, Comm, Observe], Outcome]
 
@@ -40,21 +44,44 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
 )
 
 
-def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: Observer | None = None) -> Result:
+@dataclass(frozen=True)
+class Keeping:
+    """Checkpoints of a run by prices, in the folder ``checkpoint`` of its results, until it ends whole.
+
+    Args:
+        resume: go on from the newest one, if there is any.
+        every_s: seconds between two; by default 5, and as many more as keep their cost below 2 % of the time.
+        stop: who may ask to stop after a round.
+    """
+
+    resume: bool = False
+    every_s: float | None = None
+    stop: Stop = field(default_factory=Never)
+
+
+def run(
+    scenario: Scenario | Study,
+    *,
+    out: Path | str | None = None,
+    observer: Observer | None = None,
+    keeping: Keeping | None = None,
+) -> Result:
     """Coordinate a day.
 
     Args:
         scenario: from ``admmflex.load``; or a study, for prosumers that no file can hold.
         out: folder for ``result.nc``, ``summary.json`` and ``history.jsonl``; nothing is written without it.
         observer: told what happens, on rank 0.
+        keeping: how checkpoints are kept in the folder and taken up; none are kept without a folder.
 
     Returns:
         The result, on every rank. Its status is "optimal", "infeasible" or "not_converged": look at it, or call
         ``require()``.
 
     Raises:
-        InputError: every fault of the scenario and its data, or a folder that cannot be written, before anything is
-            solved.
+        InputError: every fault of the scenario and its data, a folder that cannot be written, or a checkpoint to
+            resume of another day, before anything is solved.
+        Interrupted: ``keeping.stop`` asked for it.
     """
     if isinstance(scenario, Scenario) and isinstance(scenario.spec, ExportSpec):
         from admmflex.export_day import run_export_limits  # which no other method needs
@@ -70,20 +97,37 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
     for note in study.notes:
         watching.message(note)
     read_s = time.perf_counter() - started
+    keeper = None if out is None else _keeper(study, Path(out), comm, keeping or Keeping(), watching)
+    schemes = SCHEMES if keeper is None else SCHEMES | {"admm": partial(by_prices, keeper=keeper)}
+    known = [] if keeper is None else keeper.find()
     with results.History(out if comm.rank == 0 else None) as history:
+        for record in known:
+            history.append(record)
 
         def observe(record: dict[str, Any]) -> None:
             history.append(record)
             watching.iteration(record)
 
-        outcome = _explained(study, SCHEMES[study.settings.method](expected(study), comm, observe), comm)
+        outcome = _explained(study, schemes[study.settings.method](expected(study), comm, observe), comm)
     solved_s = time.perf_counter() - started - read_s
     result = _result(outcome.happened or study, scenario, outcome, comm)
     result.summary["timing"] = {"read_s": read_s, "solve_s": solved_s, "total_s": time.perf_counter() - started}
     if out is not None and comm.rank == 0:
         result = results.write(result, out)
+    if keeper is not None:
+        keeper.done()
     watching.finish(result)
     return result
+
+
+def _keeper(study: Study, out: Path, comm: Comm, keeping: Keeping, watching: Observer) -> Keeper:
+    """Of the checkpoints of this run."""
+
+    def about() -> dict[str, str]:
+        return fingerprint(study) | {"version": versions().get("admmflex", "")}
+
+    folder = out / "checkpoint"
+    return Keeper(folder, comm, about, keeping.resume, keeping.every_s, keeping.stop, watching.message)
 
 
 def _explained(study: Study, outcome: Outcome, comm: Comm) -> Outcome:

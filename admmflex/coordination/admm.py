@@ -23,6 +23,7 @@ import numpy as np
 from admmflex.comm import Comm
 from admmflex.coordination.community import Community, Memory, Plan
 from admmflex.coordination.exchange import Exchange
+from admmflex.coordination.keeper import Keeper
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
 from admmflex.coordination.opening import opening_price
@@ -102,6 +103,7 @@ class Admm:
         dso: the grid in the rank's steps.
         observe: told every round's record, on every rank.
         warm: of an earlier coordination; without it the first answer is asked at no price.
+        keeper: of checkpoints, if there are to be any.
 
     Attributes:
         best: the cheapest mix that met the limits.
@@ -115,6 +117,7 @@ class Admm:
         settings: AdmmSettings,
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
         warm: Warm | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         if dso.limits.connection is not None:  # a mix would follow the losses: docs/decisions/islands.md
             settings = replace(settings, mixing=None)
@@ -125,7 +128,8 @@ class Admm:
         self.mixed_rho: float | None = None  # that of the first mix; the steps shrink from there
         self.history: list[dict[str, Any]] = []
         self.price = np.zeros((2, n_buses, len(community.dt_h)))
-        self.memory = Memory()
+        self.memory, self.keeper = Memory(), keeper
+        self.baseline: Plan | None = None
         self.best: tuple[Mix, Plan] | None = None
         self.mixer: Mixer | None = None
         self.proving: Proving | None = None
@@ -158,18 +162,18 @@ class Admm:
 
     def rounds(self) -> Generator[Asked, None, Coordinated]:
         """The same, pausing in every round when the prosumers have answered and before the grid does."""
-        baseline: Plan | None = None
+        first = 1 if self.keeper is None else self.keeper.begin(self)
         closed = self._closed()
-        if self.cold and closed.any():
+        if first == 1 and self.cold and closed.any():
             self._open(closed)
-        for iteration in range(1, self.settings.max_iterations + 1):
+        for iteration in range(first, self.settings.max_iterations + 1):
             plan, own = yield from self._round(iteration)
             if iteration == 1 and self.cold:
-                baseline = plan
+                self.baseline = plan
             mix, bound_eur, shortfall = self._mix(iteration, own)
             self._report(mix, bound_eur)
             if shortfall is not None:
-                return self._result("infeasible", plan, baseline, shortfall)
+                return self._result("infeasible", plan, shortfall)
             if mix is not None and meets_limits(mix.excess, self.settings):
                 if self.best is None or mix.cost < self.best[0].cost:
                     self.best = mix, self._mixed(mix)
@@ -177,14 +181,16 @@ class Admm:
                 dual = self.proving.of_plan(*self.best, self.price, bound_eur)
                 if self._done(dual.bound):
                     better, dual = self._improved(*self.best, dual)
-                    return self._result("optimal", better, baseline, dual=dual)
+                    return self._result("optimal", better, dual=dual)
             proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
             if proven is not None:
-                return self._result("optimal", proven[0], baseline, dual=proven[1])
+                return self._result("optimal", proven[0], dual=proven[1])
             if steady(self.history, self.settings) and (self.best is None or plan.cost <= self.best[0].cost):
-                return self._result("optimal", plan, baseline)
+                return self._result("optimal", plan)
             self._adapt(iteration, mix)
-        return self._result("not_converged", self.best[1] if self.best else plan, baseline)
+            if self.keeper is not None and iteration < self.settings.max_iterations:
+                self.keeper.end_round(self, iteration)
+        return self._result("not_converged", self.best[1] if self.best else plan)
 
     def _adapt(self, iteration: int, mix: Mix | None) -> None:
         """Balance the penalty up to the first mix that can meet the limits, then shrink it with every mix."""
@@ -334,7 +340,6 @@ class Admm:
         self,
         status: Status,
         plan: Plan,
-        baseline: Plan | None,
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
@@ -345,7 +350,7 @@ class Admm:
             status,
             plan,
             price=dual.price if dual else self.price,
-            baseline=baseline,
+            baseline=self.baseline,
             lower_bound=dual.bound if dual else None,
             shortfall=shortfall,
             rounds=len(self.history),

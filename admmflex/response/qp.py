@@ -110,6 +110,10 @@ class QpResponse:
         for answer, row, bus in zip(self.answers, self.rows, self.buses, strict=True):
             out[:, row] = answer.solve(price[:, bus], target[:, row], rho)
 
+    def warm(self) -> dict[str, Array]:
+        """Nothing: what OSQP goes on from changes answers by less than their tolerance."""
+        return {}
+
     def counts(self) -> dict[str, float]:
         """See ``Response.counts``."""
         return {"fallbacks": self.fallbacks}

@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM as a request: a coordination ends its round and keeps its state; asked twice, it stops at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """While entered, the first signal is noted if somebody is ``listening``; any other raises KeyboardInterrupt.
+
+    Only the main thread may enter; in others nothing is handled.
+    """
+
+    def __init__(self) -> None:
+        self.listening = False
+        self.number = int(signal.SIGINT)
+        self._noted = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def asked(self) -> bool:
+        """Whether a signal was noted."""
+        return self._noted
+
+    @property
+    def code(self) -> int:
+        """Exit code of a program that the last signal ended."""
+        return 128 + self.number
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {one: signal.signal(one, self._handle) for one in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        if self._noted or not self.listening:
+            raise KeyboardInterrupt
+        self._noted = True
