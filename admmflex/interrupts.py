@@ -18,18 +18,12 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.listening = False
-        self.number = int(signal.SIGINT)
         self._noted = False
         self._before: dict[signal.Signals, Any] = {}
 
     def asked(self) -> bool:
         """Whether a signal was noted."""
         return self._noted
-
-    @property
-    def code(self) -> int:
-        """Exit code of a program that the last signal ended."""
-        return 128 + self.number
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -43,7 +37,6 @@ class Interrupts:
             signal.signal(one, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
         if self._noted or not self.listening:
             raise KeyboardInterrupt
         self._noted = True

@@ -9,8 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from admmflex.errors import ExitCode, Fault, InputError
@@ -71,29 +70,26 @@ def surroundings() -> dict[str, str]:
     return os.environ | _ENVIRONMENT
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How the ranks ended: the exit code, 75 with ``cause`` when one was lost."""
-
-    code: int
-    cause: str = ""
-
-
 def launch(
     ranks: int,
     arguments: Sequence[str],
     environment: dict[str, str] | None = None,
     *,
-    deadline_s: float = DEADLINE_S,
+    deadline_s: float | None = None,
     survive: bool = False,
-) -> Ended:
+    lost: Callable[[str], None] = lambda cause: None,
+) -> int:
     """Run ``python -m admmflex`` with these arguments on so many ranks.
 
     Ctrl-C and SIGTERM ask the ranks to end their round; asked twice they are ended at once.
 
     Args:
-        deadline_s: a rank that computes nothing for so long counts as lost, and is ended.
+        deadline_s: a rank that computes nothing for so long counts as lost, and is ended; by default 30.
         survive: whether the others may go on without a rank that is lost.
+        lost: told which rank was lost and why, as far as it is known.
+
+    Returns:
+        The exit code of the ranks, or 75 when one was lost.
 
     Raises:
         KeyboardInterrupt: asked twice, or while the ranks could not yet keep anything.
@@ -103,10 +99,12 @@ def launch(
         status = folder / "status"
         own = {STATUS_FILE: str(status)} | (environment or {})
         watched = Watched(command(ranks, "admmflex", arguments, survive=survive), surroundings() | own, folder)
-        code = watched.wait(deadline_s, survive=survive)
+        code = watched.wait(deadline_s or DEADLINE_S, survive=survive)
+        if watched.cause:
+            lost(watched.cause)
         if not status.is_file() or (code != 0 and not survive):
-            return Ended(ExitCode.RANK_LOST, watched.cause)
-        return Ended(int(status.read_text(encoding="utf-8")), watched.cause)
+            return ExitCode.RANK_LOST
+        return int(status.read_text(encoding="utf-8"))
 
 
 def start(ranks: int, module: str, arguments: Sequence[str], environment: dict[str, str] | None = None) -> int:

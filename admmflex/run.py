@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from admmflex import results
 from admmflex.comm import Comm, default_comm
 from admmflex.coordination.compromised import largest_budget, margin_left, secured
 from admmflex.coordination.fingerprint import fingerprint
-from admmflex.coordination.keeper import Keeper, Never, Stop
+from admmflex.coordination.keeper import Keeper, Keeping, Never
 from admmflex.coordination.schemes import Agreed, Observe, Outcome, by_one_problem, by_prices, on_their_own
 from admmflex.data.exchange_limits import UNMET
 from admmflex.data.export_spec import ExportSpec
@@ -42,21 +42,6 @@ def _by_charts(study: Study, comm: Comm, observe: Observe) -> Outcome:
 SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
     {"admm": by_prices, "charts": _by_charts, "central": by_one_problem, "none": on_their_own}
 )
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """Checkpoints of a run by prices, in the folder ``checkpoint`` of its results, until it ends whole.
-
-    Args:
-        resume: go on from the newest one, if there is any.
-        every_s: seconds between two; by default 5, and as many more as keep their cost below 2 % of the time.
-        stop: who may ask to stop after a round.
-    """
-
-    resume: bool = False
-    every_s: float | None = None
-    stop: Stop = field(default_factory=Never)
 
 
 def run(
@@ -127,7 +112,7 @@ def _keeper(study: Study, out: Path, comm: Comm, keeping: Keeping, watching: Obs
         return fingerprint(study) | {"version": versions().get("admmflex", "")}
 
     folder = out / "checkpoint"
-    return Keeper(folder, comm, about, keeping.resume, keeping.every_s, keeping.stop, watching.message)
+    return Keeper(folder, comm, about, keeping.resume, keeping.every_s, keeping.stop or Never(), watching.message)
 
 
 def _explained(study: Study, outcome: Outcome, comm: Comm) -> Outcome:

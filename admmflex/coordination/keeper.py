@@ -40,6 +40,21 @@ class Never:
         return False
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """Checkpoints of a run by prices, in the folder ``checkpoint`` of its results, until it ends whole.
+
+    Args:
+        resume: go on from the newest one, if there is any.
+        every_s: seconds between two; by default 5, and as many more as keep their cost below 2 % of the time.
+        stop: who may ask to stop after a round.
+    """
+
+    resume: bool = False
+    every_s: float | None = None
+    stop: Stop | None = None
+
+
 @dataclass
 class Keeper:
     """Checkpoints of one coordination in a folder.
