@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
@@ -258,10 +258,10 @@ def _run_here(options: Options, stop: Stop | None) -> int:
     from admmflex.coordination.keeper import Keeping
     from admmflex.run import run as coordinate
 
-    observer = _observer(options, speaks)
-    keeping = Keeping(options.resume, options.every_s, stop)
+    observer = _observer(options, speaks or options.survive)  # any rank that is left may have to speak
+    keeping = Keeping(options.resume, options.every_s, stop, options.survive)
     try:
-        with _compiling_told(observer):
+        with _compiling_told(observer) if speaks else nullcontext():
             result = coordinate(scenario, out=options.folder, observer=observer, keeping=keeping)
     finally:
         observer.close()

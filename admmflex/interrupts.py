@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -40,3 +41,4 @@ class Interrupts:
         if self._noted or not self.listening:
             raise KeyboardInterrupt
         self._noted = True
+        os.write(2, b"stopping after this round; once more to stop at once\n")  # print is not safe in a handler

@@ -15,7 +15,7 @@ import numpy as np
 
 import grid
 from admmflex import results
-from admmflex.comm import Comm, default_comm
+from admmflex.comm import Comm, default_comm, survived
 from admmflex.coordination.compromised import largest_budget, margin_left, secured
 from admmflex.coordination.fingerprint import fingerprint
 from admmflex.coordination.keeper import Keeper, Keeping, Never
@@ -72,6 +72,20 @@ def run(
         from admmflex.export_day import run_export_limits  # which no other method needs
 
         return run_export_limits(scenario, out=out, observer=observer)
+    keeping, news = keeping or Keeping(), list[str]()
+    while True:
+        try:
+            return _coordinated(scenario, out, observer, keeping, news)
+        except Exception as error:
+            if not (keeping.survive and survived(error)):
+                raise
+            keeping, news = replace(keeping, resume=True), ["a rank was lost; the others go on"]
+
+
+def _coordinated(
+    scenario: Scenario | Study, out: Path | str | None, observer: Observer | None, keeping: Keeping, news: list[str]
+) -> Result:
+    """One attempt, by the ranks that live; ``news`` are told first."""
     started = time.perf_counter()
     study = secured(build(scenario) if isinstance(scenario, Scenario) else scenario)
     if out is not None:
@@ -79,10 +93,10 @@ def run(
     comm = default_comm(study.horizon.steps)
     watching = observer if observer is not None and comm.rank == 0 else Silent()
     watching.start(_about(study, scenario, comm))
-    for note in study.notes:
+    for note in (*news, *study.notes):
         watching.message(note)
     read_s = time.perf_counter() - started
-    keeper = None if out is None else _keeper(study, Path(out), comm, keeping or Keeping(), watching)
+    keeper = None if out is None else _keeper(study, Path(out), comm, keeping, watching)
     schemes = SCHEMES if keeper is None else SCHEMES | {"admm": partial(by_prices, keeper=keeper)}
     known = [] if keeper is None else keeper.find()
     with results.History(out if comm.rank == 0 else None) as history:
@@ -94,6 +108,8 @@ def run(
             watching.iteration(record)
 
         outcome = _explained(study, schemes[study.settings.method](expected(study), comm, observe), comm)
+    if keeping.survive:
+        comm.agree()  # none may leave while another still needs it
     solved_s = time.perf_counter() - started - read_s
     result = _result(outcome.happened or study, scenario, outcome, comm)
     result.summary["timing"] = {"read_s": read_s, "solve_s": solved_s, "total_s": time.perf_counter() - started}

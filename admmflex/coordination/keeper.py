@@ -48,11 +48,13 @@ class Keeping:
         resume: go on from the newest one, if there is any.
         every_s: seconds between two; by default 5, and as many more as keep their cost below 2 % of the time.
         stop: who may ask to stop after a round.
+        survive: go on from the last checkpoint with the ranks that are left when one is lost.
     """
 
     resume: bool = False
     every_s: float | None = None
     stop: Stop | None = None
+    survive: bool = False
 
 
 @dataclass
