@@ -81,7 +81,9 @@ def run(
     method: Annotated[Method | None, typer.Option(help="Instead of the scenario's coordination.method.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on standard output.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run into --out left off.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run into --out left off.")
+    ] = False,
     every_s: Annotated[
         float | None,
         typer.Option("--checkpoint-every", min=0.0, help="Seconds [default: 5, and at most 2 % of the time]."),
@@ -171,7 +173,9 @@ def _going_on(options: Options) -> str:
         return ""
     again = replace(options, every_s=None, quiet=False, as_json=False, resume=True, survive=False).arguments()
     words = " ".join(shlex.quote(word) for word in again)
-    return f"the state after round {head.round} is kept in {options.folder / 'checkpoint'}; go on with\n  admmflex {words}"
+    return (
+        f"the state after round {head.round} is kept in {options.folder / 'checkpoint'}; go on with\n  admmflex {words}"
+    )
 
 
 def _refuse(error: InputError, source: Path) -> int:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from admmflex.interrupts import Interrupts
 
@@ -121,7 +121,7 @@ class Watched:
 class Said:
     """What mpirun and the ranks write to standard error: passed on at once, but what mpirun itself has to say."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._kept = stream, bytearray()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -35,7 +35,7 @@ def survived(error: BaseException) -> bool:
     if not isinstance(error, MPI.Exception) or error.Get_error_class() not in _LOST:
         return False
     _living[-1].Revoke()
-    _living.append(_living[-1].Shrink())
+    _living.append(MPI.Intracomm(_living[-1].Shrink()))
     return True
 
 

@@ -23,8 +23,8 @@ import numpy as np
 from admmflex.comm import Comm
 from admmflex.coordination.community import Community, Memory, Plan
 from admmflex.coordination.exchange import Exchange
-from admmflex.coordination.keeper import Keeper
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
+from admmflex.coordination.keeper import Keeper
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
 from admmflex.coordination.opening import opening_price
 from admmflex.coordination.proof import Averaging, Dual, Proving, bound, last_bound

@@ -59,7 +59,7 @@ def write_part(folder: Path, number: int, rank: int, arrays: Arrays) -> bytes:
     path = part_path(folder, number, rank)
 
     def write(file: BinaryIO) -> None:
-        np.savez(file, **dict(arrays))
+        np.savez(file, allow_pickle=False, **dict(arrays))
 
     _durably(path, write)
     with path.open("rb") as file:
@@ -74,7 +74,9 @@ def write_head(folder: Path, number: int, parts: Sequence[bytes], content: Mappi
     """
     told = {"format": FORMAT, "round": number, "parts": [one.hex() for one in parts], "content": content}
     text = json.dumps(told).encode()
-    _durably(head_path(folder, number), lambda file: file.write(hashlib.sha256(text).hexdigest().encode() + b"\n" + text))
+    _durably(
+        head_path(folder, number), lambda file: file.write(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+    )
     for old in sorted(_rounds(folder))[:-2]:
         remove(folder, old)
 

@@ -149,7 +149,11 @@ def _same(admm: Admm) -> dict[str, AnyArray]:
         found |= {"same/costs": np.array(admm.mixer.costs), "same/used": np.array(admm.mixer.used)}
     if admm.best is not None:
         mix, plan = admm.best
-        found |= {"same/best_weights": mix.weights, "same/best_excess": mix.excess, "same/best_plan_excess": plan.excess}
+        found |= {
+            "same/best_weights": mix.weights,
+            "same/best_excess": mix.excess,
+            "same/best_plan_excess": plan.excess,
+        }
     if admm.baseline is not None:
         found["same/baseline_excess"] = admm.baseline.excess
     return found
@@ -207,11 +211,12 @@ class _Taken:
         axis, pieces = AXES[kind], []
         for part in self.parts:
             theirs, own = (part.prosumers, self.prosumers) if kind == "power" else (part.steps, self.steps)
-            low, high = max(theirs.start, own.start), min(theirs.stop, own.stop)
-            if low < high:
-                cut = (slice(None),) * axis + (slice(low - theirs.start, high - theirs.start),)
-                pieces.append(part.read(name)[cut])
-        return np.ascontiguousarray(np.concatenate(pieces or [self.parts[0].read(name)[(slice(None),) * axis + (slice(0),)]], axis=axis))
+            low = max(theirs.start, own.start)
+            size = max(min(theirs.stop, own.stop) - low, 0)
+            if size or part is self.parts[0]:  # a rank may own nothing: the first one tells the shape
+                first = low - theirs.start if size else 0
+                pieces.append(part.read(name)[(slice(None),) * axis + (slice(first, first + size),)])
+        return np.ascontiguousarray(np.concatenate(pieces, axis=axis))
 
     def voltages(self, name: str) -> Any:
         """(n_bus, K_own), None where any rank had none."""
@@ -271,5 +276,7 @@ class _Taken:
         for part, from_, to in self.members[way]:
             theirs = part.read(f"way/{way}/{name}")
             common = tuple(slice(min(a, b)) for a, b in zip(theirs.shape[1:], like.shape[1:], strict=True))
-            values[(to, *common)] = theirs[(from_, *common)]
+            cut = np.zeros((len(to), *like.shape[1:]))
+            cut[(slice(None), *common)] = theirs[from_][(slice(None), *common)]
+            values[to] = cut
         return values
