@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
@@ -18,6 +19,7 @@ from admmflex import results_cli
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from admmflex.coordination.keeper import Stop
     from admmflex.progress import Display
     from admmflex.results import Result
     from admmflex.scenario import Scenario
@@ -35,9 +37,9 @@ app = typer.Typer(
 Method = Literal["admm", "charts", "central", "none", "export-limits"]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).", show_default=False)]
 
+STOPPED = 130  # of a program that Ctrl-C ended
 TERMINAL = "ADMMFLEX_TERMINAL"
 """For the ranks: 1 when what they write reaches a terminal, 0 when not. They write to mpirun and cannot see it."""
-STOPPED = 130  # of a program that Ctrl-C ended
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -50,12 +52,18 @@ class Options:
     method: Method | None
     quiet: bool
     as_json: bool
+    resume: bool = False
+    every_s: float | None = None
+    deadline_s: float | None = None
+    survive: bool = False
 
     def arguments(self) -> list[str]:
         """The same command for every rank."""
         given = ["run", str(self.scenario), "--out", str(self.folder)]
         given += ["--method", self.method] if self.method else []
-        return given + ["--quiet"] * self.quiet + ["--json"] * self.as_json
+        given += [] if self.every_s is None else ["--checkpoint-every", str(self.every_s)]
+        switches = {"--quiet": self.quiet, "--json": self.as_json, "--resume": self.resume, "--survive": self.survive}
+        return given + [name for name, wanted in switches.items() if wanted]
 
 
 def main() -> None:
@@ -73,24 +81,45 @@ def run(
     method: Annotated[Method | None, typer.Option(help="Instead of the scenario's coordination.method.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on standard output.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run into --out left off.")
+    ] = False,
+    every_s: Annotated[
+        float | None,
+        typer.Option("--checkpoint-every", min=0.0, help="Seconds [default: 5, and at most 2 % of the time]."),
+    ] = None,
+    deadline_s: Annotated[
+        float | None,
+        typer.Option("--deadline", min=1.0, help="Seconds after which a rank that stands still is lost [default: 30]."),
+    ] = None,
+    survive: Annotated[bool, typer.Option("--survive", help="Go on without ranks that are lost.")] = False,
 ) -> None:
     """Coordinate the prosumers of a day.
 
-    The plan is checked by an AC power flow. Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged, 75 rank lost.
+    The plan is checked by an AC power flow. A run by prices keeps its state in the folder checkpoint of its results.
+    Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged, 75 rank lost, 130 stopped.
     """
-    from admmflex.errors import ExitCode, InputError, SolverError
-    from admmflex.launch import launched, leave
+    from admmflex.errors import ExitCode, InputError, Interrupted, SolverError
+    from admmflex.interrupts import Interrupts
+    from admmflex.launch import Request, enrol, is_rank, launched, leave
 
-    options = Options(scenario, out or Path("results") / scenario.stem, method, quiet, as_json)
+    enrol()
+    folder = out or Path("results") / scenario.stem
+    options = Options(scenario, folder, method, quiet, as_json, resume, every_s, deadline_s, survive)
     try:
-        code = leave(_run_here(options)) if ranks == 1 else _run_ranks(options, ranks)
+        if ranks > 1:
+            code = _run_ranks(options, ranks)
+        elif is_rank() or launched():
+            code = leave(_run_here(options, Request() if launched() else None))
+        else:
+            with Interrupts() as interrupts:
+                code = _run_here(options, interrupts)
     except InputError as error:
         code = leave(_refuse(error, scenario))
-    except KeyboardInterrupt:
-        if launched():
-            raise  # the one who launched the ranks tells
-        typer.echo(_left_behind(options), err=True)
-        code = STOPPED
+    except (Interrupted, KeyboardInterrupt):
+        if not launched():  # the one who launched the ranks tells
+            typer.echo(_left_behind(options), err=True)
+        code = leave(STOPPED)
     except SolverError as error:
         if launched():
             raise  # ends the other ranks, too
@@ -123,6 +152,9 @@ app.command(epilog="Example: admmflex export results/day --to pandapower --at '2
 
 def _left_behind(options: Options) -> str:
     """What a run that was stopped leaves, and where."""
+    kept = _going_on(options)
+    if kept:
+        return f"{options.scenario}: stopped; {kept}"
     path = options.folder / "history.jsonl"
     if (options.folder / "summary.json").is_file():  # a run removes what an earlier one left before its first round
         return f"{options.scenario}: stopped; {options.folder} holds a whole result, not of what was stopped"
@@ -130,6 +162,20 @@ def _left_behind(options: Options) -> str:
     if not rounds:
         return f"{options.scenario}: stopped before the first round; there is no result"
     return f"{options.scenario}: stopped after {rounds} round{'s' * (rounds > 1)}, kept in {path}; there is no result"
+
+
+def _going_on(options: Options) -> str:
+    """Where the state of a run is kept and how to go on; empty where there is none."""
+    from admmflex.coordination.checkpoint import newest
+
+    head, _ = newest(options.folder / "checkpoint")
+    if head is None:
+        return ""
+    again = replace(options, every_s=None, quiet=False, as_json=False, resume=True, survive=False).arguments()
+    words = " ".join(shlex.quote(word) for word in again)
+    return (
+        f"the state after round {head.round} is kept in {options.folder / 'checkpoint'}; go on with\n  admmflex {words}"
+    )
 
 
 def _refuse(error: InputError, source: Path) -> int:
@@ -187,27 +233,40 @@ def _run_ranks(options: Options, ranks: int) -> int:
     from admmflex.results import read
 
     _checked(options.scenario, options.method)
-    code = launch(ranks, options.arguments(), {TERMINAL: str(int(sys.stderr.isatty()))})
+    causes = ["a rank was lost"]
+    code = launch(
+        ranks,
+        options.arguments(),
+        {TERMINAL: str(int(sys.stderr.isatty()))},
+        deadline_s=options.deadline_s,
+        survive=options.survive,
+        lost=lambda cause: causes.insert(0, cause),
+    )
     if code == ExitCode.RANK_LOST:
-        typer.echo(f"{options.scenario}: a rank was lost; nothing was decided", err=True)
+        kept = _going_on(options) or "nothing was decided"
+        typer.echo(f"{options.scenario}: {causes[0]}; {kept}", err=True)
+    elif code == STOPPED:
+        typer.echo(_left_behind(options), err=True)
     elif code != ExitCode.BAD_INPUT:
         _tell(read(options.folder), options)
     return code
 
 
-def _run_here(options: Options) -> int:
+def _run_here(options: Options, stop: Stop | None) -> int:
     """Run in this process, which may be one rank of many; rank 0 speaks."""
     from admmflex.errors import ExitCode
     from admmflex.launch import launched, own_rank
 
     speaks = own_rank() == 0
     scenario = _load(options.scenario, options.method)  # before the slow import of what solves it
+    from admmflex.coordination.keeper import Keeping
     from admmflex.run import run as coordinate
 
-    observer = _observer(options, speaks)
+    observer = _observer(options, speaks or options.survive)  # any rank that is left may have to speak
+    keeping = Keeping(options.resume, options.every_s, stop, options.survive)
     try:
-        with _compiling_told(observer):
-            result = coordinate(scenario, out=options.folder, observer=observer)
+        with _compiling_told(observer) if speaks else nullcontext():
+            result = coordinate(scenario, out=options.folder, observer=observer, keeping=keeping)
     finally:
         observer.close()
     if speaks and not launched():

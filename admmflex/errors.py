@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from grid.errors import Fault, InputError, require
 
-__all__ = ["ExitCode", "Fault", "InputError", "SolverError", "Unanswered", "require"]
+__all__ = ["ExitCode", "Fault", "InputError", "Interrupted", "SolverError", "Unanswered", "require"]
 
 
 class ExitCode(IntEnum):
@@ -18,6 +18,14 @@ class ExitCode(IntEnum):
     INFEASIBLE = 3
     NOT_CONVERGED = 4
     RANK_LOST = 75
+
+
+class Interrupted(RuntimeError):
+    """A run was asked to stop and did, after a round; ``kept`` tells whether it can go on from there."""
+
+    def __init__(self, after_round: int, kept: bool) -> None:
+        super().__init__(f"stopped after round {after_round}")
+        self.after_round, self.kept = after_round, kept
 
 
 class SolverError(RuntimeError):

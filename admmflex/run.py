@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +15,10 @@ import numpy as np
 
 import grid
 from admmflex import results
-from admmflex.comm import Comm, default_comm
+from admmflex.comm import Comm, default_comm, survived
 from admmflex.coordination.compromised import largest_budget, margin_left, secured
+from admmflex.coordination.fingerprint import fingerprint
+from admmflex.coordination.keeper import Keeper, Keeping, Never
 from admmflex.coordination.schemes import Agreed, Observe, Outcome, by_one_problem, by_prices, on_their_own
 from admmflex.data.exchange_limits import UNMET
 from admmflex.data.export_spec import ExportSpec
@@ -25,6 +28,7 @@ from admmflex.prosumers.prosumer import Prosumer, shortfalls
 from admmflex.results import Result
 from admmflex.scenario import Scenario, Study, build
 from admmflex.studies.variants import expected
+from admmflex.versions import versions
 
 Scheme = Callable[[Study, Comm, Observe], Outcome]
 
@@ -40,26 +44,48 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
 )
 
 
-def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: Observer | None = None) -> Result:
+def run(
+    scenario: Scenario | Study,
+    *,
+    out: Path | str | None = None,
+    observer: Observer | None = None,
+    keeping: Keeping | None = None,
+) -> Result:
     """Coordinate a day.
 
     Args:
         scenario: from ``admmflex.load``; or a study, for prosumers that no file can hold.
         out: folder for ``result.nc``, ``summary.json`` and ``history.jsonl``; nothing is written without it.
         observer: told what happens, on rank 0.
+        keeping: how checkpoints are kept in the folder and taken up; none are kept without a folder.
 
     Returns:
         The result, on every rank. Its status is "optimal", "infeasible" or "not_converged": look at it, or call
         ``require()``.
 
     Raises:
-        InputError: every fault of the scenario and its data, or a folder that cannot be written, before anything is
-            solved.
+        InputError: every fault of the scenario and its data, a folder that cannot be written, or a checkpoint to
+            resume of another day, before anything is solved.
+        Interrupted: ``keeping.stop`` asked for it.
     """
     if isinstance(scenario, Scenario) and isinstance(scenario.spec, ExportSpec):
         from admmflex.export_day import run_export_limits  # which no other method needs
 
         return run_export_limits(scenario, out=out, observer=observer)
+    keeping, news = keeping or Keeping(), list[str]()
+    while True:
+        try:
+            return _coordinated(scenario, out, observer, keeping, news)
+        except Exception as error:
+            if not (keeping.survive and survived(error)):
+                raise
+            keeping, news = replace(keeping, resume=True), ["a rank was lost; the others go on"]
+
+
+def _coordinated(
+    scenario: Scenario | Study, out: Path | str | None, observer: Observer | None, keeping: Keeping, news: list[str]
+) -> Result:
+    """One attempt, by the ranks that live; ``news`` are told first."""
     started = time.perf_counter()
     study = secured(build(scenario) if isinstance(scenario, Scenario) else scenario)
     if out is not None:
@@ -67,23 +93,42 @@ def run(scenario: Scenario | Study, *, out: Path | str | None = None, observer: 
     comm = default_comm(study.horizon.steps)
     watching = observer if observer is not None and comm.rank == 0 else Silent()
     watching.start(_about(study, scenario, comm))
-    for note in study.notes:
+    for note in (*news, *study.notes):
         watching.message(note)
     read_s = time.perf_counter() - started
+    keeper = None if out is None else _keeper(study, Path(out), comm, keeping, watching)
+    schemes = SCHEMES if keeper is None else SCHEMES | {"admm": partial(by_prices, keeper=keeper)}
+    known = [] if keeper is None else keeper.find()
     with results.History(out if comm.rank == 0 else None) as history:
+        for record in known:
+            history.append(record)
 
         def observe(record: dict[str, Any]) -> None:
             history.append(record)
             watching.iteration(record)
 
-        outcome = _explained(study, SCHEMES[study.settings.method](expected(study), comm, observe), comm)
+        outcome = _explained(study, schemes[study.settings.method](expected(study), comm, observe), comm)
+    if keeping.survive:
+        comm.agree()  # none may leave while another still needs it
     solved_s = time.perf_counter() - started - read_s
     result = _result(outcome.happened or study, scenario, outcome, comm)
     result.summary["timing"] = {"read_s": read_s, "solve_s": solved_s, "total_s": time.perf_counter() - started}
     if out is not None and comm.rank == 0:
         result = results.write(result, out)
+    if keeper is not None:
+        keeper.done()
     watching.finish(result)
     return result
+
+
+def _keeper(study: Study, out: Path, comm: Comm, keeping: Keeping, watching: Observer) -> Keeper:
+    """Of the checkpoints of this run."""
+
+    def about() -> dict[str, str]:
+        return fingerprint(study) | {"version": versions().get("admmflex", "")}
+
+    folder = out / "checkpoint"
+    return Keeper(folder, comm, about, keeping.resume, keeping.every_s, keeping.stop or Never(), watching.message)
 
 
 def _explained(study: Study, outcome: Outcome, comm: Comm) -> Outcome:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from admmflex.comm.comm import Comm, own_prosumers, own_steps
 from admmflex.comm.serial import SerialComm
 
-__all__ = ["Comm", "SerialComm", "default_comm", "own_prosumers", "own_steps"]
+__all__ = ["Comm", "SerialComm", "default_comm", "own_prosumers", "own_steps", "survived"]
 
 _LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")
 
@@ -19,3 +20,9 @@ def default_comm(n_steps: int) -> Comm:
 
         return MpiComm(n_steps)
     return SerialComm()
+
+
+def survived(error: BaseException) -> bool:
+    """Whether an error says that a rank was lost, and the others can go on; see ``mpi.survived``."""
+    mpi = sys.modules.get("admmflex.comm.mpi")
+    return mpi is not None and bool(mpi.survived(error))

@@ -37,6 +37,10 @@ class Comm(Protocol):
         """Rows ``(m_r, X)`` of all ranks in rank order, on every rank."""
         ...
 
+    def agree(self) -> None:
+        """Raise on all ranks alike if any was lost."""
+        ...
+
     def broadcast(self, values: Array) -> Array:
         """The values of rank 0 on every rank; shapes must agree."""
         ...

@@ -23,11 +23,27 @@ if MPI.COMM_WORLD.Get_size() > 1:
     sys.excepthook = abort_on_error
 
 
-class MpiComm:
-    """Buffers over a communicator; see ``Comm`` for what each call means."""
+_LOST = {MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING, MPI.ERR_REVOKED}
+_living = [MPI.COMM_WORLD]  # the last one
 
-    def __init__(self, n_steps: int, world: MPI.Intracomm = MPI.COMM_WORLD) -> None:
-        self._world = world
+
+def survived(error: BaseException) -> bool:
+    """Whether an error says that a rank was lost; then the communicators to come are of the others only.
+
+    Every rank that lives must come here. Needs an MPI with fault tolerance (ULFM) that is switched on.
+    """
+    if not isinstance(error, MPI.Exception) or error.Get_error_class() not in _LOST:
+        return False
+    _living[-1].Revoke()
+    _living.append(MPI.Intracomm(_living[-1].Shrink()))
+    return True
+
+
+class MpiComm:
+    """Buffers over a communicator, by default of all ranks that live; see ``Comm`` for what each call means."""
+
+    def __init__(self, n_steps: int, world: MPI.Intracomm | None = None) -> None:
+        self._world = world = world or _living[-1]
         self.rank, self.size = world.Get_rank(), world.Get_size()
         slices = [own_steps(n_steps, rank, self.size) for rank in range(self.size)]
         self._steps = np.array([s.stop - s.start for s in slices])
@@ -64,6 +80,9 @@ class MpiComm:
         stacked = np.empty((counts.sum(), rows.shape[1]))
         self._world.Allgatherv(np.ascontiguousarray(rows), [stacked, counts * rows.shape[1]])
         return stacked
+
+    def agree(self) -> None:
+        self._world.Agree(1)
 
     def broadcast(self, values: Array) -> Array:
         buffer = np.ascontiguousarray(values)

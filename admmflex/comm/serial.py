@@ -29,5 +29,7 @@ class SerialComm:
     def stack(self, rows: Array) -> Array:
         return rows
 
+    def agree(self) -> None: ...
+
     def broadcast(self, values: Array) -> Array:
         return values

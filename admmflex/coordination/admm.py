@@ -24,6 +24,7 @@ from admmflex.comm import Comm
 from admmflex.coordination.community import Answer, Community, Memory, Plan
 from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.infeasible import OVERWHELMING, Shortfall, judge, violated_rows
+from admmflex.coordination.keeper import Keeper
 from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
 from admmflex.coordination.opening import opening_price
 from admmflex.coordination.proof import Averaging, Dual, Proving, bound, last_bound
@@ -103,6 +104,7 @@ class Admm:
         dso: the grid in the rank's steps.
         observe: told every round's record, on every rank.
         warm: of an earlier coordination; without it the first answer is asked at no price.
+        keeper: of checkpoints, if there are to be any.
 
     Attributes:
         best: the cheapest mix that met the limits.
@@ -116,6 +118,7 @@ class Admm:
         settings: AdmmSettings,
         observe: Callable[[dict[str, Any]], None] = lambda record: None,
         warm: Warm | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         if dso.limits.connection is not None:  # a mix would follow the losses: docs/decisions/islands.md
             settings = replace(settings, mixing=None)
@@ -126,7 +129,8 @@ class Admm:
         self.mixed_rho: float | None = None  # that of the first mix; the steps shrink from there
         self.history: list[dict[str, Any]] = []
         self.price = np.zeros((2, n_buses, len(community.dt_h)))
-        self.memory = Memory()
+        self.memory, self.keeper = Memory(), keeper
+        self.baseline: Plan | None = None
         self.best: tuple[Mix, Plan] | None = None
         self.mixer: Mixer | None = None
         self.proving: Proving | None = None
@@ -140,8 +144,8 @@ class Admm:
             self.averaging = Averaging(self.exchange, dso, settings)
         self.count = self.exchange.by_bus(community.flexible.astype(float))
         self.bus_z, self.bus_price = np.zeros_like(self.count), np.zeros_like(self.count)
-        able = comm.sum(np.array([float(community.flexible.sum())]))[0]
         self._someone_held = False
+        able = comm.sum(np.array([float(community.flexible.sum())]))[0]
         self._price_norm = max(community.price_scale * float(np.sqrt(able)), 1e-9)
         self.cold = warm is None
         if warm is not None:
@@ -160,38 +164,51 @@ class Admm:
 
     def rounds(self) -> Generator[Asked, None, Coordinated]:
         """The same, pausing in every round when the prosumers have answered and before the grid does."""
-        baseline: Plan | None = None
+        first = 1 if self.keeper is None else self.keeper.begin(self)
         closed = self._closed()
-        if self.cold and closed.any():
+        if first == 1 and self.cold and closed.any():
             self._open(closed)
-        for iteration in range(1, self.settings.max_iterations + 1):
+        for iteration in range(first, self.settings.max_iterations + 1):
             plan, own = yield from self._round(iteration)
             self._forget()
             if iteration == 1 and self.cold:
-                baseline = plan
+                self.baseline = plan
             mix, bound_eur, shortfall = self._mix(iteration, own)
             self._report(mix, bound_eur)
             if shortfall is not None:
-                return self._result("infeasible", plan, baseline, shortfall)
+                return self._result("infeasible", plan, shortfall)
             self._forget()
-            if mix is not None and meets_limits(mix.excess, self.settings):
-                if self.best is None or mix.cost < self.best[0].cost:
-                    self.best = mix, self._mixed(mix)
-                assert self.proving is not None
-                dual = self.proving.of_plan(*self.best, self.price, bound_eur)
-                if self._done(dual.bound) and not self.exchange.newly:
-                    back, before = self._called_back(), self.best[0].cost
-                    better, dual = self._improved(*self.best, dual)
-                    if not self.exchange.newly and not (back and self._gains(before, better.cost, dual)):
-                        return self._result("optimal", better, baseline, dual=dual)
-            proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
-            if proven is not None and not self._called_back():
-                return self._result("optimal", proven[0], baseline, dual=proven[1])
-            good = steady(self.history, self.settings) and (self.best is None or plan.cost <= self.best[0].cost)
-            if good and not self._called_back():
-                return self._result("optimal", plan, baseline)
+            found = self._good_mix(mix, bound_eur) or self._good_answers(plan, own)
+            if found is not None:
+                return found
             self._adapt(iteration, mix)
-        return self._result("not_converged", self.best[1] if self.best else plan, baseline)
+            if self.keeper is not None and iteration < self.settings.max_iterations:
+                self.keeper.end_round(self, iteration)
+        return self._result("not_converged", self.best[1] if self.best else plan)
+
+    def _good_mix(self, mix: Mix | None, bound_eur: float) -> Coordinated | None:
+        """The best mix, if it is proven good enough or mixes no longer get better."""
+        if mix is None or not meets_limits(mix.excess, self.settings):
+            return None
+        if self.best is None or mix.cost < self.best[0].cost:
+            self.best = mix, self._mixed(mix)
+        assert self.proving is not None
+        dual = self.proving.of_plan(*self.best, self.price, bound_eur)
+        if not self._done(dual.bound) or self.exchange.newly:
+            return None
+        back, before = self._called_back(), self.best[0].cost
+        better, dual = self._improved(*self.best, dual)
+        if self.exchange.newly or (back and self._gains(before, better.cost, dual)):
+            return None
+        return self._result("optimal", better, dual=dual)
+
+    def _good_answers(self, plan: Plan, own: Array) -> Coordinated | None:
+        """A mean of past answers that is proven good enough, or the answers themselves where they stand still."""
+        proven = self.averaging.proven(plan, own, self.price) if self.averaging else None
+        if proven is not None and not self._called_back():
+            return self._result("optimal", proven[0], dual=proven[1])
+        good = steady(self.history, self.settings) and (self.best is None or plan.cost <= self.best[0].cost)
+        return self._result("optimal", plan) if good and not self._called_back() else None
 
     def _adapt(self, iteration: int, mix: Mix | None) -> None:
         """Balance the penalty up to the first mix that can meet the limits, then shrink it with every mix."""
@@ -374,7 +391,6 @@ class Admm:
         self,
         status: Status,
         plan: Plan,
-        baseline: Plan | None,
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
@@ -385,7 +401,7 @@ class Admm:
             status,
             plan,
             price=dual.price if dual else self.price,
-            baseline=baseline,
+            baseline=self.baseline,
             lower_bound=dual.bound if dual and np.isfinite(dual.bound) else None,
             shortfall=shortfall,
             rounds=len(self.history),

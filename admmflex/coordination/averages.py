@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from admmflex.horizon import Array
@@ -13,18 +14,18 @@ LENGTHS = (8, 16, 24, 32)  # rounds that a mean is taken over
 
 
 @dataclass
-class _Sum:
+class Kept:
     """Sums over rounds: powers (2, n, K), trajectories by response, bus sums (K_own, 2 B)."""
 
     y: Array
     states: States
     own: Array
 
-    def copy(self) -> _Sum:
+    def copy(self) -> Kept:
         states = tuple({name: value.copy() for name, value in state.items()} for state in self.states)
-        return _Sum(self.y.copy(), states, self.own.copy())
+        return Kept(self.y.copy(), states, self.own.copy())
 
-    def add(self, other: _Sum) -> None:
+    def add(self, other: Kept) -> None:
         self.y += other.y
         self.own += other.own
         for total, state in zip(self.states, other.states, strict=True):
@@ -37,26 +38,34 @@ class Averages:
 
     How many rounds it takes until swings about a limit cancel out differs, and the first rounds are far from any plan:
     so there are means over several lengths, none longer than the later half of all rounds but the shortest.
+
+    Attributes:
+        rounds: taken in so far.
+        blocks: sums of the last of them.
     """
 
     def __init__(self) -> None:
-        self._rounds = 0
-        self._blocks: deque[_Sum] = deque(maxlen=LENGTHS[-1] // BLOCK)
+        self.rounds = 0
+        self.blocks: deque[Kept] = deque(maxlen=LENGTHS[-1] // BLOCK)
 
     def add(self, y: Array, states: States, own: Array) -> None:
         """Take in the answers ``(2, n, K)`` of a round, their trajectories and bus sums ``(K_own, 2 B)``."""
-        answer = _Sum(y, states, own)
-        if self._rounds % BLOCK == 0:
-            self._blocks.append(answer.copy())
+        answer = Kept(y, states, own)
+        if self.rounds % BLOCK == 0:
+            self.blocks.append(answer.copy())
         else:
-            self._blocks[-1].add(answer)
-        self._rounds += 1
+            self.blocks[-1].add(answer)
+        self.rounds += 1
+
+    def restore(self, rounds: int, blocks: Iterable[Kept]) -> None:
+        """Go on where other averages were."""
+        self.rounds, self.blocks = rounds, deque(blocks, maxlen=self.blocks.maxlen)
 
     def lengths(self) -> list[int]:
         """The lengths of the means that can be had now; none while a block is incomplete."""
-        if self._rounds % BLOCK or self._rounds < LENGTHS[0]:
+        if self.rounds % BLOCK or self.rounds < LENGTHS[0]:
             return []
-        return [length for length in LENGTHS if length <= max(LENGTHS[0], self._rounds // 2)]
+        return [length for length in LENGTHS if length <= max(LENGTHS[0], self.rounds // 2)]
 
     def own(self, length: int) -> Array:
         """Mean bus sums ``(K_own, 2 B)`` of the last ``length`` rounds."""
@@ -76,5 +85,5 @@ class Averages:
             {name: value / length for name, value in state.items()} for state in total.states
         )
 
-    def _last(self, length: int) -> list[_Sum]:
-        return list(self._blocks)[-(length // BLOCK) :]
+    def _last(self, length: int) -> list[Kept]:
+        return list(self.blocks)[-(length // BLOCK) :]

@@ -17,6 +17,7 @@ from admmflex.coordination.area import Agent
 from admmflex.coordination.central import solve_central
 from admmflex.coordination.community import Community, Plan
 from admmflex.coordination.infeasible import Shortfall
+from admmflex.coordination.keeper import Keeper
 from admmflex.coordination.penalty import Balancing
 from admmflex.coordination.region import Region
 from admmflex.coordination.regional import divide, parts
@@ -131,10 +132,13 @@ def admm_settings(spec: CoordinationSpec) -> AdmmSettings:
     )
 
 
-def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings | None = None) -> Outcome:
+def by_prices(
+    study: Study, comm: Comm, observe: Observe, settings: AdmmSettings | None = None, keeper: Keeper | None = None
+) -> Outcome:
     """Price coordination by ADMM; prosumers and steps are shared among the ranks.
 
-    Areas behind a common trunk whose limits do not bind are coordinated side by side; ranks share the areas.
+    Areas behind a common trunk whose limits do not bind are coordinated side by side; ranks share the areas. Of these
+    no checkpoints are kept.
     """
     started = time.perf_counter()
 
@@ -143,7 +147,8 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
         observe(record)
 
     ordered, chosen = Sorted.of(study, comm), settings or admm_settings(study.settings)
-    division = divide(study) if chosen.mixing is not None else None
+    going_on = keeper is not None and keeper.head is not None
+    division = divide(study) if chosen.mixing is not None and not going_on else None
     by_areas = None if division is None else _by_areas(study, division, ordered, comm, timed, chosen)
     if by_areas is not None:
         return by_areas
@@ -151,7 +156,7 @@ def by_prices(study: Study, comm: Comm, observe: Observe, settings: AdmmSettings
     steps = own_steps(study.horizon.steps, comm.rank, comm.size)
     threat = None if study.threat is None else study.threat.within(steps)
     dso = Dso(study.network, study.limits.at(steps), ordered.buses, steps.stop - steps.start, threat)
-    admm = Admm(community, dso, comm, chosen, timed)
+    admm = Admm(community, dso, comm, chosen, timed, keeper=keeper)
     found, silent = admm.run(), _silent([admm.exchange.trust], comm)
     message = None
     if found.shortfall is not None:

@@ -86,7 +86,8 @@ class Dso:
         n_steps: how many steps this rank owns.
         threat: of compromised devices in these steps, if any; every limit then keeps a margin.
 
-    ``unfinished`` counts the active-set searches of the last projection that met their limit of exchanges.
+    ``unfinished`` counts the active-set searches of the last projection that met their limit of exchanges; ``last_v``
+    is the last power flow, from which the next one starts.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Dso:
         self.origin = np.zeros((n_steps, 2 * len(buses)))
         self.lin: Linearisation | None = None
         self.unfinished = 0
-        self._v: ComplexArray | None = None
+        self.last_v: ComplexArray | None = None
         self._products = Products.room(n_steps, 0)
 
     def twin(self) -> Dso:
@@ -137,8 +138,8 @@ class Dso:
 
     def power_flow(self, x: Array) -> grid.PowerFlow:
         """AC power flow of bus injections, warm-started from the last one that was asked for here."""
-        flow = grid.power_flow(self.network, *self.spread(x), v_start=self._v, v_slack=self.v_slack)
-        self._v = flow.v if flow.converged.all() else None
+        flow = grid.power_flow(self.network, *self.spread(x), v_start=self.last_v, v_slack=self.v_slack)
+        self.last_v = flow.v if flow.converged.all() else None
         return flow
 
     def check(self, x: Array) -> AcCheck:

@@ -95,6 +95,10 @@ class ChainResponse:
         burnt: Array = np.minimum(self._answers.give, self._answers.take) @ self._dt
         return burnt
 
+    def warm(self) -> dict[str, Array]:
+        """Nothing: answers are exact."""
+        return {}
+
     def counts(self) -> dict[str, float]:
         """See ``Response.counts``."""
         return {"coupled_homes": self.coupled.sum(), "burnt_kwh": self.burn().sum()}

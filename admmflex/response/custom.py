@@ -246,6 +246,10 @@ class CustomResponse:
         """Own cost [EUR] at (combinations of) earlier states; the powers ``p`` follow from them."""
         return np.array([one.cost_at(row) for one, row in zip(self.asked, state["values"], strict=True)])
 
+    def warm(self) -> dict[str, Array]:
+        """Nothing: every answer begins anew."""
+        return {}
+
     def counts(self) -> dict[str, float]:
         """Nothing: there is one solver and no storage that we know of."""
         return {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from admmflex.horizon import Array, BoolArray
 from admmflex.prosumers.program import AssetPlan, program
@@ -55,7 +56,7 @@ class HomeResponse:
         self._exact: dict[int, QpAnswer] = {}
         self._by_program: BoolArray = np.zeros(len(homes), np.bool_)
         self._y = np.zeros((2, len(homes), homes.horizon.steps))
-        self._rho = -1.0
+        self._last_rho = np.array([-1.0])
         self._signal: tuple[Array, Array] | None = None
 
     def answer(self, price: Array, target: Array, rho: float, out: Array) -> None:
@@ -63,12 +64,12 @@ class HomeResponse:
         data, answers, rho = self._data, self._answers, float(rho)
         for chains, batch, scratch in self._batches:
             numbers = tuple(range(chains))
-            _answer.answer(numbers, price, target, rho, self._rho, data, batch, answers, scratch, self.loosest)
+            _answer.answer(numbers, price, target, rho, self._last_rho[0], data, batch, answers, scratch, self.loosest)
         _sources.react(
             price, target, rho, data, self.homes.fixed_q, self.homes.sources, answers, self._source_q, out, self._excess
         )
         out[0, self.rows] = answers.p
-        self._rho, self._signal = rho, (price, target)
+        self._last_rho[0], self._signal = rho, (price, target)
         self.coupled = self._excess > OPTIMALITY * np.maximum(1.0, np.abs(answers.objective))
         beyond = np.maximum(answers.p - self.homes.export_limit[:, None], -self.homes.import_limit[:, None] - answers.p)
         failed = answers.failed | ~(beyond.max(axis=1) <= CONNECTION)
@@ -139,8 +140,8 @@ class HomeResponse:
         if self._signal is None:
             return np.zeros(len(self.homes))
         price, target = self._signal[0][:, self.homes.bus], self._signal[1][:, self.rows]
-        value = objective(self.homes, price, target, self._rho, self._y, self.cost())
-        bound = lower_bound(self._held, price, target, self._rho, self._answers.nu, self._answers.mu)
+        value = objective(self.homes, price, target, self._last_rho[0], self._y, self.cost())
+        bound = lower_bound(self._held, price, target, self._last_rho[0], self._answers.nu, self._answers.mu)
         return np.where(self._by_program, np.nan, value - bound)
 
     def burn(self) -> Array:
@@ -148,6 +149,13 @@ class HomeResponse:
         both = np.minimum(self._answers.give, self._answers.take).sum(axis=1)
         burnt: Array = both @ self.homes.horizon.dt_h
         return burnt
+
+    def warm(self) -> dict[str, NDArray[Any]]:
+        """The last answers and iterates, and the penalty they belong to."""
+        found: dict[str, NDArray[Any]] = {"rho": self._last_rho, **self._answers._asdict()}
+        for number, (_, batch, _) in enumerate(self._batches):
+            found |= {f"box{number}": batch.box, f"step{number}": batch.step}
+        return found
 
     def counts(self) -> dict[str, float]:
         """See ``Response.counts``."""

@@ -110,6 +110,10 @@ class QpResponse:
         """Answer ``price (2, n_bus, K)`` and ``target (2, n, K)``; writes its own rows of ``out (2, n, K)``."""
         answer_each([one.solve for one in self.answers], self.rows, self.buses, price, target, rho, out)
 
+    def warm(self) -> dict[str, Array]:
+        """Nothing: what OSQP goes on from changes answers by less than their tolerance."""
+        return {}
+
     def counts(self) -> dict[str, float]:
         """See ``Response.counts``."""
         return {"fallbacks": self.fallbacks}

@@ -51,6 +51,10 @@ class SheddingResponse:
         out[0, self.rows] = homes.fixed_p + total
         out[1, self.rows] = homes.fixed_q + homes.ratio * total
 
+    def warm(self) -> dict[str, Array]:
+        """Nothing: answers have a closed form."""
+        return {}
+
     def counts(self) -> dict[str, float]:
         """See ``Response.counts``."""
         return {}

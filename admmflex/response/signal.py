@@ -11,7 +11,9 @@ Source: docs/formulation, section 2.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
+
+from numpy.typing import NDArray
 
 from admmflex.errors import SolverError, Unanswered
 from admmflex.horizon import Array, IntArray
@@ -65,6 +67,10 @@ class Response(Protocol):
 
     def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
         """What the assets of every prosumer do in (a combination of) earlier states; empty without assets."""
+        ...
+
+    def warm(self) -> Mapping[str, NDArray[Any]]:
+        """The arrays themselves that the next answer begins at; empty where answers do not depend on the last one."""
         ...
 
     def counts(self) -> Mapping[str, float]:

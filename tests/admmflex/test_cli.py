@@ -45,7 +45,7 @@ def asked(day, tmp_path, monkeypatch):
         def model_copy(self, update):
             return types.SimpleNamespace(**update)
 
-    def run(scenario, *, out, observer):
+    def run(scenario, *, out, observer, keeping):
         asked["scenario"], asked["out"] = scenario, out
         observer.start({"name": "day", "prosumers": 2, "buses": 3, "steps": 4})
         observer.iteration(day.history[0])
@@ -112,7 +112,7 @@ def test_a_solver_that_gives_up_is_told_in_a_line(asked, monkeypatch):
 
 @pytest.mark.parametrize("rounds", [0, 3])
 def test_ctrl_c_says_what_is_left_and_where(asked, monkeypatch, rounds):
-    def stop(_scenario, *, out, observer):
+    def stop(_scenario, *, out, observer, keeping):
         with results.History(out) as history:
             for number in range(rounds):
                 history.append({"iteration": number + 1})
@@ -129,7 +129,7 @@ def test_ctrl_c_says_what_is_left_and_where(asked, monkeypatch, rounds):
 
 
 def test_ctrl_c_before_the_run_leaves_an_earlier_result(asked, monkeypatch):
-    def stop(_scenario, *, out, observer):
+    def stop(_scenario, *, out, observer, keeping):
         raise KeyboardInterrupt
 
     results.write(results.result(asked["day"].dataset()), asked["folder"])
@@ -182,7 +182,7 @@ def test_an_unknown_method_is_refused(asked):
 
 
 def test_the_table_of_ranks_is_printed_here_and_they_know_of_no_terminal(asked, day, monkeypatch):
-    def launch(ranks, arguments, environment):
+    def launch(ranks, arguments, environment, **options):
         asked["given"] = ranks, arguments, environment
         results.write(day.result(), asked["folder"])
         return 0
