@@ -1,0 +1,1 @@
+"""Random days, long operation, and what messages reveal."""
