@@ -30,8 +30,8 @@ def document(number: int) -> dict[str, Any]:
     return {
         "name": f"random day {number}",
         "network": {"source": f"1-LV-{grid}--2-sw", "taps": "neutral", "slack_pu": slack},
-        "horizon": {"start": f"{day} 00:00", "duration": "1d", "step_minutes": 15, "timezone": "Europe/Berlin"},
-        "tariff": _tariff(rng, _steps(day)),
+        "horizon": {"start": f"{day} 00:00", "duration": "1d", "step_minutes": 30, "timezone": "Europe/Berlin"},
+        "tariff": _tariff(rng, _hours(day)),
         "limits": limits,
         "prosumers": {
             "simbench": {"by": "bus", "pv": {"use": False}, "storages": {"use": "idle"}},
@@ -48,18 +48,18 @@ def scenario(number: int) -> Scenario:
     return Scenario(path, yaml.safe_dump(drawn), ScenarioSpec.model_validate(drawn))
 
 
-def _steps(day: date) -> int:
-    """Quarter hours of a calendar day in Central Europe in 2016."""
-    return {date(2016, 3, 27): 92, date(2016, 10, 30): 100}.get(day, 96)
+def _hours(day: date) -> int:
+    """Hours of a calendar day in Central Europe in 2016."""
+    return {date(2016, 3, 27): 23, date(2016, 10, 30): 25}.get(day, 24)
 
 
-def _tariff(rng: np.random.Generator, steps: int) -> dict[str, Any]:
+def _tariff(rng: np.random.Generator, hours: int) -> dict[str, Any]:
     """A constant one, bands, bands that pay what they charge, or one that changes every hour."""
     kind = rng.choice(["constant", "bands", "even", "dynamic"])
     if kind == "constant":
         return {"import": float(rng.uniform(0.2, 0.4)), "export": float(rng.uniform(0.0, 0.12))}
     if kind == "dynamic":
-        return _dynamic(rng, steps)
+        return _dynamic(rng, hours)
     night, day, evening = np.sort(rng.uniform(0.12, 0.45, 3)).round(3).tolist()
     export = float(rng.uniform(0.04, 0.12))
 
@@ -69,13 +69,13 @@ def _tariff(rng: np.random.Generator, steps: int) -> dict[str, Any]:
     return {"bands": [band("06:00", "17:00", day), band("17:00", "22:00", evening), band("22:00", "06:00", night)]}
 
 
-def _dynamic(rng: np.random.Generator, steps: int) -> dict[str, Any]:
+def _dynamic(rng: np.random.Generator, hours: int) -> dict[str, Any]:
     """Hourly prices with a peak in the evening and a dip at noon, 12 ct/kWh dearer to buy than to sell."""
-    hour = np.arange(0.0, steps / 4.0)
+    hour = np.arange(float(hours))
     level, peak, dip = rng.uniform(0.03, 0.1), rng.uniform(0.05, 0.2), rng.uniform(0.0, 0.2)
     sold = level + peak * _bump(hour, PEAK_H) - dip * _bump(hour, 13.0) + rng.normal(0.0, 0.01, len(hour))
-    quarters = np.repeat(sold, 4)[:steps]
-    return {"import": (quarters + 0.12).round(4).tolist(), "export": quarters.round(4).tolist()}
+    sold = np.repeat(sold, 2).round(4)
+    return {"import": (sold + 0.12).round(4).tolist(), "export": sold.tolist()}
 
 
 def _bump(hour: Array, at: float) -> Array:
@@ -95,7 +95,7 @@ def _limits(rng: np.random.Generator) -> tuple[dict[str, Any], float]:
 
 def _adoption(rng: np.random.Generator, largest_kwp: float) -> dict[str, Any]:
     """PV and batteries always; cars and heat pumps in half of the days."""
-    kwp, kwh = rng.uniform(0.2, 1.0) * largest_kwp, float(rng.uniform(5.0, 20.0))
+    kwp, kwh = float(rng.uniform(0.2, 1.0)) * largest_kwp, float(rng.uniform(5.0, 20.0))
     drawn: dict[str, Any] = {
         "pv": {
             "share": float(rng.random()), "of": "buses", "kwp": [0.5 * kwp, 1.5 * kwp],
