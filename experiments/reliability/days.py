@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Coordinate, compare, print."""
     parser = argparse.ArgumentParser(prog="python -m experiments.reliability.days", description=__doc__)
     parser.add_argument("--days", type=int, default=1000)
-    parser.add_argument("--optima", type=int, default=240, help="of the first of these days, and of all that have no optimal plan")
+    parser.add_argument("--optima", type=int, default=240, help="of the first days, and of all without an optimal plan")
     parser.add_argument("--minutes", type=float, default=np.inf, help="after which no further one is begun")
     parser.add_argument("--out", type=Path, default=Path("results/reliability"), help="folder of what is finished")
     given = parser.parse_args(arguments)
