@@ -1,2 +1,5 @@
 """Tables."""
-def show(*a): print(len(a[0]))
+
+
+def show(*a):
+    print(len(a[0]))

@@ -12,7 +12,7 @@ from admmflex.assets.fixed_load import FixedLoad
 from admmflex.assets.pv import Pv
 from admmflex.coordination.schemes import Sorted
 from admmflex.horizon import Array, BoolArray, Horizon
-from experiments.reliability.seen import Seen
+from experiments.reliability.seen import Seen, homes
 
 DARK = 1e-3  # of the rating: less sun is none
 WEAR, Q_COST, ETA, TAN_PHI = 0.02, 0.002, 0.95, float(np.tan(np.arccos(0.95)))  # of usual devices
@@ -56,11 +56,11 @@ class Devices:
 
 
 def truth(ordered: Sorted, moved_kwh: Array) -> Devices:
-    """The devices of every bus; ``moved_kwh (n,)`` of each prosumer."""
+    """The devices of every bus; ``moved_kwh (n,)`` through the batteries of each prosumer."""
     buses = len(ordered.buses)
     power, capacity, kwp, moved, cars = (np.zeros(buses) for _ in range(5))
     np.add.at(moved, ordered.bus, moved_kwh)
-    for home, b in zip(ordered.prosumers, ordered.bus, strict=True):
+    for home, b in zip(homes(ordered), ordered.bus, strict=True):
         for asset in home.assets:
             if isinstance(asset, Battery):
                 power[b] += 0.5 * (asset.p_charge_kw + asset.p_discharge_kw)
@@ -76,7 +76,7 @@ def public(ordered: Sorted, horizon: Horizon) -> Public:
     """See ``Public``."""
     sun, plants = np.zeros(horizon.steps), 0
     load, still = np.zeros((len(ordered.buses), horizon.steps)), np.zeros(horizon.steps)
-    for home, b in zip(ordered.prosumers, ordered.bus, strict=True):
+    for home, b in zip(homes(ordered), ordered.bus, strict=True):
         for asset in home.assets:
             if isinstance(asset, Pv):
                 sun, plants = sun + asset.avail_kw / asset.rating_kw, plants + 1
@@ -84,11 +84,10 @@ def public(ordered: Sorted, horizon: Horizon) -> Public:
                 load[b] += asset.p_kw
                 still += asset.p_kw * (len(home.assets) == 1)
     shape = still / max(float(still.mean()), 1e-9)
-    bought, sold = (np.mean([getattr(one, f"{side}_price") for one in ordered.prosumers], axis=0) for side in SIDES)
+    bought, sold = (
+        np.mean([getattr(one, f"{side}_price") for one in ordered.prosumers], axis=0) for side in ("import", "export")
+    )
     return Public(horizon.dt_h, bought, sold, sun / max(plants, 1), load.mean(axis=1)[:, None] * shape)
-
-
-SIDES = ("import", "export")
 
 
 def guess(seen: Seen, known: Public) -> Devices:
@@ -106,7 +105,7 @@ def guess(seen: Seen, known: Public) -> Devices:
 
     def swing(x: Array) -> Array:
         found = x.max(axis=1, initial=0.0)
-        return np.maximum(found - (found[still].mean() if still.any() else 0.0), 0.0)
+        return np.asarray(np.maximum(found - (found[still].mean() if still.any() else 0.0), 0.0))
 
     most, least = np.where(free, p, -np.inf).max(axis=0), np.where(free, p, np.inf).min(axis=0)
     inverter = swing(np.abs(q - q[0]).max(axis=0)) / TAN_PHI
@@ -125,8 +124,7 @@ def guess(seen: Seen, known: Public) -> Devices:
 def _stored(battery: Array, dt_h: Array) -> Array:
     """(B,) largest range of the stored energy [kWh] in any of the answers ``(R, B, K)`` [kW]."""
     energy = -np.cumsum(np.where(battery < 0.0, ETA * battery, battery / ETA) * dt_h, axis=2)
-    range_kwh: Array = np.ptp(energy, axis=2).max(axis=0)
-    return range_kwh
+    return np.asarray(np.ptp(energy, axis=2).max(axis=0))
 
 
 def _moved(seen: Seen, p: Array, q: Array, known: Public) -> Array:
@@ -134,12 +132,11 @@ def _moved(seen: Seen, p: Array, q: Array, known: Public) -> Array:
     if not seen.cost:
         return np.full(p.shape[1], np.nan)
     paid = np.where(p < 0.0, -known.bought * p, -known.sold * p) + Q_COST * np.abs(q - q[0])
-    wear: Array = np.array(seen.cost) - paid @ known.dt_h
-    return wear.mean(axis=0) / WEAR
+    return np.asarray((np.array(seen.cost) - paid @ known.dt_h).mean(axis=0) / WEAR)
 
 
 def _sun(most: Array, sun: Array) -> Array:
     """(B,) size of a plant [kWp]: how the largest power of each step follows the sun."""
     shape = np.column_stack([sun, np.ones_like(sun)])
     fitted: Array = np.linalg.lstsq(shape, most.T, rcond=None)[0][0]
-    return np.maximum(fitted, 0.0)
+    return np.asarray(np.maximum(fitted, 0.0))

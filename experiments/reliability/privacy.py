@@ -18,8 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from admmflex import scenario
-from admmflex.coordination.community import Community
-from admmflex.coordination.schemes import Sorted
+from admmflex.data.spec import ScenarioSpec
 from admmflex.data.study import Study
 from admmflex.horizon import Array, BoolArray
 from experiments.compare import ROOT, central, excess, gap
@@ -91,17 +90,17 @@ def day(*, cars: bool, seed: int = 0) -> Study:
     document: dict[str, Any] = yaml.safe_load((ROOT / f"{DAY}.yaml").read_text(encoding="utf-8"))
     if cars:
         document["prosumers"]["adoption"]["ev"] = CARS
-    spec = scenario.ScenarioSpec.model_validate(document)
+    spec = ScenarioSpec.model_validate(document)
     return with_sizes(scenario.build(scenario.Scenario(ROOT / f"{DAY}.yaml", "", spec)), seed)
 
 
 def measure(study: Study, way: Way, reference_eur: float) -> list[Row]:
     """Coordinate in one way, guess, compare."""
-    half = np.repeat([way.probe, -way.probe], [study.horizon.steps // 2, study.horizon.steps - study.horizon.steps // 2])
+    half = np.where(np.arange(study.horizon.steps) < study.horizon.steps // 2, way.probe, -way.probe)
     probes = [half, -half] if way.probe else []
     found, seen, ordered = watched(study, way.noise, mixing=way.mixing, questions=probes)
     plan = agreed(found, ordered, study)
-    right = truth(ordered, seen.moved_kwh)
+    right = truth(ordered, np.mean(seen.moved_kwh, axis=0))
     guessed = guess(seen, public(ordered, study.horizon))
     homes = np.bincount(ordered.bus, minlength=len(ordered.buses))
     over = excess(study, plan)
@@ -140,3 +139,57 @@ def _row(way: str, homes: str, right: Devices, guessed: Devices, which: BoolArra
 
 def _share(found: BoolArray, where: BoolArray) -> float:
     return float(found[where].mean()) if where.any() else float("nan")
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """For a terminal of 100 columns: errors as median, and share within 5 % where that says more."""
+    shown = Table("messages", "homes", "power", "inverter", "PV by sun", "capacity", "moved", "gap", "answers", "over")
+    for one in rows:
+        error = [f"{_percent(median)} ({_percent(close)})" for median, close in (one.power, one.inverter, one.sun)]
+        error += [_percent(one.capacity[0]), _percent(one.moved[0])]
+        over = f"{one.voltage_pu:.0e}, {_percent(one.loading, 1)}"
+        shown.add_row(one.way, one.homes, *error, _percent(one.gap, 2), str(one.answers), over)
+    return shown
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return "-" if np.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def summary(rows: Sequence[Row]) -> list[str]:
+    """What the table has no room for."""
+    found = []
+    for one in (row for row in rows if row.way in (WAYS[0].name, WAYS[-1].name)):
+        found.append(
+            f"{one.way}, {one.homes} home(s) at a bus, {one.buses} buses with a battery: whether anything stores "
+            f"energy is right at {_percent(one.storage_right)}; guessing the mean capacity errs by "
+            f"{_percent(one.capacity_by_mean[0])}; cars found {_percent(one.cars_found)}, wrongly "
+            f"{_percent(one.cars_wrong)}"
+        )
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Every way, one after the other."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.reliability.privacy", description=__doc__)
+    parser.add_argument("--ways", nargs="+", choices=[way.name for way in WAYS], default=[way.name for way in WAYS])
+    parser.add_argument("--json", type=Path, help="also write what was found to this file")
+    given = parser.parse_args(arguments)
+    rows: list[Row] = []
+    plain, with_cars = day(cars=False), day(cars=True)
+    best: dict[bool, float] = {}
+    for way in (one for one in WAYS if one.name in given.ways):
+        study = with_cars if way.cars else plain
+        if way.cars not in best:  # with cars the whole problem takes minutes
+            best[way.cars] = np.nan if way.cars else central(study)[0].cost
+        rows += measure(study, way, best[way.cars])
+        if given.json is not None:
+            given.json.write_text(json.dumps([vars(one) for one in rows], indent=2) + "\n", encoding="utf-8")
+    console = Console(width=120)
+    console.print(table(rows))
+    for line in summary(rows):
+        console.print(line, highlight=False)
+
+
+if __name__ == "__main__":
+    main()
