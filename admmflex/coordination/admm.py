@@ -66,6 +66,7 @@ class Coordinated:
         lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
         rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
         history: one record per round.
+        fallbacks: linear programs of the mixing that another solver had to solve; on rank 0.
     """
 
     status: Status
@@ -78,6 +79,7 @@ class Coordinated:
     answers: int
     history: list[dict[str, Any]]
     warm: Warm
+    fallbacks: int = 0
 
 
 @dataclass(frozen=True)
@@ -352,4 +354,5 @@ class Admm:
             answers=self.exchange.answers,
             history=self.history,
             warm=Warm(self.price, self.exchange.z, self.mixed_rho or self.rho),
+            fallbacks=self.mixer.fallbacks if self.mixer else 0,
         )

@@ -28,8 +28,8 @@ ATTEMPTS: tuple[dict[str, float], ...] = (
 def solve(problem: cp.Problem) -> int:
     """Solve, and leave the values in the variables; how many attempts failed before.
 
-    The status of the problem says "optimal" only where our own check agrees; "infeasible" and "unbounded" are Clarabel's
-    word, and no values come with them.
+    The status of the problem says "optimal" only where our own check agrees; "infeasible" and "unbounded" are
+    Clarabel's word, and no values come with them.
 
     Raises:
         SolverError: no attempt brought an answer that passes.

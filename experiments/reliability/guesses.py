@@ -90,13 +90,14 @@ def public(ordered: Sorted, horizon: Horizon) -> Public:
     return Public(horizon.dt_h, bought, sold, sun / max(plants, 1), load.mean(axis=1)[:, None] * shape)
 
 
-def guess(seen: Seen, known: Public) -> Devices:
+def guess(seen: Seen, known: Public, *, both_ways: tuple[bool, bool] = (False, False)) -> Devices:
     """Devices from what was exchanged.
 
     Differences between the answers cancel what cannot move. The largest one in a step is what a battery can give or
-    take, that of reactive power from the first answer (no price, no reactive power) the limit of an inverter. What is
-    left of a profile without load and sun moves a store, whose largest range is taken for its capacity. What the costs
-    of a bus exceed the tariff by is wear. Where homes that can move nothing seem to move, it is noise, and subtracted.
+    take, and the limit of an inverter for reactive power; where prices are such that they go from one end to the other
+    (``both_ways``, of p and q, which the operator knows), it is twice that. What is left of a profile without load and
+    sun moves a store, whose largest range is taken for its capacity. What the costs of a bus exceed the tariff by is
+    wear. Where homes that can move nothing seem to move, it is noise, and subtracted.
     """
     p, q = np.array([one[0] for one in seen.power]), np.array([one[1] for one in seen.power])
     dark = known.sun < DARK
@@ -108,11 +109,11 @@ def guess(seen: Seen, known: Public) -> Devices:
         return np.asarray(np.maximum(found - (found[still].mean() if still.any() else 0.0), 0.0))
 
     most, least = np.where(free, p, -np.inf).max(axis=0), np.where(free, p, np.inf).min(axis=0)
-    inverter = swing(np.abs(q - q[0]).max(axis=0)) / TAN_PHI
+    inverter = swing(np.ptp(q, axis=0) / (1.0 + both_ways[1])) / TAN_PHI
     storage = (seen.count[0][:, dark] > 0.0).any(axis=1)
     return Devices(
         storage=storage,
-        power_kw=swing(np.where(np.isfinite(most), most - least, 0.0)) * storage,
+        power_kw=swing(np.where(np.isfinite(most), most - least, 0.0) / (1.0 + both_ways[0])) * storage,
         capacity_kwh=_stored(np.where(free, p - inverter[:, None] * known.sun + known.load, 0.0), known.dt_h) * storage,
         moved_kwh=_moved(seen, p, q, known) * storage,
         inverter_kwp=inverter,

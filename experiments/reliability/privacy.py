@@ -101,7 +101,8 @@ def measure(study: Study, way: Way, reference_eur: float) -> list[Row]:
     found, seen, ordered = watched(study, way.noise, mixing=way.mixing, questions=probes)
     plan = agreed(found, ordered, study)
     right = truth(ordered, np.mean(seen.moved_kwh, axis=0))
-    guessed = guess(seen, public(ordered, study.horizon))
+    pushed = way.noise.price > 0.0
+    guessed = guess(seen, public(ordered, study.horizon), both_ways=(pushed or way.probe > 0.0, pushed))
     homes = np.bincount(ordered.bus, minlength=len(ordered.buses))
     over = excess(study, plan)
     told = {
