@@ -94,10 +94,10 @@ def guess(seen: Seen, known: Public, *, both_ways: tuple[bool, bool] = (False, F
     """Devices from what was exchanged.
 
     Differences between the answers cancel what cannot move. The largest one in a step is what a battery can give or
-    take, and the limit of an inverter for reactive power; where prices are such that they go from one end to the other
-    (``both_ways``, of p and q, which the operator knows), it is twice that. What is left of a profile without load and
-    sun moves a store, whose largest range is taken for its capacity. What the costs of a bus exceed the tariff by is
-    wear. Where homes that can move nothing seem to move, it is noise, and subtracted.
+    take, and that from the first answer, at no price, the limit of an inverter for reactive power. Where prices drive
+    them from one end to the other (``both_ways``, of p and q, which the operator knows) half of it is. What is left of
+    a profile without load and sun moves a store, whose largest range is taken for its capacity. What the costs of a bus
+    exceed the tariff by is wear. Where homes that can move nothing seem to move, it is noise, and subtracted.
     """
     p, q = np.array([one[0] for one in seen.power]), np.array([one[1] for one in seen.power])
     dark = known.sun < DARK
@@ -109,7 +109,8 @@ def guess(seen: Seen, known: Public, *, both_ways: tuple[bool, bool] = (False, F
         return np.asarray(np.maximum(found - (found[still].mean() if still.any() else 0.0), 0.0))
 
     most, least = np.where(free, p, -np.inf).max(axis=0), np.where(free, p, np.inf).min(axis=0)
-    inverter = swing(np.ptp(q, axis=0) / (1.0 + both_ways[1])) / TAN_PHI
+    reactive = 0.5 * np.ptp(q, axis=0) if both_ways[1] else np.abs(q - q[0]).max(axis=0)
+    inverter = swing(reactive) / TAN_PHI
     storage = (seen.count[0][:, dark] > 0.0).any(axis=1)
     return Devices(
         storage=storage,

@@ -143,7 +143,7 @@ def _share(found: BoolArray, where: BoolArray) -> float:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """For a terminal of 100 columns: errors as median, and share within 5 % where that says more."""
+    """Errors as median, and share within 5 % where that says more."""
     shown = Table("messages", "homes", "power", "inverter", "PV by sun", "capacity", "moved", "gap", "answers", "over")
     for one in rows:
         error = [f"{_percent(median)} ({_percent(close)})" for median, close in (one.power, one.inverter, one.sun)]
@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows += measure(study, way, best[way.cars])
         if given.json is not None:
             given.json.write_text(json.dumps([vars(one) for one in rows], indent=2) + "\n", encoding="utf-8")
-    console = Console(width=120)
+    console = Console(width=140)
     console.print(table(rows))
     for line in summary(rows):
         console.print(line, highlight=False)
