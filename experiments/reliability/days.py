@@ -23,7 +23,7 @@ from rich.progress import track
 import admmflex
 from admmflex.coordination.central import solve_central
 from admmflex.coordination.schemes import Agreed, admm_settings
-from admmflex.coordination.stopping import PROVEN, meets_limits, proves
+from admmflex.coordination.stopping import PROVEN, meets_limits, refuted
 from admmflex.errors import InputError, SolverError
 from admmflex.scenario import Study, build
 from experiments.compare import excess
@@ -40,7 +40,7 @@ class Day:
 
     Args:
         status: of the run; "refused" for bad input and "gave up" for a solver that did, with their ``message``.
-        bound_eur: what no plan within the linearised limits undercuts.
+        bound_eur: what no plan within the linearised limits undercuts; None where the run says that it has none.
         voltage_pu, loading: excess over the limits in an AC power flow of the plan as written.
         before_pu, before_loading: the same without coordination.
         breach: of what devices were promised [kWh, K].
@@ -118,9 +118,7 @@ def silent_failures(study: Study, day: Day) -> tuple[str, ...]:
     if not meets_limits(np.array([day.voltage_pu, day.loading]), settings):
         found.append(f"limits by {day.voltage_pu:.1e} pu, {day.loading:.1e}")
     bound = day.bound_eur
-    if bound is None or not np.isfinite(bound):
-        found.append("no bound")
-    elif bound > day.cost_eur and not proves(bound, day.cost_eur, settings):
+    if bound is not None and not (np.isfinite(bound) and not refuted(bound, day.cost_eur, settings)):
         found.append(f"bound {bound - day.cost_eur:.2g} EUR above the cost, {PROVEN:g} cost tolerances allowed")
     return tuple(found)
 
