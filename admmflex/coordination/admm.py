@@ -29,7 +29,16 @@ from admmflex.coordination.mixing import SLACK_TOLERANCE, Mix, Mixer
 from admmflex.coordination.opening import opening_price
 from admmflex.coordination.proof import Averaging, Dual, Proving, bound, last_bound
 from admmflex.coordination.settings import AdmmSettings
-from admmflex.coordination.stopping import EXCESS, excess_of, meets_limits, mixes_settled, proves, settled, steady
+from admmflex.coordination.stopping import (
+    EXCESS,
+    excess_of,
+    meets_limits,
+    mixes_settled,
+    proves,
+    refuted,
+    settled,
+    steady,
+)
 from admmflex.dso import Dso
 from admmflex.dso.rows import Rows
 from admmflex.horizon import Array, BoolArray
@@ -65,9 +74,11 @@ class Coordinated:
         plan: of the rank's prosumers.
         price: (2, B, K) [EUR/kWh, EUR/kvarh]: those of the mixed plan or of the last round, whichever prove more.
         baseline: what they do at no price; None after a warm start, which does not ask for it.
-        lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for.
+        lower_bound: no plan that meets the linearised limits costs less [EUR]; None when it was not asked for, or when
+            the plan does: its limits are then linearised elsewhere.
         rounds, answers: rounds of ADMM, and how often every prosumer was asked in all.
         history: one record per round.
+        fallbacks: linear programs of the mixing that another solver had to solve; on rank 0.
     """
 
     status: Status
@@ -80,6 +91,7 @@ class Coordinated:
     answers: int
     history: list[dict[str, Any]]
     warm: Warm
+    fallbacks: int = 0
 
 
 @dataclass(frozen=True)
@@ -342,16 +354,21 @@ class Admm:
         return mix, dual.bound, None
 
     def _improved(self, mix: Mix, plan: Plan, dual: Dual) -> tuple[Plan, Dual]:
-        """Mix once more: the questions of the proof may have brought what improves the mix and its prices."""
+        """Mix once more: the questions of the proof may have brought what improves the mix and its prices.
+
+        Linearised elsewhere the grid may allow what undercuts a bound; it is then asked for at the new plan.
+        """
         assert self.mixer is not None
         assert self.proving is not None
         if dual.bound == -np.inf:
             dual = self.proving.last(plan, self.price)
-        last = self._remix()
+        last, cost = self._remix(), mix.cost
         if last.cost < mix.cost and meets_limits(last.excess, self.settings):
-            plan = self._mixed(last)
+            plan, cost = self._mixed(last), last.cost
         own = self.proving.of_mix(last)
-        return plan, own if own.bound > dual.bound else dual
+        if refuted(dual.bound, cost, self.settings):
+            dual = self.proving.last(plan, self.price)
+        return plan, max((dual, own), key=lambda one: (not refuted(one.bound, cost, self.settings), one.bound))
 
     def _done(self, lower_bound: float) -> bool:
         """Whether the best mix is good enough, or mixes no longer get better."""
@@ -394,18 +411,20 @@ class Admm:
         shortfall: Shortfall | None = None,
         dual: Dual | None = None,
     ) -> Coordinated:
-        """For what has no bound yet one last question is asked."""
+        """For what has no bound yet one last question is asked; a bound that the plan itself undercuts is none."""
         if self.settings.certify and status != "infeasible" and dual is None:
             dual = Dual(self.price, last_bound(self.exchange, self.dso, self.exchange.by_bus(plan.y)))
+        proven = dual is not None and np.isfinite(dual.bound) and not refuted(dual.bound, plan.cost, self.settings)
         return Coordinated(
             status,
             plan,
             price=dual.price if dual else self.price,
             baseline=self.baseline,
-            lower_bound=dual.bound if dual and np.isfinite(dual.bound) else None,
+            lower_bound=dual.bound if dual and proven else None,
             shortfall=shortfall,
             rounds=len(self.history),
             answers=self.exchange.answers,
             history=self.history,
             warm=Warm(self.price, self.exchange.z, self.mixed_rho or self.rho),
+            fallbacks=self.mixer.fallbacks if self.mixer else 0,
         )

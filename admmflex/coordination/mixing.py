@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from admmflex.comm import Comm
-from admmflex.coordination.master import Effects, Start, solve_master
+from admmflex.coordination.master import Effects, Start
+from admmflex.coordination.master_lp import solve_surely
 from admmflex.dso import AcCheck, Dso, Shares
 from admmflex.dso.rows import Rows
 from admmflex.horizon import Array
@@ -63,6 +64,7 @@ class Mixer:
 
     Attributes:
         changed: what to add to the recorded answers ``(L, K_own, 2 B)`` and their costs ``(L, B)``, if anything.
+        fallbacks: how many linear programs another solver had to solve; on rank 0.
     """
 
     def __init__(self, dso: Dso, comm: Comm, window: int, price: float) -> None:
@@ -73,6 +75,7 @@ class Mixer:
         self.used: list[float] = []
         self.last: Array | None = None
         self.changed: tuple[Array, Array] | None = None
+        self.fallbacks = 0
         self._start: Start | None = None  # of the next LP, but for the multipliers, which stay with the rows
         steps = comm.stack(np.array([[float(dso.n_steps)]]))[:, 0]
         self._first_step = steps[: comm.rank].sum()
@@ -153,7 +156,8 @@ class Mixer:
             steps, at = np.unique(sort[:, 0].astype(np.int64), return_inverse=True)
             rows = Effects(at, np.ascontiguousarray(sort[:, 4:]), answers[steps])
             start = None if self._start is None else replace(self._start, nu=sort[:, 1].copy())
-            master = solve_master(costs, rows, sort[:, 3].copy(), sort[:, 2].copy(), tolerance, start)
+            master, replaced = solve_surely(costs, rows, sort[:, 3].copy(), sort[:, 2].copy(), tolerance, start)
+            self.fallbacks += replaced
             if tolerance == LOOSE:
                 self._start = master.path
             slack = np.array([master.slack[sort[:, 2] == self.price].max(initial=0.0)])

@@ -174,7 +174,7 @@ def by_prices(
         message,
         found.answers,
         found.history,
-        _responses([community], comm) | silent,
+        _responses([community], comm, found.fallbacks) | silent,
     )
 
 
@@ -263,12 +263,16 @@ def _alone(community: Community, ordered: Sorted, comm: Comm) -> Agreed:
     return _collect(plan, community, ordered, comm)
 
 
-def _responses(communities: Sequence[Community], comm: Comm) -> dict[str, Any]:
-    """How many prosumers of all ranks each way answers for, and what is worth telling of the answers."""
+def _responses(communities: Sequence[Community], comm: Comm, fallbacks: int = 0) -> dict[str, Any]:
+    """How many prosumers of all ranks each way answers for, and what is worth telling of the answers.
+
+    ``fallbacks``: of this rank, on top of those of its answers.
+    """
     own = np.zeros(len(WAYS) + len(COUNTS))
     for one in communities:
         ways, counts = one.population.ways(), one.population.counts()
         own += [*(float(ways.get(way, 0)) for way in WAYS), *(counts[name] for name in COUNTS)]
+    own[len(WAYS) + COUNTS.index("fallbacks")] += fallbacks
     total = dict(zip((*WAYS, *COUNTS), comm.sum(own).tolist(), strict=True))
     found: dict[str, Any] = {"ways": {way: int(total[way]) for way in WAYS if total[way]}}
     found |= {name: int(total[name]) for name in ("fallbacks", "coupled_homes") if total[name]}

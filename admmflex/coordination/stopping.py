@@ -41,6 +41,11 @@ def proves(bound: float, cost: float, settings: AdmmSettings) -> bool:
     return abs(cost - bound) <= PROVEN * settings.cost_tolerance * max(abs(cost), settings.cost_scale)
 
 
+def refuted(bound: float, cost: float, settings: AdmmSettings) -> bool:
+    """Whether a plan within the limits undercuts a bound by more than tolerances allow: limits are not linear."""
+    return bound > cost and not proves(bound, cost, settings)
+
+
 def mixes_settled(history: Sequence[Mapping[str, Any]], settings: AdmmSettings) -> bool:
     """Whether the cost of the last mixes stood still; what a bound cannot prove has to end as well."""
     costs = [record["mix_cost_eur"] for record in history if "mix_cost_eur" in record][-SETTLED_MIXES:]

@@ -17,13 +17,24 @@ import scipy.sparse as sp
 
 from admmflex.errors import Fault, InputError, SolverError
 from admmflex.horizon import Array, BoolArray, IntArray
-from admmflex.linear_program import BASIC, LOWER, MODEL_STATUS, BasisStatus, new_highs, pass_lp, set_basis
+from admmflex.linear_program import (
+    BASIC,
+    LOWER,
+    MODEL_STATUS,
+    BasisStatus,
+    new_highs,
+    pass_lp,
+    set_basis,
+    suboptimality,
+)
 from admmflex.prosumers.program import Program
 
 if TYPE_CHECKING:
     from admmflex.response.custom import CvxpyModel
 
 Key = tuple[int, ...]
+FEASIBLE = 1e-6  # kW, kvar, kWh: largest violation of a row that an answer may have
+OPTIMAL = 1e-7  # of what is paid and earned: largest gap of an answer
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ class HighsSolver:
         return z
 
     def solve(self, rows: GridRows, near: Answer | None, radius: float) -> Answer:
-        block, n_rows, n_x = self.block, len(rows.keys), len(self.block.cost)
+        block, n_rows = self.block, len(rows.keys)
         x_min, x_max = block.x_min, block.x_max
         if near is not None and np.isfinite(radius):
             x_min = np.where(block.moves, np.maximum(x_min, near.x - radius), x_min)
@@ -162,25 +173,41 @@ class HighsSolver:
             np.concatenate([x_max, np.full(n_rows, np.inf)]),
         )
         self._begin(rows)
-        self.highs.run()
-        if self.highs.getModelStatus() == MODEL_STATUS.kUnknown:  # lost near the optimum on a long warm path
-            self.highs.clearSolver()
+        for attempt in range(2):
             self.highs.run()
-        if self.highs.getModelStatus() == MODEL_STATUS.kModelEmpty:  # nobody has a choice, and no limit is watched
-            none = np.zeros(0)
-            return Answer(none, np.zeros((2, 0, block.n_steps)), none, none, none, block.constant, none)
+            if self.highs.getModelStatus() == MODEL_STATUS.kModelEmpty:  # nobody has a choice, and no limit is watched
+                none = np.zeros(0)
+                return Answer(none, np.zeros((2, 0, block.n_steps)), none, none, none, block.constant, none)
+            answer = self._answer(rows, (x_min, x_max))
+            if answer is not None:
+                self._remember(rows)
+                return answer
+            if attempt == 0:  # lost near the optimum on a long warm path
+                self.highs.clearSolver()
+        self.own = None
+        if self.highs.getModelStatus() == MODEL_STATUS.kOptimal:
+            raise SolverError("whole problem: HiGHS calls an answer optimal that is not; try another solver")
+        raise _refused(self.highs.modelStatusToString(self.highs.getModelStatus()))
+
+    def _answer(self, rows: GridRows, box: tuple[Array, Array]) -> Answer | None:
+        """The last solution, unless it is none or fails our own check of feasibility and optimality."""
         if self.highs.getModelStatus() != MODEL_STATUS.kOptimal:
-            self.own = None
-            raise _refused(self.highs.modelStatusToString(self.highs.getModelStatus()))
-        self._remember(rows)
-        solution = self.highs.getSolution()
-        values = np.array(solution.col_value)
-        mu = -np.array(solution.row_dual)[block.A.shape[0] :]
-        x = np.clip(values[:n_x], block.x_min, block.x_max)
-        slack = values[n_x:]
+            return None
+        block, n_x, n_own, solution = self.block, len(self.block.cost), self.block.A.shape[0], self.highs.getSolution()
+        values, multipliers = np.array(solution.col_value), -np.array(solution.row_dual)
+        x, slack = np.clip(values[:n_x], *box), np.maximum(values[n_x:], 0.0)
+        mu = np.clip(multipliers[n_own:], 0.0, rows.penalty)
+        lifted = block.Z.T @ (rows.G.T @ mu)
+        over = rows.G @ (block.z0 + block.Z @ x) - rows.h - slack
+        own = block.A @ x
+        broken = max(*(float(one.max(initial=0.0)) for one in (block.low - own, own - block.high, over)), 0.0)
+        gap = suboptimality(block.cost + lifted, (block.A, block.low, block.high), box, x, multipliers[:n_own])
+        gap += float((rows.penalty - mu) @ slack - mu @ over)
+        turnover = float(np.abs(block.cost) @ np.abs(x) + rows.penalty @ slack) + 1.0
+        if not (np.isfinite(values).all() and broken <= FEASIBLE and gap <= OPTIMAL * turnover):
+            return None
         merit = float(block.cost @ x + rows.penalty @ slack) + block.constant
-        none = np.zeros((2, 0, block.n_steps))
-        return Answer(x, none, np.zeros(0), slack, np.maximum(mu, 0.0), merit, x[block.moves])
+        return Answer(x, np.zeros((2, 0, block.n_steps)), np.zeros(0), slack, mu, merit, x[block.moves])
 
     def _begin(self, rows: GridRows) -> None:
         """Begin at the last basis; grid rows that are new are basic."""

@@ -15,13 +15,13 @@ import numpy as np
 from admmflex.errors import Fault, InputError, SolverError, require
 from admmflex.horizon import Array, Horizon, IntArray
 from admmflex.prosumers.program import AssetPlan
+from admmflex.response import conic
 from admmflex.response.signal import answer_each
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
 FEASIBILITY = 1e-6  # kW, kvar, kWh: largest violation of a constraint that an answer may have
-TIGHT = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class _Asked:
     def __init__(self, name: str, model: CvxpyModel, horizon: Horizon) -> None:
         import cvxpy as cp
 
-        self.name, self.model, self.dt = name, model, horizon.dt_h
+        self.name, self.model, self.dt, self.fallbacks = name, model, horizon.dt_h, 0
         shape = (2, horizon.steps)
         powers = cp.Variable(shape)
         self.linear, self.root, self.shifted = cp.Parameter(shape), cp.Parameter(nonneg=True), cp.Parameter(shape)
@@ -166,14 +166,12 @@ class _Asked:
 
     def answer(self, price: Array, target: Array, rho: float) -> Array:
         """The powers ``(2, K)`` that are best at a price and a target ``(2, K)``."""
-        import cvxpy as cp
-
         root = float(np.sqrt(rho))
         self.linear.value, self.root.value, self.shifted.value = self.dt * price, root, root * self.weight * target
         try:
-            self.problem.solve(solver=cp.CLARABEL, **TIGHT)
-        except cp.SolverError as error:
-            raise SolverError(f"cvxpy prosumer {self.name!r}: Clarabel gave up") from error
+            self.fallbacks += conic.solve(self.problem)
+        except SolverError as error:
+            raise SolverError(f"cvxpy prosumer {self.name!r}: {error}") from error
         except Exception as error:  # what a user wrote may raise anything
             raise SolverError(f"cvxpy prosumer {self.name!r}: {type(error).__name__}: {error}") from error
         self._check()
@@ -251,8 +249,8 @@ class CustomResponse:
         return {}
 
     def counts(self) -> dict[str, float]:
-        """Nothing: there is one solver and no storage that we know of."""
-        return {}
+        """See ``Response.counts``."""
+        return {"fallbacks": sum(one.fallbacks for one in self.asked)}
 
     def plans(self, state: Mapping[str, Array]) -> list[tuple[AssetPlan, ...]]:
         """Nothing: what a user's variables mean is the user's."""

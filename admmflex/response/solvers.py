@@ -16,7 +16,7 @@ import osqp
 import scipy.sparse as sp
 
 from admmflex.horizon import Array
-from admmflex.linear_program import MODEL_STATUS, new_highs, pass_lp
+from admmflex.linear_program import MODEL_STATUS, new_highs, pass_lp, suboptimality
 from admmflex.prosumers.program import Program
 
 OSQP_SETTINGS: dict[str, Any] = {
@@ -47,23 +47,8 @@ class QpSolver(Protocol):
 
 
 def optimality_gap(one: Program, gradient: Array, point: Point) -> float:
-    """An upper bound of how far a feasible ``x`` with this gradient of a convex objective is from the optimum [EUR].
-
-    With r = gradient + A'y, every x' that meets the rows and the bounds has
-
-        f(x') - f(x) >= gradient'(x' - x) >= - sum_j max(r_j (x_j - x_min_j), r_j (x_j - x_max_j)) - sum_i |y_i| slack_i
-
-    and the sums vanish at an optimum with its multipliers.
-    """
-    x = point.x
-    y = np.where(np.isneginf(one.low), np.maximum(point.rows, 0.0), point.rows)
-    y = np.where(np.isposinf(one.high), np.minimum(y, 0.0), y)
-    reduced = gradient + one.A.T @ y
-    boxes = np.maximum(reduced * (x - one.x_min), reduced * (x - one.x_max))
-    activity = one.A @ x
-    up, down = y > 0, y < 0
-    slack = y[up] @ (one.high[up] - activity[up]) + y[down] @ (one.low[down] - activity[down])
-    return float(boxes.sum() + slack)
+    """An upper bound of how far a feasible ``x`` with this gradient of a convex objective is from the optimum [EUR]."""
+    return suboptimality(gradient, (one.A, one.low, one.high), (one.x_min, one.x_max), point.x, point.rows)
 
 
 class Osqp:

@@ -1,1 +1,1 @@
-"""What goes wrong in operation, drawn by seeds, and what becomes of the plan."""
+"""What goes wrong in operation, drawn by seeds: answers, files, long operation, random days; and tests of the tests."""
