@@ -1,0 +1,1 @@
+"""How the package behaves when something fails, and whether the tests would notice a mistake."""
