@@ -37,7 +37,7 @@ from experiments.reliability.mutate import Mutant, mutants
 ROOT = Path(__file__).parents[2]
 COORDINATION, DSO = "tests/admmflex/coordination", "tests/admmflex/dso"
 TARGETS = {
-    "admmflex/money.py": ("tests/admmflex/test_money.py", "tests/admmflex/test_comparison.py"),
+    "admmflex/money.py": ("tests/admmflex/test_money.py",),
     "admmflex/coordination/stopping.py": (f"{COORDINATION}/test_stopping.py",),
     "admmflex/coordination/proof.py": (f"{COORDINATION}/test_proof.py",),
     "grid/limits.py": ("tests/grid/test_limits.py", "tests/grid/test_linear.py", "tests/grid/test_connection.py"),
