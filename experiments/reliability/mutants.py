@@ -40,7 +40,7 @@ TARGETS = {
     "admmflex/money.py": ("tests/admmflex/test_money.py",),
     "admmflex/coordination/stopping.py": (f"{COORDINATION}/test_stopping.py",),
     "admmflex/coordination/proof.py": (f"{COORDINATION}/test_proof.py",),
-    "grid/limits.py": ("tests/grid/test_limits.py", "tests/grid/test_linear.py", "tests/grid/test_connection.py"),
+    "grid/limits.py": ("tests/grid/test_limits.py",),
     "admmflex/dso/rows.py": (f"{DSO}/test_rows.py", f"{DSO}/test_dso.py", f"{DSO}/test_margins.py"),
     "admmflex/coordination/trunk.py": (f"{COORDINATION}/test_trunk.py",),
 }
