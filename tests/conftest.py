@@ -108,8 +108,8 @@ def two_feeders() -> Any:
         name="two feeders", buses=np.arange(10, 10 + n), bus_names=("", "busbar", *"abcde"), base_kv=np.full(n, 0.4),
         v_slack=1.01 + 0j, v_min=np.linspace(0.94, 0.96, n), v_max=np.linspace(1.04, 1.06, n),
         shunt_y=np.zeros(n, complex), known_buses=np.arange(10, 10 + n), known_positions=np.arange(n),
-        from_bus=from_bus, to_bus=to_bus, y_ff=(series + 0.01j) / np.abs(ratio) ** 2, y_ft=-series / np.conj(ratio),
-        y_tf=-series / ratio, y_tt=series + 0.01j, branch_kinds=("trafo", *["line"] * 5), branch_index=np.arange(6),
+        from_bus=from_bus, to_bus=to_bus, y_ff=(series + 0.001j) / np.abs(ratio) ** 2, y_ft=-series / np.conj(ratio),
+        y_tf=-series / ratio, y_tt=series + 0.001j, branch_kinds=("trafo", *["line"] * 5), branch_index=np.arange(6),
         branch_names=("station", *"vwxyz"), is_transformer=np.arange(6) == 0, i_max_from=rated, i_max_to=1.1 * rated,
         s_max=np.where(np.arange(6) == 0, 0.05, np.inf),
     )  # fmt: skip

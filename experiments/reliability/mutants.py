@@ -41,7 +41,7 @@ TARGETS = {
     "admmflex/coordination/stopping.py": (f"{COORDINATION}/test_stopping.py",),
     "admmflex/coordination/proof.py": (f"{COORDINATION}/test_proof.py",),
     "grid/limits.py": ("tests/grid/test_limits.py",),
-    "admmflex/dso/rows.py": (f"{DSO}/test_rows.py", f"{DSO}/test_dso.py", f"{DSO}/test_margins.py"),
+    "admmflex/dso/rows.py": (f"{DSO}/test_rows.py",),
     "admmflex/coordination/trunk.py": (f"{COORDINATION}/test_trunk.py",),
 }
 QUIET = ("-q", "--no-header", "--no-summary", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=0")

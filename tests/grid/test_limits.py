@@ -147,7 +147,7 @@ def test_what_the_slack_exceeds_counts_from_nothing_injected_there(two_feeders: 
     assert_allclose(limits.connection_excess(v), none)
     moved = limits.connection_excess(v, np.ones(STEPS, complex)) - none
     assert_allclose(moved * limits.connection.base_kw, np.array([[-1.0], [1.0], [0.0], [0.0]]) * np.ones(STEPS))
-    assert grid.Limits.of(two_feeders).connection_excess(v).shape == (4, STEPS)
+    assert_array_equal(grid.Limits.of(two_feeders).connection_excess(v), np.full((4, STEPS), -np.inf))
     assert grid.Limits.of(two_feeders).closed is None
     assert grid.Limits.of(two_feeders).at(slice(1)).connection is None
     closed = replace(limits, connection=grid.Connection.closed(np.ones(STEPS)))
@@ -169,6 +169,7 @@ def test_the_worst_is_named(two_feeders: Any) -> None:
     load = np.abs(limits.loading(v))
     end, step = np.unravel_index(int(np.nanargmax(load)), load.shape)
     assert (found[BRANCH].value, found[BRANCH].step, found[BRANCH].index) == (load[end, step], step, end)
+    assert limits.worst(v[:, :1]) == {}
     assert [found[kind].kind for kind in (V_HIGH, V_LOW, BRANCH)] == [V_HIGH, V_LOW, BRANCH]
 
 
