@@ -120,7 +120,9 @@ def test_its_limits_have_no_price_until_they_bind(trunk: Trunk) -> None:
     assert trunk.proven() == 0.0
     assert_allclose(price, trunk.common_price(easy.voltage_price))
     assert not trunk.check(easy.now).any()
-    trunk.step(given())
+    assert trunk.dso.add_violated(given().now) > 0
+    assert not trunk.binds
+    trunk.dso.rows.nu[0] = 1e-6
     assert trunk.binds
 
 

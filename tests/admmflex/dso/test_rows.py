@@ -41,7 +41,7 @@ def suspects() -> Threat:
     """Two inverters, of which one may leave its plan."""
     size = np.ones((2, STEPS))
     return Threat(
-        ("x", "y"), np.array([3, 6]), -4.0 * size, 4.0 * size, np.array([5.0, 5.0]), np.zeros((2, 2, STEPS)), 1
+        ("x", "y"), np.array([3, 6]), -30.0 * size, 30.0 * size, np.array([30.0, 30.0]), np.zeros((2, 2, STEPS)), 1
     )
 
 
@@ -112,6 +112,18 @@ def test_what_is_added_is_the_worst_of_every_step_and_feeder(two_feeders: Any, o
     assert not rows.idle.any()
 
 
+@pytest.mark.parametrize(("v_slack", "kind"), [(0.9, V_LOW), (1.2, V_HIGH)])
+def test_the_slack_is_given_and_no_row_asks_it_to_change(two_feeders: Any, v_slack: float, kind: int) -> None:
+    """It is farther beyond its limit than the busbar behind it."""
+    dso = make(two_feeders.with_slack(v_slack))
+    x = np.zeros((STEPS, 2 * len(BUSES)))
+    dso.relinearise(x)
+    dso.add_violated(x)
+    above = np.isin(dso.rows.index, [0, 1]) & (dso.rows.kind <= V_LOW)
+    assert dso.rows.kind[above].tolist() == [kind] * STEPS
+    assert dso.rows.index[above].tolist() == [1] * STEPS
+
+
 def test_of_the_slack_row_the_bus_itself_counts(two_feeders: Any) -> None:
     """What is injected at the slack bus covers what would be drawn beyond the cap; that of the change, too."""
     dso = make(two_feeders, cap=True, buses=np.array([0, 3]))
@@ -178,12 +190,12 @@ def test_groups_are_feeders_and_the_branches_above_them(two_feeders: Any) -> Non
     assert_array_equal(feeder_groups(Limits.of(turned))[1][0], end_group)
 
 
-def test_a_transformer_within_a_feeder_is_a_group_of_its_own(two_feeders: Any) -> None:
-    inner = replace(two_feeders, is_transformer=np.arange(6) == 3)
-    limits = Limits.of(inner)
+@pytest.mark.parametrize("branch", range(5))
+def test_a_transformer_within_a_feeder_is_a_group_of_its_own(two_feeders: Any, branch: int) -> None:
+    limits = Limits.of(replace(two_feeders, is_transformer=np.arange(6) == branch))
     group = feeder_groups(limits)[1][0]
-    assert set(group[limits.branch == 3]).isdisjoint(group[limits.branch != 3])
-    assert len(set(group[limits.branch == 3])) == 1
+    assert set(group[limits.branch == branch]).isdisjoint(group[limits.branch != branch])
+    assert len(set(group[limits.branch == branch])) == 1
 
 
 def test_no_two_rows_have_one_key(two_feeders: Any) -> None:
