@@ -11,7 +11,7 @@ import numpy as np
 
 from grid.arrays import Array
 from grid.errors import Fault, InputError
-from grid.read import Taps, set_taps
+from grid.read import Taps, read, set_taps
 from grid.source import open_json, open_simbench
 
 if TYPE_CHECKING:
@@ -71,11 +71,20 @@ def filled(
     for table in TABLES:
         _add(net, table, [one for one in elements if one.table == table], step)
     try:
-        pp.runpp(net, calculate_voltage_angles=True)
+        pp.runpp(net, calculate_voltage_angles=True, **_start(net, taps))
     except pp.LoadflowNotConverged as error:
         found = f"the power flow of step {step} has no solution"
         raise InputError(Fault(where, found, "a step that the grid can carry", "choose another step")) from error
     return net
+
+
+def _start(net: pandapowerNet, taps: Taps) -> dict[str, Array]:
+    """At the no-load voltages where a line has no reactance: pandapower's own start divides by all of them."""
+    if (net.line["x_ohm_per_km"] != 0.0).all():
+        return {}
+    network, v = read(net, taps=taps), np.ones(len(net.bus), np.complex128)
+    v[net.bus.index.get_indexer(network.known_buses)] = network.v_no_load[network.known_positions]
+    return {"init_vm_pu": np.abs(v), "init_va_degree": np.degrees(np.angle(v))}
 
 
 def write(net: pandapowerNet, path: Path) -> None:

@@ -96,6 +96,26 @@ def region_scenario(
 
 
 @pytest.fixture(scope="session")
+def two_feeders() -> Any:
+    """Transformer 0-1 with a tap and a shift, feeders 2-3 and 4-(5, 6) behind bus 1; line 4-6 has no rating."""
+    import grid
+
+    n, from_bus, to_bus = 7, np.array([0, 1, 2, 1, 4, 4]), np.array([1, 2, 3, 4, 5, 6])
+    series = 1.0 / np.array([0.02 + 0.06j, 0.25 + 0.08j, 0.3 + 0.1j, 0.2 + 0.09j, 0.35 + 0.1j, 0.3 + 0.12j])
+    ratio = np.where(np.arange(6) == 0, 1.02 * np.exp(0.1j), 1.0)
+    rated = np.array([0.06, 0.04, 0.02, 0.05, 0.03, np.inf])
+    return grid.Network(
+        name="two feeders", buses=np.arange(10, 10 + n), bus_names=("", "busbar", *"abcde"), base_kv=np.full(n, 0.4),
+        v_slack=1.01 + 0j, v_min=np.linspace(0.94, 0.96, n), v_max=np.linspace(1.04, 1.06, n),
+        shunt_y=np.zeros(n, complex), known_buses=np.arange(10, 10 + n), known_positions=np.arange(n),
+        from_bus=from_bus, to_bus=to_bus, y_ff=(series + 0.001j) / np.abs(ratio) ** 2, y_ft=-series / np.conj(ratio),
+        y_tf=-series / ratio, y_tt=series + 0.001j, branch_kinds=("trafo", *["line"] * 5), branch_index=np.arange(6),
+        branch_names=("station", *"vwxyz"), is_transformer=np.arange(6) == 0, i_max_from=rated, i_max_to=1.1 * rated,
+        s_max=np.where(np.arange(6) == 0, 0.05, np.inf),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
 def two_levels() -> Callable[..., Any]:
     """``two_levels(**options)``: a pandapower grid of two voltage levels, see ``region_net``."""
     return region_net

@@ -28,9 +28,46 @@ def test_shares_of_the_sun(day):
     assert np.isnan(shares[1])
 
 
-@pytest.mark.parametrize(("amounts", "value"), [([1, 1, 1], 0.0), ([0, 0, 0, 5], 0.75), ([0, 0], 0.0), ([], None)])
+@pytest.mark.parametrize(
+    ("offered_kw", "given_kw", "share"),
+    [
+        (4.0, 4.0, 0.0),
+        (4.0, -0.1, 1.0),  # drawn in standby: not more than all
+        (0.0015, 0.0, 1.0),
+        (0.001, 0.0, np.nan),  # a watt-hour is none
+        (1000.0, 999.0, 0.001),
+        (1000.0, 999.5, 0.0),  # rounding of the answers
+        (1000.0, 998.5, 0.0015),
+    ],
+)
+def test_a_watt_hour_and_a_thousandth_of_the_sun_count_as_none(day, offered_kw, given_kw, share):
+    data = day.dataset()
+    plant = np.flatnonzero(data["asset_kind"].values == "pv")
+    data["avail_kw"][plant], data["asset_p_kw"][plant] = offered_kw, given_kw
+    assert_allclose(curtailed_shares(data)[0], share, rtol=1e-12)
+
+
+def test_what_other_assets_do_is_no_sun(day):
+    data = day.dataset()
+    others = np.flatnonzero(data["asset_kind"].values != "pv")
+    data["asset_p_kw"][others] = -7.0
+    assert_allclose(curtailed_shares(data), curtailed_shares(day.dataset()))
+
+
+@pytest.mark.parametrize("drop", [["p_kw_baseline"], ["p_kw", "p_kw_baseline"]])
+def test_without_a_day_before_or_without_a_plan_there_is_no_change(day, drop):
+    found = bills(day.dataset().drop_vars(drop))
+    assert (found is None) == ("p_kw" in drop)
+    assert found is None or found.change is found.before is None
+    assert curtailed_shares(day.dataset().drop_vars("asset_p_kw")) is None
+
+
+@pytest.mark.parametrize(
+    ("amounts", "value"),
+    [([1, 1, 1], 0.0), ([0, 0, 0, 5], 0.75), ([0.1, 0.3], 0.25), ([3, 1], 0.25), ([0, 0], 0.0), ([], None), ([2], 0.0)],
+)
 def test_gini_at_its_ends(amounts, value):
-    assert gini(np.array(amounts, float)) == value
+    assert gini(np.array(amounts, float)) == pytest.approx(value, abs=1e-15)
 
 
 def test_gini_is_the_mean_difference_over_twice_the_mean():

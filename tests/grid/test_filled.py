@@ -45,6 +45,18 @@ def test_it_is_the_grid_that_the_reader_makes(file, taps, slack):
         )
 
 
+def test_lines_without_reactance_are_no_obstacle(file, tmp_path):
+    net = pp.from_json(str(file))
+    net.line["x_ohm_per_km"] = 0.0
+    pp.to_json(net, str(tmp_path / "resistive.json"))
+    element = Element("sgen", "b", 2, np.array([40.0]), np.zeros(1))
+    network, found = grid.read(net), filled(tmp_path / "resistive.json", [element], 0)
+    p = np.zeros((network.n, 1))
+    p[network.positions([2])] = 40.0
+    wanted = np.abs(grid.power_flow(network, p, 0.0 * p).v)[:, 0]
+    assert_allclose(found.res_bus.vm_pu.loc[network.buses], wanted, atol=1e-8)
+
+
 def test_it_can_be_written_and_read(file, tmp_path):
     net = filled(file, [Element("sgen", "b", 2, np.array([20.0]), np.zeros(1))], 0)
     write(net, tmp_path / "out.json")

@@ -50,6 +50,39 @@ def test_settled_is_relative_whatever_the_sign(before: float, after: float, good
     assert settled(before, after, SETTINGS) is good
 
 
+def test_a_tolerance_that_is_just_met_is_met() -> None:
+    """Numbers that are exact in binary."""
+    coarse = AdmmSettings(cost_tolerance=1 / 4)
+    assert settled(125.0, 100.0, coarse)
+    assert not settled(125.1, 100.0, coarse)
+    fine = AdmmSettings(cost_tolerance=1 / 64)
+    assert proves(59.0, 64.0, fine)
+    assert not proves(58.9, 64.0, fine)
+    assert proves(-69.0, -64.0, fine)  # a day that earns
+    assert not proves(-69.1, -64.0, fine)
+
+
+def test_about_zero_a_cost_is_compared_with_the_scale() -> None:
+    scaled = AdmmSettings(cost_tolerance=1e-3, cost_scale=100.0)
+    assert settled(0.0, 0.09, scaled)
+    assert not settled(0.0, 0.11, scaled)
+    assert proves(-0.4, 0.0, scaled)
+    assert not proves(-0.6, 0.0, scaled)
+
+
+def test_how_long_and_how_near_is_what_the_documents_say() -> None:
+    """Eight mixes that cost the same, eight rounds within a hundredth, 0.1 % by default."""
+    still = {"mix_cost_eur": 100.0}
+    assert mixes_settled([still] * 8, SETTINGS)
+    assert not mixes_settled([still] * 7, SETTINGS)
+    assert mixes_settled([{"mix_cost_eur": 1.0}, *[still] * 8], SETTINGS)
+    assert steady([record(primal=1.0)] * 7 + [record(primal=0.01)], SETTINGS)
+    assert not steady([record(primal=1.0)] * 7 + [record(primal=0.0101)], SETTINGS)
+    assert not steady([record()] * 7, SETTINGS)
+    assert proves(99.9, 100.0, AdmmSettings()) is True
+    assert proves(99.89, 100.0, AdmmSettings()) is False
+
+
 def test_steady_needs_all_of_the_last_rounds() -> None:
     quiet = [record() for _ in range(STEADY_ROUNDS)]
     assert steady(quiet, SETTINGS)
