@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from grid import files
 from grid.arrays import Array
 from grid.elements import Elements, Profiles, elements, profiles
 from grid.errors import Fault, InputError
@@ -78,8 +79,8 @@ def read_case(source: str | Path, *, taps: Taps = "as_given") -> Case:
         InputError: no such file or code, not a pandapower file, or faults of the grid, all of them.
     """
     path = Path(source)
-    if path.is_file():
-        content = path.read_bytes()
+    if os.path.lexists(path):
+        content = files.content(path, files.GRID, f"file {str(path)!r}")
         return _cached(["file", hashlib.sha256(content).hexdigest(), taps], lambda: _convert(open_json(path), taps))
     if _CODE.fullmatch(str(source)):
         return _cached(
