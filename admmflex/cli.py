@@ -261,9 +261,9 @@ def _tell(result: Result, options: Options) -> None:
     console.print()
     console.print(limits_table(result.summary) if "export_limits" in result.summary else summary_table(result.summary))
     for fact in facts(result.summary):
-        console.print(fact)
-    console.print(f"\nresult   {options.folder / 'result.nc'}, summary.json, history.jsonl")
-    console.print(f"report   {report}")
+        console.print(fact, markup=False)
+    console.print(f"\nresult   {options.folder / 'result.nc'}, summary.json, history.jsonl", markup=False)
+    console.print(f"report   {report}", markup=False)
 
 
 def _console(stream: TextIO) -> Console:

@@ -123,10 +123,12 @@ def models(net: Any) -> list[Fault]:
 
 def faults(net: Any) -> list[Fault]:
     """Everything that is wrong with the tables of a pandapower grid read by phases."""
-    first = checks.identifiers(net) + columns(net)
+    first = checks.forms(net) + columns(net)
     if first:
         return first
     rules = (
+        checks.identifiers,
+        checks.switches,
         checks.references,
         checks.values,
         checks.impedances,
