@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
@@ -116,7 +117,7 @@ def _cached(key: list[str], build: Callable[[], Case]) -> Case:
     path = cache_directory() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
     try:
         return load(path)
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+    except (OSError, EOFError, KeyError, MemoryError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
         case = build()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ GRID = Kind("a grid written by pandapower.to_json", 128 * MB, "leave out tables 
 SCRIPT = Kind("a readable OpenDSS file", 64 * MB, "split the feeder")
 TABLE = Kind("a CSV or Parquet file", 512 * MB, "keep the days of the horizon only")
 SUMMARY = Kind("a summary.json that a run wrote", 64 * MB, "run the scenario again")
-RESULT = Kind("a result.nc that a run wrote", 8000 * MB, "run the scenario again")
+RESULT = Kind("a result.nc that a run wrote", 4000 * MB, "run the scenario again")
 
 
 def size(path: Path, kind: Kind, element: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def _joined(net: Any) -> Iterator[tuple[Any, Any]]:
         for index, *buses in zip(rows.index, *(rows[end] for end in ends), strict=True):
             held = [bus for bus in buses if (index, bus) not in open_at]
             if len(held) == len(buses) or kind == "t3":
-                yield from zip(held, held[1:], strict=False)
+                yield from pairwise(held)
 
 
 def _at_open_switches(net: Any) -> Iterator[Any]:
