@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from unicodedata import category
@@ -134,13 +135,14 @@ def forms(net: Any) -> list[Fault]:
         flag = "closed" if table == "switch" else "in_service"
         ends = {"switch": ("bus", "element")} | _BRANCH_ENDS
         numbers = [*ends.get(table, () if table == "bus" else ("bus",)), *_COLUMNS.get(table, ())]
-        for column in (*numbers, flag, *(("et",) if table == "switch" else ())):
+        for column in ("name", *numbers, flag, *(("et",) if table == "switch" else ())):
             if column not in net[table]:
                 found.append(Fault(f"table {table}", f"no column {column}", "all columns of pandapower", "add it"))
         odd = net[table].index[[not (_is_whole(i) and 0 <= i <= _LAST) for i in net[table].index]]
         found += [_wrong(f"table {table}", f"index {i!r}", f"0 to {_LAST}") for i in odd[:_SHOWN]]
+        others = [name for name in net[table] if _NUMBERS.fullmatch(str(name))]
         for columns, accepts, allowed in (
-            (numbers, _is_number, "a number"),
+            (dict.fromkeys([*numbers, *others]), _is_number, "a number"),
             ([flag], _is_flag, "true or false"),
             (["name"], _is_name, _NAMES),
         ):
@@ -151,6 +153,9 @@ def forms(net: Any) -> list[Fault]:
     return found
 
 
+_NUMBERS = re.compile(
+    r"const_.*|tap2?_(pos|neutral|min|max|step_.*)|.*_(pu|kv|ka|mw|mvar|mwh|mva|percent|ohm|km|degree|rx|partial|kw)"
+)
 _NAMES = "a name without control characters"
 _LAST = 10_000_000
 """Of an index: pandapower makes arrays as long as the highest one."""

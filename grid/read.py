@@ -10,7 +10,7 @@ import numpy as np
 
 from grid import checks, supply, topology
 from grid.arrays import Array, BoolArray, ComplexArray, IntArray
-from grid.errors import Fault, require
+from grid.errors import Fault, InputError, require
 from grid.network import S_BASE_KVA, Network
 
 if TYPE_CHECKING:
@@ -47,7 +47,16 @@ def read(net: pandapowerNet, *, taps: Taps = "as_given") -> Network:
     """
     require(checks.faults(net))
     work, notes = _grid_only(net, taps)
-    model = _model(work)
+    try:
+        model = _model(work)
+    except Exception as error:  # pandapower raises many kinds on tables that it does not know
+        value, allowed = (
+            f"pandapower cannot convert it: {type(error).__name__}: {error}",
+            "tables as pandapower has them",
+        )
+        raise InputError(
+            Fault(f"grid {net.name!r}", value, allowed, "create the grid with pandapower's functions")
+        ) from error
     require(_unknown(net, model))
     _, spare = supply.lost_and_spare(net)
     said = [f"{len(spare)} buses behind open switches carry nothing and are left out"] if spare else []

