@@ -50,13 +50,9 @@ def read(net: pandapowerNet, *, taps: Taps = "as_given") -> Network:
     try:
         model = _model(work)
     except Exception as error:  # pandapower raises many kinds on tables that it does not know
-        value, allowed = (
-            f"pandapower cannot convert it: {type(error).__name__}: {error}",
-            "tables as pandapower has them",
-        )
-        raise InputError(
-            Fault(f"grid {net.name!r}", value, allowed, "create the grid with pandapower's functions")
-        ) from error
+        value = f"pandapower cannot convert it: {type(error).__name__}: {error}"
+        allowed, remedy = "tables as pandapower has them", "create the grid with pandapower's functions"
+        raise InputError(Fault(f"grid {net.name!r}", value, allowed, remedy)) from error
     require(_unknown(net, model))
     _, spare = supply.lost_and_spare(net)
     said = [f"{len(spare)} buses behind open switches carry nothing and are left out"] if spare else []
