@@ -173,6 +173,11 @@ def _checked(path: Path, method: Method | None) -> tuple[str, tuple[str, ...]]:
         count, n, steps = found.scenarios.shape
         return f"{n} customers, {found.customers.network.n} buses, {count} scenarios, {steps} steps", found.notes
     study = build(scenario)
+    if study.settings.method == "charts":
+        from admmflex.errors import require
+        from admmflex.studies.charts_day import faults  # with mpo, which no other scheme needs
+
+        require(faults(study))
     sizes = f"{len(study.prosumers)} prosumers, {len(study.network.buses)} buses, {study.horizon.steps} steps"
     return sizes, study.notes
 

@@ -134,6 +134,7 @@ def faults(net: Any) -> list[Fault]:
         checks.impedances,
         checks.voltage_levels,
         checks.sources,
+        checks.cut_off,
         groups,
         taps,
         models,

@@ -77,7 +77,7 @@ def test_all_faults_of_a_grid_at_once(slack: str, by_phase: bool, tmp_path: Path
     said = spoilt(net, slack=slack)
     found = told(tmp_path, net, EXPORT if by_phase else BALANCED)
     assert [one for one in said if one not in found] == [], found
-    assert found.count("allowed:") == len(said) + 0 * by_phase
+    assert found.count("allowed:") == len(said)
     assert not list(tmp_path.glob("results*"))
 
 
@@ -106,7 +106,7 @@ def test_all_faults_of_an_opendss_file_at_once(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["validate", str(tmp_path / "day.yaml")])
     found = " ".join(done.stderr.split())
     assert done.exit_code == 2
-    for one in ("r1 = nan", "New line.one", "bus x", "kw = -inf", "pf = 2", "vsource.second"):
+    for one in ("r1 = nan", "new line.one", "bus x", "kw = -inf", "pf = 2", "vsource.second"):
         assert one in found, found
 
 

@@ -54,7 +54,7 @@ def test_a_day_of_a_table_has_its_energy(name: str, offset: bool, tmp_path: Path
     """Quarter by quarter, and as hours where the day has whole ones."""
     zone, day, count = DAYS[name]
     rows = instants(zone, day)
-    values = np.random.default_rng(count).random(len(rows))
+    values = np.random.default_rng(count).random(len(rows)).round(6)
     assert len(rows) == count
     path = written(tmp_path, zone, rows, values, offset)
     found = profile_columns(path, TablesSpec(), horizon(zone, day)).values["sun"]  # type: ignore[arg-type]
