@@ -219,6 +219,11 @@ def _checked(path: Path, method: Method | None) -> tuple[str, tuple[str, ...]]:
         count, n, steps = found.scenarios.shape
         return f"{n} customers, {found.customers.network.n} buses, {count} scenarios, {steps} steps", found.notes
     study = build(scenario)
+    if study.settings.method == "charts":
+        from admmflex.errors import require
+        from admmflex.studies.charts_day import faults  # with mpo, which no other scheme needs
+
+        require(faults(study))
     sizes = f"{len(study.prosumers)} prosumers, {len(study.network.buses)} buses, {study.horizon.steps} steps"
     return sizes, study.notes
 
@@ -320,9 +325,9 @@ def _tell(result: Result, options: Options) -> None:
     console.print()
     console.print(limits_table(result.summary) if "export_limits" in result.summary else summary_table(result.summary))
     for fact in facts(result.summary):
-        console.print(fact)
-    console.print(f"\nresult   {options.folder / 'result.nc'}, summary.json, history.jsonl")
-    console.print(f"report   {report}")
+        console.print(fact, markup=False)
+    console.print(f"\nresult   {options.folder / 'result.nc'}, summary.json, history.jsonl", markup=False)
+    console.print(f"report   {report}", markup=False)
 
 
 def _console(stream: TextIO) -> Console:

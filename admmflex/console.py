@@ -90,6 +90,7 @@ def limits_table(summary: Mapping[str, Any]) -> Table:
 def comparison_tables(rows: tuple[Row, ...]) -> list[Table]:
     """Schemes side by side; several tables when they are too many for one of 80 columns."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     found = []
@@ -98,9 +99,10 @@ def comparison_tables(rows: tuple[Row, ...]) -> list[Table]:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, width=min(WIDTH, 24 + 14 * len(part)))
         table.add_column("", width=20, no_wrap=True)
         for row in part:
-            table.add_column(row.scheme, justify="right", ratio=1)
+            table.add_column(escape(row.scheme), justify="right", ratio=1)
         for name, texts, bad in lines(part):
-            cells = [f"[bold red]{text}[/]" if wrong else text for text, wrong in zip(texts, bad, strict=True)]
+            safe = [escape(text) for text in texts]
+            cells = [f"[bold red]{text}[/]" if wrong else text for text, wrong in zip(safe, bad, strict=True)]
             table.add_row(name, *cells)
         found.append(table)
     return found
@@ -205,7 +207,9 @@ def _load(worst: Mapping[str, Any] | None) -> str:
 
 def _marked(value: str, worst: Mapping[str, Any], place: str, tolerance: float) -> str:
     """Value, place and hour; red when beyond the limit."""
+    from rich.markup import escape
+
     hour = datetime.fromisoformat(worst["time"]).strftime("%H:%M")
     value = f"[bold red]{value}[/]" if worst["excess"] > tolerance else value
-    place = place.split(" '")[0]  # the index alone tells a branch
+    place = escape(place.split(" '")[0])  # the index alone tells a branch
     return f"{value}\n[dim]{place if len(place) <= PLACE else place[: PLACE - 2] + '..'} {hour}[/]"

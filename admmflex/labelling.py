@@ -12,7 +12,7 @@ import numpy as np
 
 from admmflex.horizon import Horizon, IntArray
 from admmflex.prosumers.prosumer import Prosumer
-from admmflex.variables import HISTORY, PROFILES, VARIABLES, Variable
+from admmflex.variables import EXPORT, HISTORY, PROFILES, VARIABLES, Variable
 from admmflex.versions import versions
 
 if TYPE_CHECKING:
@@ -96,6 +96,48 @@ def dataset(
         "timezone": str(horizon.start.tzinfo),
     }
     return xr.Dataset(data, coordinates, about | kept)
+
+
+def misformed(data: xr.Dataset) -> list[str]:
+    """What a dataset that was read lacks or has otherwise than ``dataset`` makes it; empty when nothing."""
+    about = data.attrs
+    found = [f"status = {about.get('status')!r}"] if about.get("status") not in STATUSES else []
+    homes = "prosumer" in data.dims
+    texts = ("timezone", "versions") if homes else ("versions",)
+    found += [f"no text {key!r}" for key in texts if not isinstance(about.get(key), str)]
+    if homes and not isinstance(about.get("objective_eur"), int | float | np.number):
+        found.append("no number 'objective_eur'")
+    known = VARIABLES | PROFILES if homes else EXPORT
+    needed = {"input"} if about.get("status") == "infeasible" else {"input", "output"}
+    if homes and any(f"{name}_baseline" in data for name in VARIABLES):
+        needed.add("baseline")
+    for name, one in known.items():
+        if name not in data:
+            found += [f"no variable {name!r}"] if one.role in needed else []
+        elif data[name].dims != one.dims or (data[name].dtype.kind in "OSU") != (one.units == ""):
+            kind = "text" if one.units == "" else "numbers"
+            found.append(f"{name} holds {data[name].dtype} by {data[name].dims}, not {kind} by {one.dims}")
+    return found or _misplaced(data, homes)
+
+
+def _misplaced(data: xr.Dataset, homes: bool) -> list[str]:
+    """Coordinates that are not there, times that are none, positions beyond the end of what they count."""
+    kinds = {"time": "M"} | ({"prosumer": "OSU", "asset": "OSU", "asset_kind": "OSU", "branch": "OSU"} if homes else {})
+    kinds |= {"bus": "iu", "asset_prosumer": "iu", "prosumer_bus": "iu"} if homes else {}
+    found = [f"no {name}" for name, kind in kinds.items() if name not in data or data[name].dtype.kind not in kind]
+    if found or not data.sizes["time"]:
+        return found or ["no step"]
+    time = data["time"].to_numpy().astype("datetime64[s]")
+    if not ((time > np.datetime64("1800-01-01")) & (time < np.datetime64("2300-01-01"))).all():
+        found.append("times outside of the years 1800 to 2300")
+    positions = [("asset_prosumer", "prosumer"), ("branch_from_bus", "bus"), ("branch_to_bus", "bus")] * homes
+    for name, along in positions:
+        at = data[name].to_numpy() if name in data else np.zeros(0)
+        if len(at) and not ((at >= 0) & (at < data.sizes[along])).all():
+            found.append(f"{name} beyond the {data.sizes[along]} of {along}")
+    if homes and not np.isin(data["prosumer_bus"].to_numpy(), data["bus"].to_numpy()).all():
+        found.append("prosumer_bus that is no bus")
+    return found
 
 
 def _inputs(horizon: Horizon, prosumers: Sequence[Prosumer]) -> dict[str, Any]:

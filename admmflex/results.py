@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from admmflex.data import hdf5_file
 from admmflex.errors import Fault, InputError
-from admmflex.labelling import FORMAT, dataset
+from admmflex.labelling import FORMAT, dataset, misformed
 from admmflex.summary import summarise
+from grid import files
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -124,12 +126,13 @@ def read(directory: Path | str) -> Result:
     """Read a result that ``write`` wrote.
 
     Raises:
-        FileNotFoundError: no complete result in the folder.
+        InputError: no complete result in the folder, or files that are too large or refer to others.
     """
     import xarray as xr
 
     folder = Path(directory)
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads(files.content(folder / "summary.json", files.SUMMARY, "summary.json"))
+    hdf5_file.require_plain(folder / "result.nc", files.RESULT, "result.nc")
     return Result(xr.load_dataset(folder / "result.nc", engine="h5netcdf"), summary, folder)
 
 
@@ -152,11 +155,17 @@ def require(directory: Path | str) -> Result:
         raise InputError(Fault(where, f"{' and '.join(missing)} missing", allowed, remedy))
     try:
         found = read(folder)
-    except (OSError, ValueError, KeyError) as error:
+    except InputError as error:
+        again = [Fault(f"{where}, {one.element}", one.value, one.allowed, one.remedy) for one in error.faults]
+        raise InputError(again) from error
+    except Exception as error:  # h5py and xarray raise many kinds on a damaged file
         raise InputError(Fault(where, f"not readable: {error}", allowed, "run the scenario again")) from error
     form = found.dataset.attrs.get("format")
     if form != FORMAT:
         raise InputError(Fault(where, f"result.nc has format {form!r}", FORMAT, "run the scenario with this version"))
+    odd = misformed(found.dataset) if isinstance(found.summary, dict) else ["summary.json is no JSON object"]
+    if odd:
+        raise InputError([Fault(where, one, allowed, "run the scenario again") for one in odd])
     return found
 
 

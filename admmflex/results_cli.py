@@ -51,8 +51,8 @@ def compare(
         for table in comparison_tables(found.rows):
             console.print(table)
         for note in found.notes:
-            console.print(f"note: {note}")
-        console.print(f"\npage  {document.save(comparison_page.page(found, results), out)}")
+            console.print(f"note: {note}", markup=False)
+        console.print(f"\npage  {document.save(comparison_page.page(found, results), out)}", markup=False)
 
 
 def export(
@@ -79,11 +79,18 @@ def export(
 
 @contextmanager
 def _faults_told(source: str) -> Iterator[None]:
-    """Print the faults of bad input and leave with 2."""
-    from admmflex.errors import ExitCode, InputError
+    """Print the faults of bad input and leave with 2; so does what a result holds that no run writes."""
+    from admmflex.errors import ExitCode, Fault, InputError
 
     try:
-        yield
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            value = f"cannot be shown: {type(error).__name__}: {error}"
+            remedy = "run the scenario again; if that does not help, report it"
+            raise InputError(Fault("result", value, "results as 'admmflex run' writes them", remedy)) from error
     except InputError as error:
         from admmflex.console import fault_list
 

@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from grid import files
 from grid.arrays import Array
 from grid.elements import Elements, Profiles, elements, profiles
 from grid.errors import Fault, InputError
@@ -78,8 +80,8 @@ def read_case(source: str | Path, *, taps: Taps = "as_given") -> Case:
         InputError: no such file or code, not a pandapower file, or faults of the grid, all of them.
     """
     path = Path(source)
-    if path.is_file():
-        content = path.read_bytes()
+    if os.path.lexists(path):
+        content = files.content(path, files.GRID, f"file {str(path)!r}")
         return _cached(["file", hashlib.sha256(content).hexdigest(), taps], lambda: _convert(open_json(path), taps))
     if _CODE.fullmatch(str(source)):
         return _cached(
@@ -115,7 +117,7 @@ def _cached(key: list[str], build: Callable[[], Case]) -> Case:
     path = cache_directory() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
     try:
         return load(path)
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+    except (OSError, EOFError, KeyError, MemoryError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
         case = build()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

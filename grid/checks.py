@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 
+from grid import supply
 from grid.errors import Fault
 
 _INJECTIONS = ("load", "sgen", "storage")
@@ -122,6 +125,77 @@ def identifiers(net: Any) -> list[Fault]:
     return found
 
 
+def forms(net: Any) -> list[Fault]:
+    """Every table has its columns: numbers, true or false, names without control characters, whole numbers as index."""
+    found = [] if _is_number(net.f_hz) and net.f_hz > 0 else [_wrong("grid", f"f_hz = {net.f_hz!r}", "a frequency")]
+    found += [_wrong("grid", f"name {net.name!r}", _NAMES)] if not _is_name(net.name) else []
+    for table in _MODELLED:
+        if not len(net.get(table, ())):
+            continue
+        flag = "closed" if table == "switch" else "in_service"
+        ends = {"switch": ("bus", "element")} | _BRANCH_ENDS
+        numbers = [*ends.get(table, () if table == "bus" else ("bus",)), *_COLUMNS.get(table, ())]
+        for column in ("name", *numbers, flag, *(("et",) if table == "switch" else ())):
+            if column not in net[table]:
+                found.append(Fault(f"table {table}", f"no column {column}", "all columns of pandapower", "add it"))
+        odd = net[table].index[[not (_is_whole(i) and 0 <= i <= _LAST) for i in net[table].index]]
+        found += [_wrong(f"table {table}", f"index {i!r}", f"0 to {_LAST}") for i in odd[:_SHOWN]]
+        others = [name for name in net[table] if _NUMBERS.fullmatch(str(name))]
+        for columns, accepts, allowed in (
+            (dict.fromkeys([*numbers, *others]), _is_number, "a number"),
+            ([flag], _is_flag, "true or false"),
+            (["name"], _is_name, _NAMES),
+        ):
+            for column in [name for name in columns if name in net[table]]:
+                bad = [not accepts(value) for value in net[table][column].tolist()]
+                given = zip(net[table].index[bad], net[table][column][bad], strict=True)
+                found += [_wrong(f"{table} {i}", f"{column} = {str(value)[:60]!r}", allowed) for i, value in given]
+    return found
+
+
+_NUMBERS = re.compile(
+    r"const_.*|tap2?_(pos|neutral|min|max|step_.*)|.*_(pu|kv|ka|mw|mvar|mwh|mva|percent|ohm|km|degree|rx|partial|kw)"
+)
+_NAMES = "a name without control characters"
+_LAST = 10_000_000
+"""Of an index: pandapower makes arrays as long as the highest one."""
+_SHOWN = 20
+
+
+def _wrong(element: str, value: str, allowed: str) -> Fault:
+    return Fault(element, value, allowed, "correct the data of the grid")
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool))
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def _is_name(value: Any) -> bool:
+    """Control characters end a text in HDF5 and move the cursor of a terminal; a lone surrogate is no text at all."""
+    return not isinstance(value, str) or not any(category(letter) in ("Cc", "Cs") for letter in value)
+
+
+def switches(net: Any) -> list[Fault]:
+    """Every switch is at a bus, a line or a transformer that exists."""
+    tables = {"b": "bus", "l": "line", "t": "trafo", "t3": "trafo3w"}
+    found = []
+    for index, row in net.switch.iterrows():
+        if row.et not in tables:
+            found.append(Fault(f"switch {index}", f"et = {row.et!r}", ", ".join(tables), "correct the switch"))
+        elif row.element not in net[tables[row.et]].index:
+            allowed, remedy = f"the index of a {tables[row.et]}", "correct or remove the switch"
+            found.append(Fault(f"switch {index}", f"element = {row.element}", allowed, remedy))
+    return found
+
+
 def references(net: Any) -> list[Fault]:
     """Every element stands at a bus that exists."""
     found = []
@@ -208,6 +282,21 @@ def sources(net: Any) -> list[Fault]:
     return []
 
 
+def cut_off(net: Any) -> list[Fault]:
+    """Every bus is supplied; a spare one behind an open switch, with nothing on it, need not be."""
+    remedy = "connect it to the slack or take it out of service"
+    lost, _ = supply.lost_and_spare(net)
+    return [
+        Fault(
+            label("bus", bus, net.bus[net.bus.index == bus].iloc[0]),
+            "cut off from the slack",
+            "every bus supplied",
+            remedy,
+        )
+        for bus in lost
+    ]
+
+
 def models(net: Any) -> list[Fault]:
     """Nothing that would have to be left out."""
     found = []
@@ -232,6 +321,7 @@ def constant_power(net: Any) -> list[Fault]:
 ALL: tuple[Callable[[Any], list[Fault]], ...] = (
     identifiers,
     references,
+    switches,
     values,
     impedances,
     voltage_levels,
@@ -242,8 +332,7 @@ ALL: tuple[Callable[[Any], list[Fault]], ...] = (
 
 def faults(net: Any) -> list[Fault]:
     """Everything that is wrong with the tables of a pandapower grid."""
-    first = identifiers(net)
-    return first if first else [fault for rule in ALL[1:] for fault in rule(net)]
+    return forms(net) or [fault for rule in ALL for fault in rule(net)] + cut_off(net)
 
 
 def notes(net: Any) -> list[str]:

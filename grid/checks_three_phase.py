@@ -123,15 +123,18 @@ def models(net: Any) -> list[Fault]:
 
 def faults(net: Any) -> list[Fault]:
     """Everything that is wrong with the tables of a pandapower grid read by phases."""
-    first = checks.identifiers(net) + columns(net)
+    first = checks.forms(net) + columns(net)
     if first:
         return first
     rules = (
+        checks.identifiers,
+        checks.switches,
         checks.references,
         checks.values,
         checks.impedances,
         checks.voltage_levels,
         checks.sources,
+        checks.cut_off,
         groups,
         taps,
         models,

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
-from grid import checks, topology
+from grid import checks, supply, topology
 from grid.arrays import Array, BoolArray, ComplexArray, IntArray
-from grid.errors import Fault, require
+from grid.errors import Fault, InputError, require
 from grid.network import S_BASE_KVA, Network
 
 if TYPE_CHECKING:
@@ -49,10 +47,16 @@ def read(net: pandapowerNet, *, taps: Taps = "as_given") -> Network:
     """
     require(checks.faults(net))
     work, notes = _grid_only(net, taps)
-    model = _model(work)
-    cut_off, spare = _cut_off(net, model)
-    require(cut_off)
-    return _network(net, model, [*checks.notes(net), *notes, *spare])
+    try:
+        model = _model(work)
+    except Exception as error:  # pandapower raises many kinds on tables that it does not know
+        value = f"pandapower cannot convert it: {type(error).__name__}: {error}"
+        allowed, remedy = "tables as pandapower has them", "create the grid with pandapower's functions"
+        raise InputError(Fault(f"grid {net.name!r}", value, allowed, remedy)) from error
+    require(_unknown(net, model))
+    _, spare = supply.lost_and_spare(net)
+    said = [f"{len(spare)} buses behind open switches carry nothing and are left out"] if spare else []
+    return _network(net, model, [*checks.notes(net), *notes, *said])
 
 
 def _grid_only(net: pandapowerNet, taps: Taps) -> tuple[Any, list[str]]:
@@ -146,37 +150,15 @@ def _supplied(net: pandapowerNet, model: _Model) -> tuple[IntArray, IntArray]:
     return buses[fed], buses[~fed]
 
 
-def _cut_off(net: pandapowerNet, model: _Model) -> tuple[list[Fault], list[str]]:
-    """Faults of buses without supply; a spare bus behind an open switch, with nothing on it, is only noted."""
-    _, off = _supplied(net, model)
-    if not len(off):
-        return [], []
-    within = model.ends[model.on & ~model.live[model.ends].any(axis=1)]
-    graph = sp.coo_array((np.ones(len(within)), (within[:, 0], within[:, 1])), shape=(len(model.live),) * 2)
-    island = connected_components(graph, directed=False)[1]
-
-    def islands(buses: Any) -> set[int]:
-        at = model.number[[bus for bus in buses if bus in net.bus.index]]
-        return {int(label) for label in island[at[at >= 0]]}
-
-    opened = net.switch[~net.switch.closed.astype(bool)]
-    at_switch = set(opened.bus) | set(opened.element[opened.et == "b"])
-    for table, (first, second) in {"l": ("from_bus", "to_bus"), "t": ("hv_bus", "lv_bus")}.items():
-        branch = net["line" if table == "l" else "trafo"].loc[opened.element[opened.et == table]]
-        at_switch |= set(branch[first]) | set(branch[second])
-    carrying = [
-        bus
-        for table in ("load", "sgen", "storage", "shunt")
-        for bus in net[table].bus[net[table].in_service.astype(bool)]
+def _unknown(net: pandapowerNet, model: _Model) -> list[Fault]:
+    """Branches in service whose admittance is no number."""
+    used = model.on & model.live[model.ends].all(axis=1)
+    rows = np.flatnonzero(used & ~np.isfinite(np.array(model.y)).all(axis=0))
+    named = _branches(net, model)
+    allowed, remedy = "finite numbers", "correct the impedance or the tap changer"
+    return [
+        Fault(f"{named.kinds[row]} {named.index[row]}", "its admittance is no number", allowed, remedy) for row in rows
     ]
-    spare = islands(at_switch) - islands(carrying)
-    lost = [bus for bus in off if not islands([bus]) & spare]
-    remedy = "connect it to the slack or take it out of service"
-    faults = [
-        Fault(checks.label("bus", bus, net.bus.loc[bus]), "cut off from the slack", "every bus supplied", remedy)
-        for bus in lost
-    ]
-    return faults, [f"{len(off)} buses behind open switches carry nothing and are left out"]
 
 
 def _network(net: pandapowerNet, model: _Model, notes: list[str]) -> Network:

@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grid.errors import Fault, InputError
+from grid import files
+from grid.errors import Fault, InputError, require
+from grid.plain_json import plain
 
 if TYPE_CHECKING:
     from pandapower import pandapowerNet
 
 
 def open_json(path: Path) -> pandapowerNet:
-    """A pandapower grid from a JSON file; no code in the file is executed (pandapower >= 3.5.6).
+    """A pandapower grid from a JSON file; nothing that the file names is imported, called or opened.
 
     Raises:
-        InputError: no such file, not JSON, or not a pandapower grid.
+        InputError: no such file, too large, not JSON, not a pandapower grid, or objects in it that are no data.
     """
-    where, allowed = f"file {str(path)!r}", "a grid written by pandapower.to_json"
+    where, allowed, remedy = f"file {str(path)!r}", files.GRID.allowed, "write the grid again with pandapower.to_json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(Fault(where, f"not readable: {error.strerror}", allowed, "correct the path")) from error
+        text, faults = plain(files.content(path, files.GRID, where).decode("utf-8"), where)
+    except RecursionError as error:
+        raise InputError(Fault(where, "not JSON: nested too deeply", allowed, remedy)) from error
+    except InputError:
+        raise
     except ValueError as error:
-        raise InputError(
-            Fault(where, f"not JSON: {error}", allowed, "write the grid again with pandapower.to_json")
-        ) from error
-    if not isinstance(content, dict) or content.get("_class") != "pandapowerNet":
-        raise InputError(Fault(where, "not a pandapower grid", allowed, "write the grid with pandapower.to_json"))
+        raise InputError(Fault(where, f"not JSON: {error}", allowed, remedy)) from error
+    require(faults)
     import pandapower as pp
 
     try:
-        net = pp.from_json(str(path))
+        net = pp.from_json_string(text, convert=True)
     except Exception as error:  # pandapower raises many kinds on a damaged file
         found = f"pandapower cannot read it: {error}"
-        raise InputError(Fault(where, found, allowed, "write the grid again with pandapower.to_json")) from error
+        raise InputError(Fault(where, found, allowed, remedy)) from error
     empty = pp.create_empty_network()
     damaged = [
         name for name, table in empty.items() if hasattr(table, "columns") and not hasattr(net.get(name), "columns")
     ]
     if damaged:
-        found = f"no table: {', '.join(damaged)}"
-        raise InputError(Fault(where, found, allowed, "write the grid again with pandapower.to_json"))
+        raise InputError(Fault(where, f"no table: {', '.join(damaged)}", allowed, remedy))
     return net
 
 

@@ -1,11 +1,12 @@
 """What all tests share: one thread for linear algebra, a cache of networks inside the checkout, and a small region."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 for library in ("OMP", "OPENBLAS", "MKL"):
@@ -93,6 +94,17 @@ def region_scenario(
         "prosumers": {"list": homes},
         "coordination": {"method": "admm"},
     }
+
+
+@pytest.fixture
+def one_gigabyte() -> Iterator[None]:
+    """What the test runs may ask the system for 1 GB more than is in use, and no more."""
+    resource = pytest.importorskip("resource")
+    used = psutil.Process().memory_info().vms
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,33 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
 
 from admmflex.errors import Fault, InputError, require
+from grid import files
 
+MOST_VALUES = 2_000_000
+"""Numbers, texts, lists and sections of a scenario, each anchor counted wherever it is used."""
+_DEEPEST = 40
 Location = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader with the scalars of YAML 1.2."""
+    """The safe loader with the scalars of YAML 1.2, without tags and without more levels than any scenario has."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise ComposerError(None, None, f"the tag {tag!r}, where values are plain", event.start_mark)
+        if self.depth >= _DEEPEST:
+            raise ComposerError(None, None, f"more than {_DEEPEST} levels", event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -58,18 +77,14 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Read one YAML file; a missing file, broken YAML and duplicate keys are faults."""
+    """Read one YAML file; a missing file, one that is too large, broken YAML and duplicate keys are faults."""
+    element = f"scenario file '{path}'"
+    found = files.content(path, files.SCENARIO, element)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise InputError(Fault(f"scenario file '{path}'", reason, "a readable YAML file", "check the path")) from error
+        text = found.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(
-            Fault(
-                f"scenario file '{path}'", f"is not UTF-8 text at byte {error.start}", "YAML text", "save it as UTF-8"
-            )
-        ) from error
+        value = f"is not UTF-8 text at byte {error.start}"
+        raise InputError(Fault(element, value, "YAML text", "save it as UTF-8")) from error
     return parse(text, path)
 
 
@@ -81,6 +96,7 @@ def parse(text: str, path: Path) -> Document:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
+            _require_bounded(node)
             _walk(node, (), lines, faults)
         data = None if node is None or faults else loader.construct_document(node)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -89,6 +105,33 @@ def parse(text: str, path: Path) -> Document:
         ) from error
     require(faults)
     return Document(path, text, data, lines)
+
+
+def _require_bounded(root: yaml.Node) -> None:
+    """Values that stand for anchors are counted wherever they stand: ten anchors of ten each are ten billion.
+
+    Raises:
+        ComposerError: more values than ``MOST_VALUES``, or an anchor within itself.
+    """
+    size: dict[int, int | None] = {}  # None while its parts are counted
+
+    def count(node: yaml.Node) -> int:
+        known = size.get(id(node), 0)
+        if known is None:
+            raise ComposerError(None, None, "an anchor that contains itself", node.start_mark)
+        if known:
+            return known
+        size[id(node)] = None
+        parts = node.value if isinstance(node, yaml.SequenceNode) else []
+        parts = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else parts
+        total = 1 + sum(count(part) for part in parts)
+        if total > MOST_VALUES:
+            what = f"anchors that stand for more than {MOST_VALUES} values"
+            raise ComposerError(None, None, what, node.start_mark)
+        size[id(node)] = total
+        return total
+
+    count(root)
 
 
 def _reason(error: Exception) -> str:

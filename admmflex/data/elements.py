@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from admmflex.data.profiles import Columns
 from admmflex.data.spec import HorizonSpec, NetworkSpec
 from admmflex.errors import Fault, InputError
 from admmflex.horizon import Horizon
-from grid import Case, Elements, Profiles, read_case
+from grid import Case, Elements, Profiles, files, read_case
 
 _LABEL = "%d.%m.%Y %H:%M"
 
@@ -41,11 +42,9 @@ def read_network(spec: NetworkSpec, folder: Path) -> Case:
         InputError: no such file or code, or faults of the grid.
     """
     path = folder / spec.source
-    looks_like_file = path.suffix.lower() == ".json" or path.is_file()
-    if looks_like_file and not path.is_file():
-        raise InputError(
-            Fault("network.source", f"{path} is missing", "a pandapower JSON file or a SimBench code", "check the path")
-        )
+    looks_like_file = path.suffix.lower() == ".json" or os.path.lexists(path)
+    if looks_like_file:
+        files.size(path, files.GRID, "network.source")
     case = read_case(path if looks_like_file else spec.source, taps=spec.taps)
     if spec.slack_pu is None:
         return case

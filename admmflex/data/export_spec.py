@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from admmflex.data.section import NotNegative, Positive, Section
+from admmflex.data.section import Name, NotNegative, Positive, Section, Seed
 from admmflex.data.spec import EquipmentSpec
 
 Percent = Annotated[float, Field(gt=0.0, le=100.0)]
@@ -76,13 +76,13 @@ class ExportCoordinationSpec(Section):
 class ExportSpec(Section):
     """A whole scenario file of export limits."""
 
-    name: str = Field(min_length=1)
+    name: Name
     network: FeederSpec
     limits: FeederLimitsSpec = FeederLimitsSpec()
     customers: CustomersSpec = CustomersSpec()
     scenarios: ExportScenariosSpec
     coordination: ExportCoordinationSpec
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
     @model_validator(mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from admmflex.assets.battery import BatteryReactive
 from admmflex.assets.generator import GeneratorReactive
 from admmflex.assets.heat_pump import HeatSink, HeatSource
 from admmflex.assets.pv import PvReactive
-from admmflex.data.section import Clock, NotNegative, Positive, Profile, Section
+from admmflex.data.section import Clock, Name, NotNegative, Positive, Profile, Section
 
 
 class BandSpec(Section):
@@ -198,7 +198,7 @@ class GeneratorSpec(Section):
 class ProsumerSpec(Section):
     """One prosumer; a row of a table has the same keys, written with a dot: ``pv.kwp``."""
 
-    name: str = Field(min_length=1)
+    name: Name
     bus: int
     import_limit_kw: float | None = None
     export_limit_kw: float | None = None

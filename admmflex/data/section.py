@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, get_args
+from unicodedata import category
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -12,6 +13,17 @@ Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+def _printable(text: str) -> str:
+    """Control characters end a text in HDF5 and move the cursor of a terminal; a lone surrogate is no text."""
+    if any(category(letter) in ("Cc", "Cs") for letter in text):
+        raise PydanticCustomError("name", "text without control characters")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Size = Annotated[
     Positive | tuple[Positive, Positive], Field(description="a number, or smallest and largest of a uniform draw")

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from admmflex.data.model_spec import AdoptionSpec, SimbenchSpec
 from admmflex.data.prosumer_spec import ProsumerSpec, TariffSpec
-from admmflex.data.section import Finite, NotNegative, Positive, Profile, Section
+from admmflex.data.section import Finite, Name, NotNegative, Positive, Profile, Section, Seed
 from admmflex.data.trouble_spec import CompromisedSpec, IslandSpec, OutageSpec
 
 __all__ = [
@@ -200,7 +200,7 @@ class CoordinationSpec(Section):
 class ScenarioSpec(Section):
     """A whole scenario file."""
 
-    name: str = Field(min_length=1)
+    name: Name
     network: NetworkSpec
     horizon: HorizonSpec
     tariff: TariffSpec
@@ -212,7 +212,7 @@ class ScenarioSpec(Section):
     mode: Literal["grid-connected", "islanded"] = "grid-connected"
     island: IslandSpec | None = None
     outage: OutageSpec | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _island_of_mode(self) -> ScenarioSpec:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from admmflex.errors import Fault, InputError, require
+from grid import files
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+MOST_CELLS, MOST_TEXTS = 50_000_000, 5_000_000
+"""Cells of a table of profiles, 8 bytes each, and of prosumers, some 200 bytes each."""
 
 
 def read(path: Path, *, text: bool) -> pd.DataFrame:
@@ -21,11 +27,9 @@ def read(path: Path, *, text: bool) -> pd.DataFrame:
             more cells than the header.
     """
     element = f"table '{path.name}'"
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is missing"
-        raise InputError(Fault(element, f"{path} {what}", "a CSV or Parquet file", "check the path"))
+    files.size(path, files.TABLE, element)
     try:
-        return _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, element, text=text)
+        return _parquet(path, element) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, element, text=text)
     except InputError:
         raise
     except ImportError as error:
@@ -43,9 +47,16 @@ def read(path: Path, *, text: bool) -> pd.DataFrame:
         ) from error
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def _parquet(path: Path, element: str) -> pd.DataFrame:
+    """What a file declares is looked at before it is unpacked."""
     import pandas as pd
+    from pyarrow import parquet
 
+    with parquet.ParquetFile(path) as file:
+        about = file.metadata
+        groups = [about.row_group(g) for g in range(about.num_row_groups)]
+        _require_cells(about.num_rows * about.num_columns, element)
+        _require_cells(sum(group.total_byte_size for group in groups) // 8, element)
     return pd.read_parquet(path)
 
 
@@ -53,14 +64,25 @@ def _csv(path: Path, element: str, *, text: bool) -> pd.DataFrame:
     """Cells belong to the column above them: pandas would shift rows with a cell too many to the left."""
     import pandas as pd
 
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = [name.strip() for name in next(csv.reader(file), [])]
+    found = files.content(path, files.TABLE, element)
+    _require_cells(found.count(b",") + found.count(b"\n"), element, MOST_TEXTS if text else MOST_CELLS)
+    if b"\0" in found:  # pandas ends a cell there and goes on
+        what, remedy = f"holds a NUL byte at {found.index(0)}", "save it as CSV UTF-8"
+        raise InputError(Fault(element, what, "text", remedy))
+    first = found[: found.find(b"\n") + 1 or None].decode("utf-8-sig")
+    header = [name.strip() for name in next(csv.reader(io.StringIO(first, newline="")), [])]
     require(_header_faults(header, element))
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
             return pd.read_csv(
-                path, dtype=str if text else None, keep_default_na=not text, skipinitialspace=True, index_col=False
+                io.BytesIO(found),
+                dtype=str if text else None,
+                keep_default_na=not text,
+                skipinitialspace=True,
+                index_col=False,
+                compression=None,
+                encoding="utf-8-sig",
             )
         except pd.errors.ParserWarning as error:
             raise InputError(
@@ -71,6 +93,12 @@ def _csv(path: Path, element: str, *, text: bool) -> pd.DataFrame:
                     "name every column, and quote texts that hold a comma",
                 )
             ) from error
+
+
+def _require_cells(count: int, element: str, most: int = MOST_CELLS) -> None:
+    if count > most:
+        value, allowed = f"{count / 1e6:.0f} million cells", f"at most {most / 1e6:.0f} million"
+        raise InputError(Fault(element, value, allowed, "keep the rows and columns that are needed"))
 
 
 def _header_faults(header: list[str], element: str) -> list[Fault]:

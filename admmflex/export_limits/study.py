@@ -17,7 +17,7 @@ from admmflex.export_limits.inverter import EN_50549, Inverter
 from admmflex.export_limits.scenarios import Scenarios
 from admmflex.export_limits.search import faults
 from admmflex.horizon import Array
-from grid import UnbalancedLimits, read_case, read_three_phase
+from grid import UnbalancedLimits, files, read_case, read_three_phase
 
 _COLUMNS = ("load_p_kw", "load_q_kvar", "avail_kw")
 _LISTED = 20
@@ -41,9 +41,7 @@ def build(spec: ExportSpec, folder: Path) -> ExportStudy:
         InputError: every fault of the part that fails first.
     """
     path = folder / spec.network.source
-    if not path.is_file():
-        remedy = "check the path"
-        raise InputError(Fault("network.source", f"{path} is missing", "an OpenDSS or pandapower JSON file", remedy))
+    files.size(path, files.SCRIPT, "network.source")
     case = read_three_phase(path)
     customers = customers_of(case, spec.customers.rating_kw)
     if not customers.rating_kw.any():

@@ -63,7 +63,7 @@ def section(key: str, title: str, remark: str, figures: Sequence[tuple[str, go.F
 
 def safe(text: str) -> str:
     """JSON that may stand in a script element."""
-    return text.replace("</", "<\\/").replace("<!--", "<\\!--")
+    return text.replace("<", "\\u003c")
 
 
 def about(data: xr.Dataset) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,4 +45,4 @@ def peaks(data: xr.Dataset) -> go.Figure | None:
 
 def _short(name: str) -> str:
     """Kind and number; the rest of the name on the map."""
-    return str(name).split(" '")[0]
+    return escape(str(name).split(" '")[0])

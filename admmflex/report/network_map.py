@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def _map(data: xr.Dataset, tree: Tree, place: Array, on_ground: bool, suffix: st
             figure.add_scatter(x=sx, y=sy, mode="lines", line=line, name=name, hoverinfo="skip")
     fullest = _top(loading)
     middle = place[tree.ends[fullest]].mean(axis=1).astype(np.float32)
-    names = data["branch"].to_numpy()[fullest]
+    names = [escape(str(name)) for name in data["branch"].to_numpy()[fullest]]
     labels = [f"{name}: at most {100 * value:.0f} %" for name, value in zip(names, loading[fullest], strict=True)]
     unseen = {"size": 12, "opacity": 0}
     figure.add_scatter(
@@ -106,7 +107,7 @@ def _buses(data: xr.Dataset, suffix: str, place: Array) -> dict[str, Any]:
     beyond = excess[shown].max(axis=1) > MET_PU
     names = data["bus_name"].to_numpy()[shown] if "bus_name" in data else np.full(len(shown), "")
     texts = [
-        f"bus {bus} {name}<br>worst {value:.4f} pu{', beyond its limit' if out else ''}"
+        f"bus {bus} {escape(str(name))}<br>worst {value:.4f} pu{', beyond its limit' if out else ''}"
         for bus, name, value, out in zip(data["bus"].to_numpy()[shown], names, worst, beyond, strict=True)
     ]
     size = 7 if len(v) <= MANY else 4

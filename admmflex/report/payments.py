@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ def changes(data: xr.Dataset) -> go.Figure | None:
     if len(order) > MOST:  # evenly spaced ranks keep the shape
         order = order[np.unique(np.linspace(0, len(order) - 1, MOST).round().astype(int))]
     rank = np.arange(1, len(order) + 1)
-    names = data["prosumer"].to_numpy()[order].astype(str)
+    names = [escape(str(name)) for name in data["prosumer"].to_numpy()[order]]
     texts = [
         f"{name}<br>bill before {before:.2f} EUR<br>after {after:.2f} EUR<br>to the grid {grid:.2f} EUR"
         for name, before, after, grid in zip(

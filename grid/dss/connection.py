@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from grid.dss.properties import Properties
 
+NODES = ("0", "1", "2", "3", "4")
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -19,7 +21,7 @@ class Connection:
 def connection(given: Properties, name: str, phases: int, *, neutral: bool, text: str | None = None) -> Connection:
     """Bus and conductors of ``bus.1.2.3.4``; nodes count from 1 where none are given."""
     bus, *nodes = (given.text(name) if text is None else text).split(".")
-    numbers = [int(node) if node.isdigit() else -1 for node in nodes] or list(range(1, phases + 1))
+    numbers = [int(node) if node in NODES else -1 for node in nodes] or list(range(1, min(phases, 5) + 1))
     if not bus or phases > 4 or min(numbers) < 0 or max(numbers) > 4:
         allowed = "bus.1.2.3, .4 for the neutral, .0 for earth"
         given.fault(f"{name} = {given.text(name) or 'missing'}", allowed, "correct the bus", given.where(name))

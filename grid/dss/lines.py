@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grid.arrays import Array, ComplexArray
+from grid.dss.connection import NODES
 from grid.dss.properties import Properties
 from grid.network import S_BASE_KVA
 from grid.three_phase import Branch
@@ -70,7 +71,7 @@ def read_line(given: Properties, codes: Mapping[str, Properties], hertz: float) 
 def _nodes(given: Properties, name: str, count: int) -> tuple[str, tuple[int, ...]] | None:
     """Bus and the conductor (0 to 3, -1 for earth) of each row of the matrices."""
     bus, *nodes = given.text(name).split(".")
-    numbers = [int(node) if node.isdigit() else 9 for node in nodes] or list(range(1, count + 1))
+    numbers = [int(node) if node in NODES else 9 for node in nodes] or list(range(1, count + 1))
     if not bus or len(numbers) != count or max(numbers) > 4 or len(set(numbers)) < count:
         found = f"{name} = {given.text(name) or 'missing'} with {count} phases"
         given.fault(found, "one node of 1, 2, 3, 4 for each", "correct the nodes", given.where(name))

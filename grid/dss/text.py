@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grid.errors import Fault
+from grid import files
+from grid.errors import Fault, InputError
 
 Value = tuple[str, str]  # text, and where it stands
 
-_TOKEN = re.compile(r"""\s*,?\s*(?:([%\w.\-]+)\s*=\s*)?("[^"]*"|'[^']*'|\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|[^\s,=]+)""")
+_CLOSING = {'"': '"', "'": "'", "[": "]", "(": ")", "{": "}"}
+_QUOTED = "|".join(rf"\{a}[^\{b}]*(?:\{b}|$)" for a, b in _CLOSING.items())  # what is not closed ends with the line
+_TOKEN = re.compile(rf"\s*,?\s*(?:([%\w.\-]+)\s*=\s*)?({_QUOTED}|[^\s,=]+)")
 _COMMENT = re.compile(r"!.*|//.*")
 _CONTINUED = ("~", "more", "m")
 _NO_EFFECT = (
@@ -23,6 +26,7 @@ NO_CURRENT = (
     "loadshape", "tshape", "priceshape", "xycurve", "growthshape", "spectrum", "monitor", "energymeter", "sensor",
     "tcc_curve", "wiredata", "linespacing", "linegeometry", "cndata", "tsdata",
 )  # fmt: skip
+MOST_FILES, DEEPEST = 1000, 50
 FREQUENCY = "defaultbasefrequency"
 _OPTIONS_READ = (FREQUENCY, "voltagebases", "loadmult")
 _OPTIONS_WITHOUT_EFFECT = (
@@ -52,12 +56,14 @@ class Element:
 class Script:
     """What a script and the files that it redirects to define.
 
-    ``options`` are those of ``set`` that matter here; ``faults`` everything that was not understood.
+    ``options`` are those of ``set`` that matter here; ``faults`` everything that was not understood; ``sizes`` are
+    those of the files read, in bytes.
     """
 
     elements: dict[tuple[str, str], Element] = field(default_factory=dict)
     options: dict[str, Value] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
 
     def numbers(self, option: str, default: tuple[float, ...] = (), above: float = -math.inf) -> tuple[float, ...]:
         """Finite numbers that an option lists; the default with a fault when one is not, or not above a limit."""
@@ -84,7 +90,7 @@ class Script:
 
 
 def read_script(path: Path) -> Script:
-    """Read an OpenDSS script; faults are collected, not raised."""
+    """Read an OpenDSS script; faults are collected, not raised, unless it redirects without end."""
     script = Script()
     _read_file(path, script, (), f"file {str(path)!r}")
     return script
@@ -96,11 +102,20 @@ def _read_file(path: Path, script: Script, inside: tuple[Path, ...], where: str)
         script.faults.append(Fault(where, f"{path.name} redirects to itself", "no circle", "remove the redirection"))
         return
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        found = f"{str(path)!r} is not readable: {error.strerror}"
-        script.faults.append(Fault(where, found, "a readable OpenDSS file", "correct the path"))
+        found = files.content(path, files.SCRIPT, where)
+    except InputError as error:
+        script.faults += error.faults
         return
+    script.sizes.append(len(found))
+    if len(script.sizes) > MOST_FILES or len(inside) > DEEPEST or sum(script.sizes) > files.SCRIPT.most:
+        # files that redirect to two others each would never end
+        value = f"{len(script.sizes)} files of {sum(script.sizes) / files.MB:.0f} MB, {len(inside)} inside one another"
+        allowed = f"at most {MOST_FILES}, {files.SCRIPT.most // files.MB} MB, {DEEPEST}"
+        raise InputError([*script.faults, Fault(where, value, allowed, "merge files")])
+    try:
+        text = found.decode("utf-8-sig")
+    except UnicodeDecodeError:  # of an older editor: any bytes, and different ones stay different
+        text = found.decode("latin-1")
     last: Element | None = None
     for number, line in _lines(text):
         last = _command(line, f"{path.name}:{number}", path, script, (*inside, full), last)
@@ -123,7 +138,8 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     """Pairs of property (lower case, empty when positional) and value without its quotes or brackets."""
     for match in _TOKEN.finditer(text):
         key, value = (match[1] or "").lower(), match[2]
-        yield key, value[1:-1].strip() if value[0] in "\"'[({" else value
+        closing = _CLOSING.get(value[0])
+        yield key, value if closing is None else value[1:].removesuffix(closing).strip()
 
 
 def _command(
