@@ -21,7 +21,7 @@ def report(
 
     Exit codes: 0 ok, 2 bad input.
     """
-    with _faults_told(str(folder)):
+    with faults_told(str(folder)):
         from admmflex.report import document, page
         from admmflex.results import require
 
@@ -37,7 +37,7 @@ def compare(
 
     A table here, and a page. Exit codes: 0 ok, 2 bad input, different scenarios included.
     """
-    with _faults_told("compare"):
+    with faults_told("compare"):
         from rich.console import Console
 
         from admmflex.comparison import compare as side_by_side
@@ -69,7 +69,7 @@ def export(
     pandapower: the grid with the plan, its profiles, and one step's power flow. csv, parquet: every variable as a
     table. csip-aus: DERControls of IEEE 2030.5. openadr: prices as events. Exit codes: 0 ok, 2 bad input.
     """
-    with _faults_told(str(folder)):
+    with faults_told(str(folder)):
         from admmflex import export as forms
         from admmflex.results import require
 
@@ -78,7 +78,7 @@ def export(
 
 
 @contextmanager
-def _faults_told(source: str) -> Iterator[None]:
+def faults_told(source: str) -> Iterator[None]:
     """Print the faults of bad input and leave with 2."""
     from admmflex.errors import ExitCode, InputError
 
