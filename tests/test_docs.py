@@ -36,7 +36,7 @@ def commands(text):
     """Lines of shell blocks and code in tables, comments off, as words."""
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
     cells = re.findall(
-        r"`((?:python -m|admmflex (?:run|validate|report|compare|export)|make|mpirun) [^`]+)`",
+        r"`((?:python -m|admmflex (?:run|validate|example|report|compare|export)|make|mpirun) [^`]+)`",
         text,
     )
     lines = [*blocks.splitlines(), *cells]

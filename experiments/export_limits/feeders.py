@@ -46,9 +46,8 @@ def _european() -> str:
     net = nw.ieee_european_lv_asymmetric()
     load = net.asymmetric_load
     phase = load[["p_a_mw", "p_b_mw", "p_c_mw"]].to_numpy().argmax(axis=1)
-    homes = [
-        load_line(f"home{i + 1}", f"{bus}.{f + 1}", 1, 0.24) for i, (bus, f) in enumerate(zip(load.bus, phase, strict=True))
-    ]
+    at = [f"{bus}.{f + 1}" for bus, f in zip(load.bus, phase, strict=True)]
+    homes = [load_line(f"home{i}", one, 1, 0.24) for i, one in enumerate(at, start=1)]
     return script(net, net.line.r0_ohm_per_km, net.line.x0_ohm_per_km, homes)
 
 

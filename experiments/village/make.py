@@ -59,7 +59,11 @@ def homes(net: pp.pandapowerNet, rng: np.random.Generator) -> pd.DataFrame:
             row |= {"pv.kwp": kwp[i], "pv.profile": f"sun{i % 4 + 1}", "pv.reactive": "power_factor"}
             row |= {"pv.power_factor": 0.95, "pv.q_cost": 0.002}
         if pv[i] and stores[i]:
-            row |= {"battery.e_max_kwh": kwh[i], "battery.p_charge_kw": kwh[i] / 2, "battery.p_discharge_kw": kwh[i] / 2}
+            row |= {
+                "battery.e_max_kwh": kwh[i],
+                "battery.p_charge_kw": kwh[i] / 2,
+                "battery.p_discharge_kw": kwh[i] / 2,
+            }
             row |= {"battery.e_start_kwh": kwh[i] / 5, "battery.wear": 0.02}
         rows.append(row)
     return pd.DataFrame(rows)
