@@ -63,6 +63,7 @@ LONG = {
     "admmflex run experiments/flex_charts/five.yaml": (
         f"{STUDIES}/test_charts_day.py::test_the_summary_tells_of_control_steps"
     ),
+    "admmflex run village/charts.yaml": f"{STUDIES}/test_charts_day.py::test_the_result_holds_what_happened",
     "python -m experiments.benchmarks": f"{BENCHMARKS}::test_the_coordination_agrees_with_the_whole_problem",
     "python -m experiments.compromised": (
         f"{COORDINATION}/test_compromised.py::test_a_plan_with_margins_holds_under_attack_and_one_without_does_not"
