@@ -1,4 +1,4 @@
-# Targets: demo, test, check, bench, bench-guard, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in requirements.lock.
+# Targets: demo, test, check, docs, bench, bench-guard, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in requirements.lock.
 # Another interpreter: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test check bench bench-guard format lock clean setup
+.PHONY: demo test check docs bench bench-guard format lock clean setup
 
 demo: $(READY)
 	$(BIN)/admmflex run $(SCENARIO) --out $(RESULTS)
@@ -27,6 +27,10 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# The pages as a site that needs no network: results/site/index.html.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Every benchmark against its peers, half an hour: experiments/benchmarks/results.json and README.md.
 bench: $(READY)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
-from admmflex import results_cli
+from admmflex import example_cli, results_cli
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,6 +145,7 @@ def validate(scenario: ScenarioFile) -> None:
         typer.echo(f"note: {note}")
 
 
+app.command(epilog="Example: admmflex example village")(example_cli.example)
 app.command(epilog="Example: admmflex report results/day")(results_cli.report)
 app.command(epilog="Example: admmflex compare results/admm results/central results/none")(results_cli.compare)
 app.command(epilog="Example: admmflex export results/day --to pandapower --at '2016-05-26 13:00'")(results_cli.export)

@@ -21,7 +21,7 @@ def report(
 
     Exit codes: 0 ok, 2 bad input.
     """
-    with _faults_told(str(folder)):
+    with _of_a_run(str(folder)):
         from admmflex.report import document, page
         from admmflex.results import require
 
@@ -37,7 +37,7 @@ def compare(
 
     A table here, and a page. Exit codes: 0 ok, 2 bad input, different scenarios included.
     """
-    with _faults_told("compare"):
+    with _of_a_run("compare"):
         from rich.console import Console
 
         from admmflex.comparison import compare as side_by_side
@@ -69,7 +69,7 @@ def export(
     pandapower: the grid with the plan, its profiles, and one step's power flow. csv, parquet: every variable as a
     table. csip-aus: DERControls of IEEE 2030.5. openadr: prices as events. Exit codes: 0 ok, 2 bad input.
     """
-    with _faults_told(str(folder)):
+    with _of_a_run(str(folder)):
         from admmflex import export as forms
         from admmflex.results import require
 
@@ -78,21 +78,30 @@ def export(
 
 
 @contextmanager
-def _faults_told(source: str) -> Iterator[None]:
-    """Print the faults of bad input and leave with 2; so does what a result holds that no run writes."""
-    from admmflex.errors import ExitCode, Fault, InputError
+def faults_told(source: str) -> Iterator[None]:
+    """Print the faults of bad input and leave with 2."""
+    from admmflex.errors import ExitCode, InputError
 
     try:
-        try:
-            yield
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            value = f"cannot be shown: {type(error).__name__}: {error}"
-            remedy = "run the scenario again; if that does not help, report it"
-            raise InputError(Fault("result", value, "results as 'admmflex run' writes them", remedy)) from error
+        yield
     except InputError as error:
         from admmflex.console import fault_list
 
         typer.echo(fault_list(error, source), err=True)
         raise typer.Exit(ExitCode.BAD_INPUT) from None
+
+
+@contextmanager
+def _of_a_run(source: str) -> Iterator[None]:
+    """The same; so does what a result holds that no run writes."""
+    from admmflex.errors import Fault, InputError
+
+    with faults_told(source):
+        try:
+            yield
+        except InputError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            value = f"cannot be shown: {type(error).__name__}: {error}"
+            remedy = "run the scenario again; if that does not help, report it"
+            raise InputError(Fault("result", value, "results as 'admmflex run' writes them", remedy)) from error

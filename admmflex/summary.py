@@ -40,18 +40,13 @@ def summarise(data: xr.Dataset) -> dict[str, Any]:
         found["curtailed_kwh"] = curtailed_kwh(data)
     for name in ("price_p", "price_q"):
         if name in data:
-            price = data[name].to_numpy()[prosumer_buses(data)]
+            price = data[name].to_numpy()[supply.prosumer_buses(data)]
             found[name] = {"min": float(price.min()), "max": float(price.max())}
     if "grid_p_max_kw" in data and data.attrs["status"] != "infeasible":
         about = "outage" if "out" in data else "island" if "grid_forming" in data.attrs else "connection"
         times = [time.strftime("%Y-%m-%d %H:%M") for time in local_times(data)]
         found[about] = getattr(supply, about)(data, times)
     return found
-
-
-def prosumer_buses(data: xr.Dataset) -> Any:
-    """Positions along dimension ``bus`` of the buses that have prosumers: nobody is asked the price of the others."""
-    return np.flatnonzero(np.isin(data["bus"].to_numpy(), data["prosumer_bus"].to_numpy()))
 
 
 def curtailed_kwh(data: xr.Dataset) -> float:

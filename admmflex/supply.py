@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from admmflex.horizon import Array, BoolArray
+from admmflex.horizon import Array, BoolArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,10 +72,15 @@ def shed_kw(data: xr.Dataset, priority: str) -> tuple[Array, Array]:
     return wanted, np.maximum(wanted + data["asset_p_kw"].to_numpy()[rows].sum(axis=0), 0.0)
 
 
+def prosumer_buses(data: xr.Dataset) -> IntArray:
+    """Positions along dimension ``bus`` of the buses that have prosumers: nobody is asked the price of the others."""
+    return np.flatnonzero(np.isin(data["bus"].to_numpy(), data["prosumer_bus"].to_numpy()))
+
+
 def _missing(data: xr.Dataset, steps: BoolArray, load: Array) -> str:
     """What binds while load is shed: power, energy (units hold power back for later), or the grid between them."""
     unused = _unused(data)[steps]
-    price = data["price_p"].to_numpy()[:, steps]
+    price = data["price_p"].to_numpy()[prosumer_buses(data)][:, steps]
     apart = np.ptp(price, axis=0) > APART * np.abs(price).max(axis=0)
     idle = unused > UNUSED * load[steps]
     if not idle.any():

@@ -35,15 +35,32 @@ class CustomersSpec(Section):
     )
 
 
+class MeasuredSpec(Section):
+    """Measured days in a CSV or Parquet table, see ``export_limits.history.read_history``."""
+
+    table: str = Field(min_length=1, description="columns time, NAME_pload, NAME_qload, and the sun; from the scenario")
+    start: str = Field(description="beginning of the first day")
+    days: Annotated[int, Field(ge=2, le=36_600)]
+    step_minutes: Positive = Field(default=15.0, description="of the scenarios; shorter rows are averaged")
+    timezone: str = Field(default="UTC", description="of times without an offset; one without summer time")
+
+
 class DrawnSpec(Section):
-    """Scenarios drawn from measured days: a SimBench grid with profiles, see ``export_limits.generate``."""
+    """Scenarios drawn from measured days, see ``export_limits.generate``: of a SimBench grid, or of a table."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] = 350
     profiles: str = Field(default="1-LV-rural3--2-sw", min_length=1)
-    plant: str | None = None
+    measured: MeasuredSpec | None = Field(default=None, description="instead of profiles")
+    plant: str | None = Field(default=None, description="PV profile, or column of the sun in the measured table")
     first_day: Day = 152
     last_day: Day = 243
     oversizing: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _one_history(self) -> DrawnSpec:
+        if self.measured is not None and "profiles" in self.model_fields_set:
+            raise ValueError("give either profiles or measured")
+        return self
 
 
 class ExportScenariosSpec(Section):

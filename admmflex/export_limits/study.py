@@ -12,7 +12,7 @@ from admmflex.data.export_spec import DrawnSpec, ExportScenariosSpec, ExportSpec
 from admmflex.errors import Fault, InputError, require
 from admmflex.export_limits.customers import Customers, customers_of
 from admmflex.export_limits.generate import Generator, Season
-from admmflex.export_limits.history import simbench_history
+from admmflex.export_limits.history import History, read_history, simbench_history
 from admmflex.export_limits.inverter import EN_50549, Inverter
 from admmflex.export_limits.scenarios import Scenarios
 from admmflex.export_limits.search import faults
@@ -65,16 +65,24 @@ def build(spec: ExportSpec, folder: Path) -> ExportStudy:
 
 def _scenarios(spec: ExportScenariosSpec, customers: Customers, folder: Path, seed: int) -> Scenarios:
     if spec.drawn is not None:
-        return _drawn(spec.drawn, customers, seed)
+        return _drawn(spec.drawn, customers, folder, seed)
     assert spec.table is not None  # the form asks for both
     assert spec.start is not None
     return read_scenarios(folder / spec.table, customers, spec.start, spec.step_minutes / 60.0)
 
 
-def _drawn(spec: DrawnSpec, customers: Customers, seed: int) -> Scenarios:
-    measured = simbench_history(read_case(spec.profiles), spec.plant)
+def _drawn(spec: DrawnSpec, customers: Customers, folder: Path, seed: int) -> Scenarios:
     season = Season(spec.first_day, spec.last_day)
-    return Generator(customers, measured, seed, season, oversizing=spec.oversizing).scenarios(spec.count)
+    history = _history(spec, folder)
+    return Generator(customers, history, seed, season, oversizing=spec.oversizing).scenarios(spec.count)
+
+
+def _history(spec: DrawnSpec, folder: Path) -> History:
+    own = spec.measured
+    if own is None:
+        return simbench_history(read_case(spec.profiles), spec.plant)
+    path, sun = folder / own.table, spec.plant or "sun"
+    return read_history(path, own.start, own.days, timezone=own.timezone, step_minutes=own.step_minutes, sun=sun)
 
 
 def read_scenarios(path: Path, customers: Customers, start: str, dt_h: float) -> Scenarios:

@@ -11,7 +11,8 @@ import numpy as np
 from admmflex.horizon import Array
 from admmflex.report.style import BEFORE, LIMIT, closed, plans, time_axis
 from admmflex.results import read
-from admmflex.summary import local_times, prosumer_buses, summarise
+from admmflex.summary import local_times, summarise
+from admmflex.supply import prosumer_buses
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -8,7 +8,7 @@ import numpy as np
 
 from admmflex.report.style import DIVERGING, plans, tidy, time_axis
 from admmflex.report.tree import Tree
-from admmflex.summary import prosumer_buses
+from admmflex.supply import prosumer_buses
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

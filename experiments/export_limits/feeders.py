@@ -46,10 +46,9 @@ def _european() -> str:
     net = nw.ieee_european_lv_asymmetric()
     load = net.asymmetric_load
     phase = load[["p_a_mw", "p_b_mw", "p_c_mw"]].to_numpy().argmax(axis=1)
-    homes = [
-        _load(f"home{i + 1}", f"{bus}.{f + 1}", 1, 0.24) for i, (bus, f) in enumerate(zip(load.bus, phase, strict=True))
-    ]
-    return _script(net, net.line.r0_ohm_per_km, net.line.x0_ohm_per_km, homes)
+    at = [f"{bus}.{f + 1}" for bus, f in zip(load.bus, phase, strict=True)]
+    homes = [load_line(f"home{i}", one, 1, 0.24) for i, one in enumerate(at, start=1)]
+    return script(net, net.line.r0_ohm_per_km, net.line.x0_ohm_per_km, homes)
 
 
 def _rural3() -> str:
@@ -59,17 +58,18 @@ def _rural3() -> str:
     for i, (bus, p_mw) in enumerate(zip(net.load.bus, net.load.p_mw, strict=True)):
         three, f = 1e3 * p_mw > _THREE_PHASE_KW, rng.integers(1, 4)
         homes.append(
-            _load(f"home{i + 1}", f"{bus}" if three else f"{bus}.{f}", 3 if three else 1, 0.4 if three else 0.231)
+            load_line(f"home{i + 1}", f"{bus}" if three else f"{bus}.{f}", 3 if three else 1, 0.4 if three else 0.231)
         )
     by = _ZERO_OVER_POSITIVE
-    return _script(net, by * net.line.r_ohm_per_km, by * net.line.x_ohm_per_km, homes)
+    return script(net, by * net.line.r_ohm_per_km, by * net.line.x_ohm_per_km, homes)
 
 
-def _load(name: str, bus: str, phases: int, kv: float) -> str:
+def load_line(name: str, bus: str, phases: int, kv: float) -> str:
+    """A load of 1 kW; its bus names the phases, as in ``7.2``."""
     return f"New Load.{name} phases={phases} bus1={bus} kv={kv} kw=1 kvar=0 vminpu=0.1 vmaxpu=2 vlowpu=0.05"
 
 
-def _script(net: Any, r0: Any, x0: Any, loads: list[str]) -> str:
+def script(net: Any, r0: Any, x0: Any, loads: list[str]) -> str:
     """A stiff source, one transformer Dyn, lines by sequences without charging, loads."""
     t, slack = net.trafo.iloc[0], net.ext_grid.iloc[0]
     kv, kva = [float(t.vn_hv_kv), float(t.vn_lv_kv)], float(t.sn_mva) * 1e3

@@ -1,0 +1,1 @@
+"""Where the packaged example admmflex/examples/village comes from."""
