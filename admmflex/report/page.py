@@ -6,7 +6,7 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from admmflex.report import convergence, homes, limits, loading, network_map, payments, prices, voltage
+from admmflex.report import charts, convergence, homes, limits, loading, network_map, payments, prices, voltage
 from admmflex.report.document import about, document, save, section
 from admmflex.report.figures import day
 from admmflex.report.verdict import numbers, verdict
@@ -62,6 +62,7 @@ def _sections(data: xr.Dataset) -> list[str]:
         section("loading", "The fullest lines and transformers", "", [("", loading.peaks(data))]),
         section("prices", "What the grid asks", PRICES, prices.heat_maps(data)),
         homes.section(data),
+        charts.section(data),
         section("money", "Who pays", payments.told(data), money),
         section("rounds", "How the plan came about", "", [("", convergence.rounds(data))]),
         section("control", "How the day was controlled", "", [("", convergence.control(data))]),
