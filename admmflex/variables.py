@@ -78,11 +78,9 @@ VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
         "p_kw_baseline": Variable(_HOME_TIME, "kW", "active power at the meter without coordination", "baseline"),
         "q_kvar_baseline": Variable(_HOME_TIME, "kvar", "reactive power at the meter without coordination", "baseline"),
         "asset_p_kw_baseline": Variable(
-            _ASSET_TIME, "kW", "active power of the asset without coordination", "baseline"
+            _ASSET_TIME, "kW", "active power of the asset, uncoordinated", "baseline"
         ),
-        "asset_q_kvar_baseline": Variable(
-            _ASSET_TIME, "kvar", "reactive power of the asset without coordination", "baseline"
-        ),
+        "asset_q_kvar_baseline": Variable(_ASSET_TIME, "kvar", "reactive power of the asset, uncoordinated", "baseline"),
         "energy_kwh_baseline": Variable(_ASSET_TIME, "kWh", "energy at the end of the step, uncoordinated", "baseline"),
         "v_pu_baseline": Variable(_BUS_TIME, "pu", "voltage magnitude without coordination", "baseline"),
         "loading_baseline": Variable(_BRANCH_TIME, "1", "loading without coordination", "baseline"),
@@ -97,6 +95,15 @@ EXPORT: MappingProxyType[str, Variable] = MappingProxyType(
         "binding": Variable(_of("scenario", "time"), "", "limit of the feeder that binds, empty without", "output"),
         "rating_kw": Variable(_of("customer"), "kW", "rating of the inverter, 0 without PV", "input"),
         "customer_bus": Variable(_of("customer"), "", "name of the customer's bus", "input"),
+        "phase_v_pu": Variable(
+            _of("robustness", "quantile", "phase", "time"), "pu", "highest voltage of any customer, AC", "output"
+        ),
+        "phase_v_pu_free": Variable(_of("quantile", "phase", "time"), "pu", "the same without a limit", "output"),
+        "customer_v_pu": Variable(_of("robustness", "customer"), "pu", "highest voltage of the customer, AC", "output"),
+        "customer_v_pu_free": Variable(_of("customer"), "pu", "the same without a limit", "output"),
+        "broken": Variable(_of("robustness", "time"), "1", "share of the scenarios that break a limit, AC", "output"),
+        "broken_free": Variable(_of("time"), "1", "the same without a limit", "output"),
+        "curtailed_share": Variable(_of("robustness", "customer"), "1", "part of the PV energy not made", "output"),
         "phase_share": Variable(_of("customer", "phase"), "1", "share of the customer's power in each phase", "input"),
     }
 )

@@ -72,7 +72,7 @@ class Outcome:
     history: list[dict[str, Any]]
     responses: dict[str, Any] = field(default_factory=dict)
     happened: Study | None = None
-    variables: dict[str, Array] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@
     return shift ? [null].concat(values) : values.concat(values[steps - 1]);
   };
 
+  const dashes = { dot: "dot", before: "dash" };
   const traces = (home) => {
     const found = [];
     for (const one of homes.series) {
@@ -26,23 +27,24 @@
       if (!one.scale[home] && !meter) continue;
       found.push({
         type: "scatter", mode: "lines", name: one.name, x: homes.x, y: row(one, home, false),
-        line: { color: one.color, width: meter ? 2.6 : 1.4, dash: one.form === "dot" ? "dot" : "solid", shape: "hv" },
-        hovertemplate: "%{y:.2f} kW",
+        line: { color: one.color, width: meter ? 2.6 : 1.4, dash: dashes[one.form] || "solid", shape: "hv" },
+        hovertemplate: "%{y:.2f} kW", visible: one.form === "before" ? "legendonly" : true,
       });
     }
     for (const one of homes.energy) {
       if (!one.scale[home]) continue;
+      const before = one.form === "before";
       const band = (limit, more) => ({
         type: "scatter", mode: "lines", x: [homes.x[0], homes.x[steps]], y: [limit, limit], yaxis: "y2",
         line: { color: one.color, width: 0.8, dash: "dash" }, showlegend: false, hoverinfo: "skip", ...more,
       });
-      if (one.low[home] !== null || one.high[home] !== null) {
+      if (!before && (one.low[home] !== null || one.high[home] !== null)) {
         found.push(band(one.low[home] || 0, {}));
         if (one.high[home] !== null) found.push(band(one.high[home], { fill: "tonexty", fillcolor: one.color + "14" }));
       }
       found.push({
         type: "scatter", mode: "lines", name: one.name + ", stored", x: homes.x, y: row(one, home, true), yaxis: "y2",
-        line: { color: one.color, width: 1.8 }, hovertemplate: "%{y:.1f} kWh",
+        line: { color: one.color, width: before ? 1.2 : 1.8, dash: before ? "dot" : "solid" }, hovertemplate: "%{y:.1f} kWh",
       });
     }
     return found;

@@ -6,7 +6,7 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from admmflex.report import charts, convergence, homes, limits, loading, network_map, payments, prices, voltage
+from admmflex.report import charts, convergence, devices, homes, limits, loading, network_map, payments, prices, voltage
 from admmflex.report.document import about, document, save, section
 from admmflex.report.figures import day
 from admmflex.report.verdict import numbers, verdict
@@ -25,6 +25,8 @@ PRICES = (
     "Value of energy on top of the tariff, by bus, nearest to the transformer at the bottom. "
     "Orange: consumption is welcome; blue: feeding in is."
 )
+
+DEVICES = "Energy of all devices of a kind, where coordination moves it."
 
 
 def write(result: Result, folder: Path | str) -> Path:
@@ -61,6 +63,7 @@ def _sections(data: xr.Dataset) -> list[str]:
         section("profile", "Voltage along the lines", both, [("", voltage.profile(data))]),
         section("loading", "The fullest lines and transformers", "", [("", loading.peaks(data))]),
         section("prices", "What the grid asks", PRICES, prices.heat_maps(data)),
+        section("devices", "What the devices do", DEVICES, [("", devices.energies(data))]),
         homes.section(data),
         charts.section(data),
         section("money", "Who pays", payments.told(data), money),

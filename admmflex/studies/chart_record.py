@@ -71,7 +71,7 @@ class ChartRecord:
         else:
             self._seen.append(now)
 
-    def variables(self) -> dict[str, Array]:
+    def variables(self) -> dict[str, Array | IntArray]:
         """What was kept, of all ranks, as variables of a result."""
         pieces = self._together([one.pieces for one in self._seen])
         sides = self._together([one.sides for one in self._seen])
