@@ -92,10 +92,14 @@ def _require_alike(results: Sequence[Result]) -> None:
     if len(results) < 2:
         value = f"{len(results)} result{'s' * (len(results) != 1)}"
         raise InputError(Fault("compare", value, "two or more", "name the folders of several results"))
-    methods = f"methods {', '.join(SCHEMES)}"
     require(
         [
-            Fault(f"result folder '{one.directory}'", "has no homes", f"results of {methods}", "leave it out")
+            Fault(
+                f"result folder '{one.directory}'",
+                "export limits of drawn days by phase: it holds no homes, prices or costs of this day",
+                f"results of {', '.join(SCHEMES)}",
+                "give the homes that limit as pv.export_limit_kw and run with --method none",
+            )
             for one in results
             if "prosumer" not in one.dataset.sizes
         ]
