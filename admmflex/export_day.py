@@ -164,8 +164,8 @@ def _result(
     broken = int(found["passive"].sum())
     about = {
         "format": FORMAT, "status": "optimal", "name": scenario.name, "method": "export-limits", "seed": spec.seed,
-        "scenario": scenario.text, "versions": json.dumps(versions()), "dt_h": scenarios.dt_h, "v_min_pu": study.limits.v_min,
-        "v_max_pu": study.limits.v_max,
+        "scenario": scenario.text, "versions": json.dumps(versions()), "dt_h": scenarios.dt_h,
+        "v_min_pu": study.limits.v_min, "v_max_pu": study.limits.v_max,
     }  # fmt: skip
     if broken:
         about["message"] = f"limits broken without any export in {broken} scenarios and steps"

@@ -77,10 +77,10 @@ VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
         "chart_q_kvar": Variable(_CHART, "kvar", "reactive power that the grid chose", "optional"),
         "p_kw_baseline": Variable(_HOME_TIME, "kW", "active power at the meter without coordination", "baseline"),
         "q_kvar_baseline": Variable(_HOME_TIME, "kvar", "reactive power at the meter without coordination", "baseline"),
-        "asset_p_kw_baseline": Variable(
-            _ASSET_TIME, "kW", "active power of the asset, uncoordinated", "baseline"
+        "asset_p_kw_baseline": Variable(_ASSET_TIME, "kW", "active power of the asset, uncoordinated", "baseline"),
+        "asset_q_kvar_baseline": Variable(
+            _ASSET_TIME, "kvar", "reactive power of the asset, uncoordinated", "baseline"
         ),
-        "asset_q_kvar_baseline": Variable(_ASSET_TIME, "kvar", "reactive power of the asset, uncoordinated", "baseline"),
         "energy_kwh_baseline": Variable(_ASSET_TIME, "kWh", "energy at the end of the step, uncoordinated", "baseline"),
         "v_pu_baseline": Variable(_BUS_TIME, "pu", "voltage magnitude without coordination", "baseline"),
         "loading_baseline": Variable(_BRANCH_TIME, "1", "loading without coordination", "baseline"),

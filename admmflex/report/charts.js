@@ -77,7 +77,7 @@
       .filter((one) => one.corners.length && (area(one.corners) > 1e-7 * whole || chart.pieces.length === 1));
     const cost = ([p, q]) => Math.max(...chart.pieces.map(([a, b, d]) => a * p + b * q + d));
     const least = Math.min(...parts.flatMap((one) => one.corners.map(cost)));
-    const cheap = parts.map(({ piece: [a, b, d], corners }) => cut(corners, a, b, least + 1e-6 - d)).filter((one) => one.length);
+    const cheap = parts.map(({ piece: [a, b, d], corners }) => cut(corners, a, b, least + 1e-9 - d)).filter((one) => one.length);
     const points = cheap.map((one) => nearest(one, chart.chosen));
     const far = (point) => Math.hypot(point[0] - chart.chosen[0], point[1] - chart.chosen[1]);
     const own = points.reduce((best, one) => (far(one) < far(best) ? one : best));

@@ -54,8 +54,8 @@ def told(summary: Mapping[str, Any]) -> list[str]:
     first = found["limits"][0]
     if "broken" in first:
         texts.append(
-            f"By AC power flow, limits of the feeder are broken in {100.0 * found['broken_free']:.1f} % of all scenarios "
-            f"and steps without a limit, and in {100.0 * first['broken']:.2f} % with the strictest."
+            f"By AC power flow, limits of the feeder are broken in {100.0 * found['broken_free']:.1f} % of all "
+            f"scenarios and steps without a limit, and in {100.0 * first['broken']:.2f} % with the strictest."
         )
     message = str(summary.get("message") or "")
     return texts + ([f"{message[:1].upper()}{message[1:]}."] if message else [])

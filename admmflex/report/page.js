@@ -21,7 +21,7 @@ const report = (() => {
   }
 
   const resize = (width) => {
-    for (const plot of document.querySelectorAll(".js-plotly-plot")) {
+    for (const plot of document.querySelectorAll("figure .js-plotly-plot")) {
       if (plot.closest("figure").querySelector("img.paper")) continue;
       const wanted = width || plot.parentElement.clientWidth;
       if (wanted) Plotly.relayout(plot, { width: wanted, autosize: !width });

@@ -6,7 +6,19 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from admmflex.report import charts, convergence, devices, homes, limits, limits_check, loading, network_map, payments, prices, voltage
+from admmflex.report import (
+    charts,
+    convergence,
+    devices,
+    homes,
+    limits,
+    limits_check,
+    loading,
+    network_map,
+    payments,
+    prices,
+    voltage,
+)
 from admmflex.report.document import about, document, save, section
 from admmflex.report.figures import day
 from admmflex.report.verdict import numbers, verdict
@@ -28,7 +40,9 @@ PRICES = (
 
 CHECKED = "Highest voltage of the customers of each phase, by AC power flow of every scenario."
 BROKEN = "By AC power flow of the scenarios that the limits come from; of new ones the table of the run bounds it."
-CUSTOMERS = "Every customer with PV under the strictest limit: its highest voltage, and the part of its sun it gives up."
+CUSTOMERS = (
+    "Every customer with PV under the strictest limit: its highest voltage, and the part of its sun it gives up."
+)
 DEVICES = "Energy of all devices of a kind, where coordination moves it."
 
 
