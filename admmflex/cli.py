@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="admmflex",
     help="Agree with prosumers on powers that a low-voltage grid can carry.",
+    epilog="First: admmflex run experiments/rural1/check.yaml. A scenario of your own: docs/scenarios.md.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -35,6 +36,10 @@ app = typer.Typer(
     context_settings={"max_content_width": 80},
 )
 Method = Literal["admm", "charts", "central", "none", "export-limits"]
+METHODS = (
+    "Instead of the scenario's coordination.method. admm: prices. charts: cost charts, step by step. central: one "
+    "problem, as a yardstick. none: every home for itself. export-limits: for scenarios of that kind only."
+)
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).", show_default=False)]
 
 STOPPED = 130  # of a program that Ctrl-C ended
@@ -78,7 +83,7 @@ def run(
     scenario: ScenarioFile,
     out: Annotated[Path | None, typer.Option(help="Result folder [default: results/<scenario>].")] = None,
     ranks: Annotated[int, typer.Option(min=1, help="Processes, started through MPI when more than one.")] = 1,
-    method: Annotated[Method | None, typer.Option(help="Instead of the scenario's coordination.method.")] = None,
+    method: Annotated[Method | None, typer.Option(help=METHODS)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event on standard output.")] = False,
     resume: Annotated[
@@ -96,8 +101,9 @@ def run(
 ) -> None:
     """Coordinate the prosumers of a day.
 
-    The plan is checked by an AC power flow. A run by prices keeps its state in the folder checkpoint of its results.
-    Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged, 75 rank lost, 130 stopped.
+    The plan is checked by an AC power flow. Results and a page about them go to the result folder; until it is done, a
+    run by prices keeps its state in checkpoint/ there. Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged,
+    75 rank lost, 130 stopped.
     """
     from admmflex.errors import ExitCode, InputError, Interrupted, SolverError
     from admmflex.interrupts import Interrupts

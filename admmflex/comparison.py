@@ -23,6 +23,7 @@ SCHEMES = {
     "admm": "prices",
     "charts": "charts",
 }
+FIXED = "fixed limits"
 MANY = {"bus": "buses", "branch": "branches", "time": "times", "prosumer": "homes"}
 LIMITS = ("import_limit_kw", "export_limit_kw", "loading_max")
 """Inputs that a result has only where they are limits."""
@@ -77,9 +78,8 @@ def compare(results: Sequence[Result]) -> Comparison:
     """
     _require_alike(results)
     first = results[0].dataset
-    notes = tuple(text for other in results if (text := _lived(first, other)))
-    methods = [str(one.dataset.attrs.get("method")) for one in results]
-    schemes = [SCHEMES.get(method, method) for method in methods]
+    notes = tuple(text for other in results for text in (_lived(first, other), _limited(other, results)) if text)
+    schemes = [_scheme(one, results) for one in results]
     rows = tuple(
         row(one, f"{scheme} ({Path(str(one.directory)).name})" if schemes.count(scheme) > 1 else scheme)
         for one, scheme in zip(results, schemes, strict=True)
@@ -87,15 +87,44 @@ def compare(results: Sequence[Result]) -> Comparison:
     return Comparison(str(first.attrs.get("name") or "Comparison"), rows, notes)
 
 
+def _scheme(one: Result, results: Sequence[Result]) -> str:
+    if _limited(one, results):
+        return FIXED
+    method = str(one.dataset.attrs.get("method"))
+    return SCHEMES.get(method, method)
+
+
+def _limited(one: Result, results: Sequence[Result]) -> str:
+    """What to say of homes by themselves under export limits that others do not have; empty for anything else."""
+    if not _may_limit(one.dataset) or all(_same_limit(one.dataset, other.dataset) for other in results):
+        return ""
+    kw = one.dataset["export_limit_kw"].to_numpy()
+    some = kw[np.isfinite(kw)]
+    most = f"{some.min():g}" if np.ptp(some) < 1e-9 else f"{some.min():g} to {some.max():g}"
+    return f"{FIXED}: {len(some)} of {len(kw)} homes may feed in at most {most} kW; nobody coordinates"
+
+
+def _may_limit(data: xr.Dataset) -> bool:
+    return data.attrs.get("method") == "none" and "export_limit_kw" in data
+
+
+def _same_limit(one: xr.Dataset, other: xr.Dataset) -> bool:
+    return "export_limit_kw" in other and _equal(one["export_limit_kw"], other["export_limit_kw"])
+
+
 def _require_alike(results: Sequence[Result]) -> None:
     """Raise what keeps results from being compared."""
     if len(results) < 2:
         value = f"{len(results)} result{'s' * (len(results) != 1)}"
         raise InputError(Fault("compare", value, "two or more", "name the folders of several results"))
-    methods = f"methods {', '.join(SCHEMES)}"
     require(
         [
-            Fault(f"result folder '{one.directory}'", "has no homes", f"results of {methods}", "leave it out")
+            Fault(
+                f"result folder '{one.directory}'",
+                "export limits of drawn days by phase: it holds no homes, prices or costs of this day",
+                f"results of {', '.join(SCHEMES)}",
+                "give homes that limit as export_limit_kw and run with --method none",
+            )
             for one in results
             if "prosumer" not in one.dataset.sizes
         ]
@@ -117,7 +146,10 @@ def _require_alike(results: Sequence[Result]) -> None:
 
 
 def differences(one: xr.Dataset, other: xr.Dataset) -> list[str]:
-    """What makes two results those of different scenarios; empty when nothing does."""
+    """What makes two results those of different scenarios; empty when nothing does.
+
+    Export limits of homes by themselves are a scheme, not a scenario.
+    """
     found = [
         name
         for name in ("time", "prosumer", "bus", "branch", "asset")
@@ -127,6 +159,8 @@ def differences(one: xr.Dataset, other: xr.Dataset) -> list[str]:
         return [f"other {MANY.get(name, name + 's')}" for name in found]
     charts = "charts" in (one.attrs.get("method"), other.attrs.get("method"))
     names = [name for name in map(str, {**one.data_vars, **other.data_vars}) if _is_input(name, charts)]
+    if _may_limit(one) or _may_limit(other):
+        names = [name for name in names if name != "export_limit_kw"]
     return [name for name in names if not (name in one and name in other and _equal(one[name], other[name]))]
 
 

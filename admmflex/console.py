@@ -96,7 +96,8 @@ def comparison_tables(rows: tuple[Row, ...]) -> list[Table]:
     found = []
     for first in range(0, len(rows), AT_ONCE):
         part = rows[first : first + AT_ONCE]
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, width=min(WIDTH, 24 + 14 * len(part)))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, width=min(WIDTH, 20 + 15 * len(part)))
+        table.padding = (0, 0, 0, 1)
         table.add_column("", width=20, no_wrap=True)
         for row in part:
             table.add_column(escape(row.scheme), justify="right", ratio=1)

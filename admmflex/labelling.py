@@ -174,7 +174,8 @@ def _check_names(arrays: Mapping[str, Any], status: str) -> None:
 
 
 def _labelled(name: str, variable: Variable, values: Any, sizes: Mapping[str, int], checked: bool) -> Any:
-    wanted = tuple(sizes[dim] for dim in variable.dims)
+    own = dict(zip(variable.dims, values.shape, strict=False))  # of dimensions without names
+    wanted = tuple(sizes.get(dim, own.get(dim)) for dim in variable.dims)
     if values.shape != wanted:
         raise ValueError(f"{name} has shape {values.shape}; {variable.dims} is {wanted}")
     finite = values.dtype.kind not in "fc" or np.isfinite(values).all()

@@ -14,7 +14,12 @@ UNKNOWN = "-"
 
 
 def _form(text: str, factor: float = 1.0) -> Callable[[Any], str]:
-    return lambda value: UNKNOWN if value is None else text.format(factor * value)
+    return lambda value: UNKNOWN if value is None else _unsigned_zero(text.format(factor * value))
+
+
+def _unsigned_zero(text: str) -> str:
+    """Without the sign of what was rounded to zero."""
+    return text.lstrip("+-") if not float(text) else text
 
 
 def _count(value: int | None) -> str:

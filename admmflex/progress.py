@@ -6,6 +6,8 @@ import json
 import math
 import sys
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from admmflex.results import plain
@@ -167,6 +169,32 @@ class Live:
         left = "" if self._left is None else f", about {elapsed(self._left)} left"
         last = Text()  # mpirun passes on complete lines only
         return Group(*shown, Text(f"{elapsed(self._clock.elapsed_s)}{left}", style="cyan"), last)
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left, for work that is no run; on standard error, and only where that is a terminal.
+
+    Yields:
+        To be told how many parts are done, and of how many.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as display:
+        task = display.add_task(what, total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)
 
 
 HEADING = "round   primal     dual      rho   cost EUR voltage pu loading %"

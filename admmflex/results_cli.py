@@ -17,9 +17,9 @@ def report(
     folder: Folder,
     out: Annotated[Path | None, typer.Option(help="Where to write the page [default: DIR/report.html].")] = None,
 ) -> None:
-    """Write a page about a result that needs nothing else: one HTML file.
+    """Write one HTML page about a result.
 
-    Exit codes: 0 ok, 2 bad input.
+    It needs no network and nothing beside it; every run ends with it. Exit codes: 0 ok, 2 bad input.
     """
     with _of_a_run(str(folder)):
         from admmflex.report import document, page
@@ -30,10 +30,14 @@ def report(
 
 
 def compare(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders of results.", show_default=False)],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR", help="Folders of results, two or more.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("comparison.html"),
 ) -> None:
-    """Put results of one scenario under several methods side by side.
+    """Put results of one scenario side by side.
+
+    Cost, limits, fairness, data and time of several methods.
 
     A table here, and a page. Exit codes: 0 ok, 2 bad input, different scenarios included.
     """
@@ -59,12 +63,14 @@ def export(
     folder: Folder,
     to: Annotated[Form, typer.Option(help="Form to write.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Folder or file to write [default: in DIR, by form].")] = None,
-    step: Annotated[int | None, typer.Option(help="pandapower: number of the step, from 0 [default: fullest].")] = None,
+    step: Annotated[int | None, typer.Option(help="pandapower: step, from 0 [default: highest loading].")] = None,
     at: Annotated[str | None, typer.Option(help="pandapower: local time in the step, instead of --step.")] = None,
     network: Annotated[Path | None, typer.Option(help="pandapower: the grid file, if it was moved.")] = None,
-    default_export_kw: Annotated[float, typer.Option(min=0.0, help="csip-aus: without communication.")] = 0.0,
+    default_export_kw: Annotated[
+        float, typer.Option(min=0.0, help="csip-aus: export of a home without communication, kW.")
+    ] = 0.0,
 ) -> None:
-    """Write a result in a form that other tools read.
+    """Write a result for other tools.
 
     pandapower: the grid with the plan, its profiles, and one step's power flow. csv, parquet: every variable as a
     table. csip-aus: DERControls of IEEE 2030.5. openadr: prices as events. Exit codes: 0 ok, 2 bad input.

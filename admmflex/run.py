@@ -181,12 +181,8 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
         "branch_kind": np.where(network.is_transformer, "transformer", "line").astype(object),
         "price_p": outcome.price[0],
         "price_q": outcome.price[1],
-        "p_kw": outcome.plan.y[0],
-        "q_kvar": outcome.plan.y[1],
-        "asset_p_kw": outcome.plan.assets[0],
-        "asset_q_kvar": outcome.plan.assets[1],
-        "energy_kwh": outcome.plan.assets[2],
     }
+    variables |= _powers(outcome.plan, "") | outcome.variables
     variables |= _grid_state(study, outcome.plan, "")
     attributes: dict[str, Any] = {}
     if study.limits.connection is not None:
@@ -201,7 +197,7 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
             variables["lasting"] = study.lasting
     elif outcome.baseline is not None:  # an island has nothing that it could do without coordination
         state = _grid_state(study, outcome.baseline, "_baseline")
-        variables |= {"p_kw_baseline": outcome.baseline.y[0], "q_kvar_baseline": outcome.baseline.y[1]}
+        variables |= _powers(outcome.baseline, "_baseline")
         variables |= {name: value for name, value in state.items() if name.endswith("_baseline")}
         attributes["baseline_eur"] = outcome.baseline.cost
     bound = outcome.lower_bound
@@ -227,6 +223,13 @@ def _result(study: Study, scenario: Scenario | Study, outcome: Outcome, comm: Co
     )
     suspected = margin_left(study, outcome.plan.y)
     return results.result(data, ranks=comm.size, **outcome.responses, **_unserved(study), **suspected)
+
+
+def _powers(agreed: Agreed, suffix: str) -> dict[str, Array]:
+    """What prosumers and assets do."""
+    (p, q), (asset_p, asset_q, energy) = agreed.y, agreed.assets
+    powers = {"p_kw": p, "q_kvar": q, "asset_p_kw": asset_p, "asset_q_kvar": asset_q, "energy_kwh": energy}
+    return {f"{name}{suffix}": values for name, values in powers.items()}
 
 
 def _unserved(study: Study) -> dict[str, Any]:

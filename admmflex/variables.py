@@ -26,6 +26,7 @@ def _of(*dims: str) -> tuple[str, ...]:
 
 _TIME, _BUS, _BUS_TIME, _BRANCH_TIME = _of("time"), _of("bus"), _of("bus", "time"), _of("branch", "time")
 _HOME_TIME, _ASSET_TIME, _ROUND = _of("prosumer", "time"), _of("asset", "time"), _of("iteration")
+_CHART = _of("chart_home", "chart_time")
 
 VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
     {
@@ -66,8 +67,21 @@ VARIABLES: MappingProxyType[str, Variable] = MappingProxyType(
         "grid_p_max_kw": Variable(_TIME, "kW", "most active power that may be taken, inf without a limit", "optional"),
         "grid_q_min_kvar": Variable(_TIME, "kvar", "least reactive power that may be taken", "optional"),
         "grid_q_max_kvar": Variable(_TIME, "kvar", "most reactive power that may be taken", "optional"),
+        "chart_prosumer": Variable(_of("chart_home"), "1", "whose charts were kept, along prosumer", "optional"),
+        "chart_step": Variable(_of("chart_time"), "1", "when, at the beginning of the step along time", "optional"),
+        "chart_pieces": Variable(
+            (*_CHART, "piece", "term"), "EUR/h", "a, b, d: the cost is the largest of a P + b Q + d", "optional"
+        ),
+        "chart_sides": Variable((*_CHART, "side", "term"), "kW", "a, b, h: possible is a P + b Q <= h", "optional"),
+        "chart_p_kw": Variable(_CHART, "kW", "active power that the grid chose", "optional"),
+        "chart_q_kvar": Variable(_CHART, "kvar", "reactive power that the grid chose", "optional"),
         "p_kw_baseline": Variable(_HOME_TIME, "kW", "active power at the meter without coordination", "baseline"),
         "q_kvar_baseline": Variable(_HOME_TIME, "kvar", "reactive power at the meter without coordination", "baseline"),
+        "asset_p_kw_baseline": Variable(_ASSET_TIME, "kW", "active power of the asset, uncoordinated", "baseline"),
+        "asset_q_kvar_baseline": Variable(
+            _ASSET_TIME, "kvar", "reactive power of the asset, uncoordinated", "baseline"
+        ),
+        "energy_kwh_baseline": Variable(_ASSET_TIME, "kWh", "energy at the end of the step, uncoordinated", "baseline"),
         "v_pu_baseline": Variable(_BUS_TIME, "pu", "voltage magnitude without coordination", "baseline"),
         "loading_baseline": Variable(_BRANCH_TIME, "1", "loading without coordination", "baseline"),
     }
@@ -81,6 +95,15 @@ EXPORT: MappingProxyType[str, Variable] = MappingProxyType(
         "binding": Variable(_of("scenario", "time"), "", "limit of the feeder that binds, empty without", "output"),
         "rating_kw": Variable(_of("customer"), "kW", "rating of the inverter, 0 without PV", "input"),
         "customer_bus": Variable(_of("customer"), "", "name of the customer's bus", "input"),
+        "phase_v_pu": Variable(
+            _of("robustness", "quantile", "phase", "time"), "pu", "highest voltage of any customer, AC", "output"
+        ),
+        "phase_v_pu_free": Variable(_of("quantile", "phase", "time"), "pu", "the same without a limit", "output"),
+        "customer_v_pu": Variable(_of("robustness", "customer"), "pu", "highest voltage of the customer, AC", "output"),
+        "customer_v_pu_free": Variable(_of("customer"), "pu", "the same without a limit", "output"),
+        "broken": Variable(_of("robustness", "time"), "1", "share of the scenarios that break a limit, AC", "output"),
+        "broken_free": Variable(_of("time"), "1", "the same without a limit", "output"),
+        "curtailed_share": Variable(_of("robustness", "customer"), "1", "part of the PV energy not made", "output"),
         "phase_share": Variable(_of("customer", "phase"), "1", "share of the customer's power in each phase", "input"),
     }
 )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 import grid
@@ -109,7 +110,7 @@ def show(names: Sequence[str]) -> None:
     agreed = Table("by prices", "cost, EUR", "central", "gap", "certified", "answers")
     checked = Table("checked", "homes x steps", "over V, pu", "over I", "s", "central s")
     console, binding = Console(), []
-    for name in names:
+    for name in track(names, "days", console=Console(stderr=True), transient=True):
         day = study(name)
         by_price(day)  # loads and compiles what the times should not count
         best = central(day)

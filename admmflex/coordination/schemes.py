@@ -62,6 +62,7 @@ class Outcome:
         answers: how often every prosumer was asked.
         responses: how prosumers were answered for, as in the summary of a result.
         happened: the study with the loads and the sun that the plan belongs to, where these are not the forecast.
+        variables: further ones of a result, by name.
     """
 
     status: Status
@@ -74,6 +75,7 @@ class Outcome:
     history: list[dict[str, Any]]
     responses: dict[str, Any] = field(default_factory=dict)
     happened: Study | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ from admmflex.horizon import Array, BoolArray
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from admmflex.prosumers.charting import HomeCharts
-
 GAINS, EVEN, COSTS = (0, 114, 178), (250, 250, 250), (213, 94, 0)  # giving more: blue, nothing, orange (Okabe and Ito)
 INK, PALE = "#222222", "#ffffff"
 SHADES = 21  # of the colour scale
@@ -47,17 +45,16 @@ class Picture:
     corners: tuple[Array, ...]
 
     @classmethod
-    def of(cls, charts: HomeCharts, home: int, dt_h: float) -> Picture:
-        """The chart of a home.
+    def of(cls, pieces: Array, sides: Array) -> Picture:
+        """A chart.
 
         Args:
-            charts: of all homes.
-            home: its number in them.
-            dt_h: [h] length of the control step that the charts are for.
+            pieces: (R, 3) a, b [EUR/kWh, EUR/kvarh] and d [EUR/h]; those that fill up are left out.
+            sides: (M, 3) a, b, h of a P + b Q <= h [kW].
         """
-        outline = polygon(charts.sides[home])
+        outline = polygon(sides)
         found, kept = [], []
-        for piece in (pieces := _different(charts.pieces[home] / dt_h)):
+        for piece in (pieces := _different(pieces)):
             region = _region(outline, piece, pieces)
             if area(region) > SLIVER * area(outline) or len(pieces) == 1:
                 found.append(region)
@@ -142,13 +139,16 @@ def _region(outline: Array, piece: Array, pieces: Array) -> Array:
 def _cut(corners: Array, a: float, b: float, h: float) -> Array:
     """The part of a convex polygon where a P + b Q <= h."""
     beyond = corners @ np.array([a, b]) - h
-    following, after = np.roll(corners, -1, axis=0), np.roll(beyond, -1)
-    kept: list[Array] = []
-    for here, there, now, then in zip(corners, following, beyond, after, strict=True):
+    if not (beyond > 0.0).any():
+        return corners
+    points, excess = corners.tolist(), beyond.tolist()
+    kept: list[list[float]] = []
+    for here, there, now, then in zip(points, points[1:] + points[:1], excess, excess[1:] + excess[:1], strict=True):
         if now <= 0.0:
             kept.append(here)
         if (now < 0.0 < then) or (then < 0.0 < now):
-            kept.append(here + now / (now - then) * (there - here))
+            share = now / (now - then)
+            kept.append([here[0] + share * (there[0] - here[0]), here[1] + share * (there[1] - here[1])])
     return np.array(kept).reshape(-1, 2)
 
 
@@ -276,19 +276,17 @@ def marks(picture: Picture, chosen: Array, trail: Array) -> tuple[list[dict[str,
     return below, above
 
 
-def chart(charts: HomeCharts, home: int, dt_h: float, chosen: Array | None = None) -> go.Figure:
+def chart(pieces: Array, sides: Array, chosen: Array | None = None) -> go.Figure:
     """One chart: regions on the left, the cost above its least on the right.
 
     Args:
-        charts: of all homes.
-        home: its number in them.
-        dt_h: [h] length of the control step that the charts are for.
+        pieces, sides: as for ``Picture.of``; ``chart_pieces`` and ``chart_sides`` of a result, for one home and step.
         chosen: (2,) [kW, kvar] by the grid, marked beside what the home would choose.
     """
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    picture = Picture.of(charts, home, dt_h)
+    picture = Picture.of(pieces, sides)
     figure = make_subplots(cols=2, specs=[[{"type": "xy"}, {"type": "scene"}]], horizontal_spacing=0.04)
     below, above = marks(picture, np.asarray(chosen), np.zeros((0, 2))) if chosen is not None else ([], [])
     for col, traces in ((1, plane(picture) + below), (2, surface(picture) + above)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from admmflex.comparison import Comparison
+from admmflex.comparison import FIXED, Comparison
 from admmflex.measures import lines
 from admmflex.money import bills, curtailed_shares
 from admmflex.report.document import about, document, section
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # uncoordinated, prices, ...
-FIRST = ("uncoordinated", "prices", "central", "charts")
+FIRST = ("uncoordinated", "prices", "central", "charts", FIXED)
 
 
 def page(found: Comparison, results: Sequence[Result]) -> str:

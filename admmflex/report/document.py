@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
+SCRIPTS = ("page.js", "homes.js", "charts.js")
+
 
 def save(text: str, target: Path) -> Path:
     """Write a page, whole or not at all."""
@@ -30,7 +32,7 @@ def document(*, title: str, about: str, opening: str, sections: Sequence[str], e
     from plotly.offline import get_plotlyjs
 
     folder = files("admmflex.report")
-    text = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "page.js")}
+    text = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "page.css", *SCRIPTS)}
     return Template(text["page.html"]).substitute(
         title=html.escape(title),
         about=html.escape(about),
@@ -39,7 +41,7 @@ def document(*, title: str, about: str, opening: str, sections: Sequence[str], e
         sections="\n".join(sections),
         ending=ending,
         style=text["page.css"],
-        script=text["page.js"],
+        script="\n".join(text[name] for name in SCRIPTS),
         plotly=get_plotlyjs(),
     )
 

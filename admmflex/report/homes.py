@@ -30,6 +30,8 @@ NAMES = {
     "boiler": ("boiler", "#e7298a"),
     "deferrable": ("deferrable load", "#66a61e"),
 }
+SAME_KW = 1e-3
+ALONE = " What devices would do without coordination: energy dotted, powers after a tap on the legend."
 CAPACITY = {"battery": ("e_min_kwh", "e_max_kwh"), "ev": (None, "capacity_kwh")}
 """Fields that bound the stored energy, by kind."""
 
@@ -47,7 +49,8 @@ def section(data: xr.Dataset) -> str:
         for row, text in enumerate(texts)
     )
     template = files("admmflex.report").joinpath("homes.html").read_text(encoding="utf-8")
-    return Template(template).substitute(some=some, options=chosen, data=safe(json.dumps(packed)))
+    alone = ALONE if any(one["form"] == "before" for one in packed["energy"] + packed["series"]) else ""
+    return Template(template).substitute(some=some, alone=alone, options=chosen, data=safe(json.dumps(packed)))
 
 
 def _named(name: str, bus: int) -> str:
@@ -86,9 +89,13 @@ def chooser(data: xr.Dataset) -> dict[str, Any] | None:
 def _powers(data: xr.Dataset) -> list[tuple[dict[str, Any], Array]]:
     """Label and powers (n, K) of each kind of device, of the sun, and at the meter."""
     kinds, found = data["asset_kind"].to_numpy(), []
+    alone = "asset_p_kw_baseline" in data and plans(data)[-1][0] == ""
     for kind in dict.fromkeys(kinds.tolist()):
         name, colour = NAMES.get(kind, (str(kind).replace("_", " "), "#555555"))
         found.append(({"name": name, "color": colour, "form": "line"}, _summed(data, kinds == kind, "asset_p_kw")))
+        before = _summed(data, kinds == kind, "asset_p_kw_baseline") if alone else found[-1][1]
+        if np.abs(before - found[-1][1]).max(initial=0.0) > SAME_KW:
+            found.append(({"name": f"{name}, uncoordinated", "color": colour, "form": "before"}, before))
         if kind == "pv":
             about = {"name": "sun on offer", "color": colour, "form": "dot"}
             found.append((about, _summed(data, kinds == kind, "avail_kw")))
@@ -110,7 +117,11 @@ def _energies(data: xr.Dataset) -> list[tuple[dict[str, Any], Array, Array, Arra
         rows = stores & (kinds == kind)
         name, colour = NAMES.get(kind, (str(kind), "#555555"))
         low, high = (_summed_parameter(data, rows, field) for field in CAPACITY.get(kind, (None, None)))
-        found.append(({"name": name, "color": colour}, _summed(data, rows, "energy_kwh"), low, high))
+        about = {"name": name, "color": colour, "form": "line"}
+        found.append((about, _summed(data, rows, "energy_kwh"), low, high))
+        if "energy_kwh_baseline" in data and plans(data)[-1][0] == "":
+            about, unbounded = about | {"name": f"{name}, uncoordinated", "form": "before"}, np.full_like(low, np.nan)
+            found.append((about, _summed(data, rows, "energy_kwh_baseline"), unbounded, unbounded))
     return found
 
 

@@ -51,4 +51,11 @@ def told(summary: Mapping[str, Any]) -> list[str]:
         f"{100.0 * one['lowest_limit']:.1f} %, and {one['curtailed_kwh']:.1f} kWh of sun are curtailed on average."
         for one in found["limits"]
     ]
-    return texts + ([f"{summary['message']}."] if summary.get("message") else [])
+    first = found["limits"][0]
+    if "broken" in first:
+        texts.append(
+            f"By AC power flow, limits of the feeder are broken in {100.0 * found['broken_free']:.1f} % of all "
+            f"scenarios and steps without a limit, and in {100.0 * first['broken']:.2f} % with the strictest."
+        )
+    message = str(summary.get("message") or "")
+    return texts + ([f"{message[:1].upper()}{message[1:]}."] if message else [])

@@ -1,5 +1,5 @@
 "use strict";
-(() => {
+const report = (() => {
   const config = {
     displaylogo: false, responsive: true, displayModeBar: window.innerWidth < 600 ? false : "hover", modeBarButtons: [["toImage", "resetScale2d"]],
   };
@@ -21,7 +21,8 @@
   }
 
   const resize = (width) => {
-    for (const plot of document.querySelectorAll(".js-plotly-plot")) {
+    for (const plot of document.querySelectorAll("figure .js-plotly-plot")) {
+      if (plot.closest("figure").querySelector("img.paper")) continue;
       const wanted = width || plot.parentElement.clientWidth;
       if (wanted) Plotly.relayout(plot, { width: wanted, autosize: !width });
     }
@@ -29,72 +30,6 @@
   window.addEventListener("beforeprint", () => resize(680)); // A4 less its margins, at 96 dots per inch
   window.addEventListener("afterprint", () => resize(0));
 
-  const stored = document.getElementById("home-data");
-  if (!stored) return;
-  const homes = JSON.parse(stored.textContent);
-  const steps = homes.x.length - 1;
-  const select = document.getElementById("home");
-
-  const unpack = (text) => {
-    const raw = atob(text);
-    const bytes = new Uint8Array(raw.length);
-    for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
-    return new Int16Array(bytes.buffer);
-  };
-  for (const one of homes.series.concat(homes.energy)) one.whole = unpack(one.bytes);
-
-  // The value of a step is drawn to its end.
-  const row = (one, home, shift) => {
-    const values = Array.from(one.whole.subarray(home * steps, (home + 1) * steps), (value) => value * one.scale[home]);
-    return shift ? [null].concat(values) : values.concat(values[steps - 1]);
-  };
-
-  const traces = (home) => {
-    const found = [];
-    for (const one of homes.series) {
-      const meter = one.form === "meter";
-      if (!one.scale[home] && !meter) continue;
-      found.push({
-        type: "scatter", mode: "lines", name: one.name, x: homes.x, y: row(one, home, false),
-        line: { color: one.color, width: meter ? 2.6 : 1.4, dash: one.form === "dot" ? "dot" : "solid", shape: "hv" },
-        hovertemplate: "%{y:.2f} kW",
-      });
-    }
-    for (const one of homes.energy) {
-      if (!one.scale[home]) continue;
-      const band = (limit, more) => ({
-        type: "scatter", mode: "lines", x: [homes.x[0], homes.x[steps]], y: [limit, limit], yaxis: "y2",
-        line: { color: one.color, width: 0.8, dash: "dash" }, showlegend: false, hoverinfo: "skip", ...more,
-      });
-      if (one.low[home] !== null || one.high[home] !== null) {
-        found.push(band(one.low[home] || 0, {}));
-        if (one.high[home] !== null) found.push(band(one.high[home], { fill: "tonexty", fillcolor: one.color + "14" }));
-      }
-      found.push({
-        type: "scatter", mode: "lines", name: one.name + ", stored", x: homes.x, y: row(one, home, true), yaxis: "y2",
-        line: { color: one.color, width: 1.8 }, hovertemplate: "%{y:.1f} kWh",
-      });
-    }
-    return found;
-  };
-
-  const layout = () => fit({
-    font: { family: "Helvetica Neue, Helvetica, Arial, sans-serif", size: 13, color: "#222" },
-    margin: { l: 52, r: 12, t: 10, b: 44 }, height: 560, hovermode: "x unified",
-    legend: { orientation: "h", y: -0.12, yanchor: "top" },
-    xaxis: Object.assign({ gridcolor: "#ececec", anchor: homes.energy.length ? "y2" : "y", showline: true, linecolor: "#999" }, homes.axis),
-    yaxis: { domain: [homes.energy.length ? 0.42 : 0, 1], title: { text: "kW", font: { size: 13 } }, gridcolor: "#ececec", zerolinecolor: "#999" },
-    yaxis2: { domain: [0, 0.34], title: { text: "kWh stored", font: { size: 13 } }, gridcolor: "#ececec", rangemode: "tozero", visible: homes.energy.length > 0 },
-  });
-
-  const plot = document.querySelector("#home-plot .plot");
-  const show = () => Plotly.react(plot, traces(Number(select.value)), layout(), config);
-  const move = (by) => {
-    select.selectedIndex = (select.selectedIndex + by + select.length) % select.length;
-    show();
-  };
-  select.addEventListener("change", show);
-  document.getElementById("before").addEventListener("click", () => move(-1));
-  document.getElementById("next").addEventListener("click", () => move(1));
-  show();
+  const font = { family: "Helvetica Neue, Helvetica, Arial, sans-serif", size: 13, color: "#222" };
+  return { config, fit, font };
 })();

@@ -6,7 +6,19 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from admmflex.report import convergence, homes, limits, loading, network_map, payments, prices, voltage
+from admmflex.report import (
+    charts,
+    convergence,
+    devices,
+    homes,
+    limits,
+    limits_check,
+    loading,
+    network_map,
+    payments,
+    prices,
+    voltage,
+)
 from admmflex.report.document import about, document, save, section
 from admmflex.report.figures import day
 from admmflex.report.verdict import numbers, verdict
@@ -25,6 +37,13 @@ PRICES = (
     "Value of energy on top of the tariff, by bus, nearest to the transformer at the bottom. "
     "Orange: consumption is welcome; blue: feeding in is."
 )
+
+CHECKED = "Highest voltage of the customers of each phase, by AC power flow of every scenario."
+BROKEN = "By AC power flow of the scenarios that the limits come from; of new ones the table of the run bounds it."
+CUSTOMERS = (
+    "Every customer with PV under the strictest limit: its highest voltage, and the part of its sun it gives up."
+)
+DEVICES = "Energy of all devices of a kind, where coordination moves it."
 
 
 def write(result: Result, folder: Path | str) -> Path:
@@ -56,12 +75,18 @@ def _sections(data: xr.Dataset) -> list[str]:
     money = [("", payments.changes(data)), ("", payments.curtailment(data))]
     return [
         section("limits", "How much may be exported", "", [("", limits.fan(data))]),
+        section("voltages", "Voltages with and without a limit", CHECKED, [("", limits_check.voltages(data))]),
+        section("broken", "How often a limit of the feeder is broken", BROKEN, [("", limits_check.broken(data))]),
+        section("binding", "What binds", "", [("", limits_check.binding(data))]),
+        section("customers", "Who gives way", CUSTOMERS, [("", limits_check.customers(data))]),
         section("day", "The day", "", [("", _day(data) if flows else None)]),
         section("map", "Where it is tight", MAP, network_map.maps(data)),
         section("profile", "Voltage along the lines", both, [("", voltage.profile(data))]),
         section("loading", "The fullest lines and transformers", "", [("", loading.peaks(data))]),
         section("prices", "What the grid asks", PRICES, prices.heat_maps(data)),
+        section("devices", "What the devices do", DEVICES, [("", devices.energies(data))]),
         homes.section(data),
+        charts.section(data),
         section("money", "Who pays", payments.told(data), money),
         section("rounds", "How the plan came about", "", [("", convergence.rounds(data))]),
         section("control", "How the day was controlled", "", [("", convergence.control(data))]),

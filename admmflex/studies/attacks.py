@@ -5,7 +5,7 @@ Two kinds: for every limit and step the attack that is worst to first order, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,12 +37,15 @@ class Attacked:
     loading: float
 
 
-def attack(study: Study, powers: Array, count: int, seed: int) -> Attacked:
+def attack(
+    study: Study, powers: Array, count: int, seed: int, observe: Callable[[int, int], None] | None = None
+) -> Attacked:
     """Attack a plan: the worst attack on every limit, and random ones up to ``count`` in all.
 
     Args:
         study: with a threat.
         powers: (2, n, K) planned at the meters [kW, kvar].
+        observe: told how many attacks are done, and of how many.
     """
     assert study.threat is not None
     plan = _injections(study, powers)
@@ -58,6 +61,8 @@ def attack(study: Study, powers: Array, count: int, seed: int) -> Attacked:
         done += len(by_attack[0])
         broken += int(((by_attack[0] > MET_PU) | (by_attack[1] > MET_LOADING)).sum())
         voltage, loading = max(voltage, by_attack[0].max()), max(loading, by_attack[1].max())
+        if observe is not None:
+            observe(done, count)
     return Attacked(done, broken, float(voltage), float(loading))
 
 

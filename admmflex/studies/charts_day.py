@@ -19,6 +19,7 @@ from admmflex.errors import Fault, require
 from admmflex.horizon import Array
 from admmflex.prosumers.devices import Devices
 from admmflex.prosumers.prosumer import Prosumer
+from admmflex.studies.chart_record import ChartRecord
 from admmflex.studies.closed_loop import simulate
 from admmflex.studies.day import Day
 
@@ -56,8 +57,9 @@ def by_charts(study: Study, comm: Comm, observe: Observe) -> Outcome:
     control = ChartControl(study, comm, settings)
     per_step = round(float(study.horizon.dt_h[0]) / settings.control_h)
     reality = realise(Devices.of(_prosumers(study), study.horizon), per_step, study.seed, deviations)
-    day = simulate(study, control=control, reality=reality, observe=told)
-    return _outcome(study, control, day, reality.means(per_step), history)
+    kept = ChartRecord(control, per_step)
+    day = simulate(study, control=control, reality=reality, observe=told, watch=kept.watch)
+    return replace(_outcome(study, control, day, reality.means(per_step), history), variables=kept.variables())
 
 
 def _outcome(study: Study, control: ChartControl, day: Day, means: Reality, history: list[dict[str, Any]]) -> Outcome:

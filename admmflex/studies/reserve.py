@@ -17,7 +17,7 @@ that of power held ready for an hour; energy that is called is settled elsewhere
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -58,7 +58,12 @@ class Reserve:
 
 
 def sweep(
-    study: Study, prices: Sequence[float], hold_h: float, block_h: float = 1.0, settings: CentralSettings | None = None
+    study: Study,
+    prices: Sequence[float],
+    hold_h: float,
+    block_h: float = 1.0,
+    settings: CentralSettings | None = None,
+    observe: Callable[[int, int], None] | None = None,
 ) -> list[Reserve]:
     """The reserve at every price; central problems, exact up to the linearisation of the limits.
 
@@ -66,6 +71,7 @@ def sweep(
         prices: [EUR/(kW h)].
         hold_h: how long a call lasts at most [h].
         block_h: R is constant in blocks of this length [h].
+        observe: told how many prices are done, and of how many.
 
     Raises:
         InputError: lengths that are not positive, prosumers written in cvxpy, compromised devices, limits of what is
@@ -73,7 +79,12 @@ def sweep(
     """
     _require(study, hold_h, block_h)
     case = _ReserveCase(study, hold_h, block_h, settings or CentralSettings())
-    return [case.at(price) for price in prices]
+    found = []
+    for price in prices:
+        found.append(case.at(price))
+        if observe is not None:
+            observe(len(found), len(prices))
+    return found
 
 
 def _require(study: Study, hold_h: float, block_h: float) -> None:

@@ -11,6 +11,7 @@ Source: section 2 of the formulation (islanded operation), [G].
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -73,10 +74,13 @@ class Survival:
     questions: int
 
 
-def survive(study: Study) -> Survival:
+def survive(study: Study, observe: Callable[[int, int], None] | None = None) -> Survival:
     """The survival duration of an island.
 
     What a battery is to hold at the end of the horizon is not asked of it; reserves are kept.
+
+    Args:
+        observe: told how many steps are decided, and of how many.
 
     Raises:
         InputError: no critical loads; prosumers without assets.
@@ -93,6 +97,8 @@ def survive(study: Study) -> Survival:
             high = k - 1
             low = k = max(low, min(first, high))
             k += 1
+        if observe is not None:
+            observe(study.horizon.steps - (high - low), study.horizon.steps)
     missing = None if low == study.horizon.steps else asked.missing(low)
     return Survival(low, float(study.horizon.dt_h[:low].sum()), missing, asked.count)
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from admmflex.coordination.compromised import secured
 from admmflex.data.study import Study
 from admmflex.horizon import Array
+from admmflex.progress import bar
 from admmflex.studies.attacks import Attacked, attack
 from experiments.compare import by_price, central, gap, study
 from experiments.compromised.figure import draw
@@ -65,14 +66,18 @@ def robust(day: Study, budget: int, free: Array, attacks: int) -> Robust:
     mine = with_budget(day, budget)
     optimum, _ = central(mine)
     agreed, _ = by_price(mine)
+    with bar(f"{budget} at once, attacks on the plan") as told:
+        on_plan = attack(mine, agreed.plan.y, attacks, seed=budget, observe=told)
+    with bar(f"{budget} at once, attacks without margins") as told:
+        on_free = attack(mine, free, attacks, seed=budget, observe=told)
     return Robust(
         budget,
         optimum.cost,
         agreed.plan.cost,
         agreed.status,
         agreed.answers,
-        attack(mine, agreed.plan.y, attacks, seed=budget),
-        attack(mine, free, attacks, seed=budget),
+        on_plan,
+        on_free,
     )
 
 

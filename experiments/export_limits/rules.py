@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 import grid
@@ -33,7 +34,7 @@ def gains(steps: int = 96) -> Iterator[tuple[str, Shares]]:
 def main() -> None:
     """Print the table."""
     table = Table("rule", "PV kWh", "curtailed", "Jain", "Gini of curtailment", "worst-off")
-    for rule, one in gains():
+    for rule, one in track(gains(), "rules", total=6, console=Console(stderr=True), transient=True):
         curtailed = one.curtailed_kwh / (one.pv_kwh + one.curtailed_kwh)
         table.add_row(
             rule, f"{one.pv_kwh:.0f}", f"{curtailed:.1%}", f"{one.jain:.3f}", f"{one.gini:.2f}", f"{one.worst_off:.1%}"

@@ -53,7 +53,7 @@ def scenes(day: ChartDay, home: int) -> list[Scene]:
     """A home at the beginning of every period."""
     found, start = [], day.start
     for k, charts in enumerate(day.charts):
-        picture = Picture.of(charts, home, day.control.settings.control_h)
+        picture = Picture.of(charts.pieces[home] / day.control.settings.control_h, charts.sides[home])
         chosen = day.chosen[:, home, k * day.every]
         found.append(Scene(start + k * day.every, picture, chosen, picture.best(chosen)))
     return found

@@ -143,11 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(map_table(records))
     console.print()
     console.print(objectives_table(records))
-    from experiments.islanded.resilience_figure import resilience_map
+    from admmflex.report.document import save
+    from experiments.islanded.resilience_figure import page
 
-    picture = chosen.out / f"{chosen.grid}.html"
-    resilience_map(records).write_html(picture, include_plotlyjs=True)
-    console.print(f"\ncases    {chosen.out / 'cases.jsonl'}\npicture  {picture}")
+    target = save(page(records), chosen.out / f"{chosen.grid}.html")
+    console.print(f"\ncases    {chosen.out / 'cases.jsonl'}\npage     {target}")
 
 
 if __name__ == "__main__":

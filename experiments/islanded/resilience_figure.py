@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from admmflex.report.document import document, section
 from experiments.homes.page import INK, frame
 from experiments.islanded.cases import DAYS, HOURS
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 LOW, HIGH = "#b5403a", "#2f7f6f"
 ROW_PX = 190
+TITLES = {"five": "Five homes", "rural3": "SimBench rural3"}
 
 
 def resilience_map(records: Sequence[dict[str, Any]]) -> go.Figure:
@@ -60,13 +63,36 @@ def resilience_map(records: Sequence[dict[str, Any]]) -> go.Figure:
             col=column + 1,
         )  # fmt: skip
     places = {one.text: one.x for one in figure.layout.annotations}
-    name = {"five": "Five homes", "rural3": "SimBench rural3"}[records[0]["grid"]]
+    name = TITLES[records[0]["grid"]]
     about = "start of the outage to the right, size of the community battery upwards; steps of an hour"
     frame(figure, f"{name}: how long an island lasts", about, ROW_PX * 2 * len(shares) + 170)
     for one in figure.layout.annotations:  # frame puts titles of panels at the left of the page
         one.update(x=places[one.text], xanchor="center", font={"size": 12, "color": INK})
     figure.update_layout(hovermode="closest")
     return figure
+
+
+def page(records: Sequence[dict[str, Any]]) -> str:
+    """The maps season by season, with what ends the islands in words."""
+    seasons = [name for name in DAYS if any(one["season"] == name for one in records)]
+    whole = sum(one["survival_h"] >= HOURS for one in records)
+    lacks = Counter(one["lack"] for one in records if one["lack"])
+    ends = ", ".join(f"{what} ({count})" for what, count in lacks.most_common())
+    said = f"{whole} of {len(records)} islands serve all critical load for {HOURS:g} h."
+    said += f" The others end for want of {ends}." if ends else ""
+    about = "Start of the outage to the right, size of the community battery upwards, steps of an hour."
+    sections = []
+    for season in seasons:
+        figure = resilience_map([one for one in records if one["season"] == season])
+        figure.update_layout(title=None, margin={"l": 44, "r": 8, "t": 36, "b": 36})
+        sections.append(section(season, season.capitalize(), "", [("", figure)]))
+    return document(
+        title=f"{TITLES[records[0]['grid']]}: how long an island lasts",
+        about=about,
+        opening=f'<div class="verdict"><p>{said}</p></div>',
+        sections=sections,
+        ending="<p>Every case is a line of <code>cases.jsonl</code> beside this page.</p>",
+    )
 
 
 def _value(one: dict[str, Any], survival: bool) -> float:

@@ -76,8 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("results") / "resilience", help="folder of the picture")
     chosen = parser.parse_args(arguments)
     island = study(CASE)
-    found = both(island)
     console = Console()
+    with console.status("both schedules, a few seconds"):
+        found = both(island)
     console.print(table(found))
     chosen.out.mkdir(parents=True, exist_ok=True)
     path = chosen.out / "schedules.html"

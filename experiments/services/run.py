@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from admmflex.progress import bar
 from admmflex.studies.reserve import Reserve, sweep
 from experiments.compare import study
 from experiments.services.figure import draw
@@ -23,7 +24,8 @@ HOLD_H = 0.25
 def main() -> None:
     """Print the curve (prices in EUR/(kW h), powers in kW); write JSON and page to ``results/services``."""
     day = study(DAY)
-    found = sweep(day, PRICES, HOLD_H)
+    with bar("reserve by price") as told:
+        found = sweep(day, PRICES, HOLD_H, observe=told)
     Console().print(_table(found, day.horizon.dt_h))
     OUT.mkdir(parents=True, exist_ok=True)
     record = [

@@ -50,6 +50,7 @@ class Day:
             "asset_p_kw": asset_p, "asset_q_kvar": asset_q, "energy_kwh": energy, "v_pu": v, "loading": loading,
             "price_p": np.array([0.0 * flat, 0.0 * flat, [0, -0.08, 0, 0]]), "price_q": np.zeros((3, 4)),
             "p_kw_baseline": owner @ asset_p, "q_kvar_baseline": np.zeros((2, 4)),
+            "asset_p_kw_baseline": asset_p, "asset_q_kvar_baseline": 0.0 * asset_q, "energy_kwh_baseline": energy,
             "v_pu_baseline": v + 0.01, "loading_baseline": 1.5 * loading,
         }  # fmt: skip
         self.history = [

@@ -113,3 +113,25 @@ def test_names_of_equal_schemes_tell_their_folders(day, tmp_path):
     rows = compare([replace(one, directory=tmp_path / name) for name in ("x", "y")]).rows
     assert [row.scheme for row in rows] == ["prices (x)", "prices (y)"]
     assert np.isfinite(rows[0].cost_eur)
+
+
+def test_homes_by_themselves_under_an_export_limit_are_a_scheme(day):
+    limited = found(day, "none")
+    limited.dataset["export_limit_kw"] = ("prosumer", np.array([3.0, np.inf]))
+    both = compare([found(day, "none"), found(day, "admm"), limited])
+    assert [one.scheme for one in both.rows] == ["uncoordinated", "prices", "fixed limits"]
+    assert "1 of 2 homes may feed in at most 3 kW" in " ".join(both.notes)
+
+
+def test_an_export_limit_of_coordinated_homes_is_another_scenario(day):
+    limited = found(day, "admm")
+    limited.dataset["export_limit_kw"] = ("prosumer", np.array([3.0, np.inf]))
+    with pytest.raises(InputError, match="export_limit_kw"):
+        compare([found(day, "central"), limited])
+
+
+def test_limits_that_all_have_are_no_scheme(day):
+    several = [found(day, "none"), found(day, "admm")]
+    for one in several:
+        one.dataset["export_limit_kw"] = ("prosumer", np.array([3.0, np.inf]))
+    assert [one.scheme for one in compare(several).rows] == ["uncoordinated", "prices"]

@@ -7,7 +7,7 @@ import math
 import pytest
 from rich.console import Console
 
-from admmflex.progress import JsonLines, Lines, Live, Silent
+from admmflex.progress import JsonLines, Lines, Live, Silent, bar
 from admmflex.time_left import Clock, elapsed, rounds_left
 
 RECORDS = [
@@ -106,3 +106,11 @@ def test_a_mixed_plan_has_its_own_line_and_tells_when_it_ends():
 @pytest.mark.parametrize(("seconds", "text"), [(3.24, "3.2 s"), (65, "1:05 min"), (7800, "2:10 h"), (None, "-")])
 def test_durations(seconds, text):
     assert elapsed(seconds) == text
+
+
+def test_a_bar_is_silent_where_there_is_no_terminal(capsys):
+    with bar("attacks") as told:
+        told(3, 10)
+        told(10, 10)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")

@@ -64,7 +64,7 @@ def within(corners: np.ndarray, point: np.ndarray, room: float) -> bool:
 @pytest.mark.parametrize("home", range(5))
 def test_regions_fill_the_polygon_and_their_pieces_are_the_dearest(home: int) -> None:
     for drawn in day().charts:
-        picture = Picture.of(drawn, home, day().control.settings.control_h)
+        picture = Picture.of(drawn.pieces[home] / day().control.settings.control_h, drawn.sides[home])
         whole = area(polygon(drawn.sides[home]))
         assert_allclose(sum(area(one) for one in picture.corners), whole, rtol=1e-6)
         every = drawn.pieces[home] / day().control.settings.control_h
@@ -76,7 +76,7 @@ def test_regions_fill_the_polygon_and_their_pieces_are_the_dearest(home: int) ->
 @pytest.mark.parametrize("home", range(5))
 def test_the_home_by_itself_is_at_the_optimum_of_a_linear_program(home: int) -> None:
     for drawn in day().charts:
-        picture = Picture.of(drawn, home, 1.0)
+        picture = Picture.of(drawn.pieces[home], drawn.sides[home])
         pieces, sides = drawn.pieces[home], drawn.sides[home]
         rows = np.vstack([np.column_stack([pieces[:, :2], -np.ones(len(pieces))]), sides * [1, 1, 0]])
         right = np.concatenate([-pieces[:, 2], sides[:, 2]])
@@ -139,7 +139,8 @@ def test_a_home_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_chart_alone_has_regions_a_surface_and_both_points() -> None:
-    found = chart(day().charts[0], HOME, day().control.settings.control_h, day().chosen[:, HOME, 0])
+    drawn, dt_h = day().charts[0], day().control.settings.control_h
+    found = chart(drawn.pieces[HOME] / dt_h, drawn.sides[HOME], day().chosen[:, HOME, 0])
     kinds = [trace.type for trace in found.data]
     assert kinds.count("scatter") == SHADES + 1 + 4
     assert kinds.count("mesh3d") == 1

@@ -15,7 +15,7 @@ from rich.console import Console
 from admmflex.assets import Battery, SheddableLoad
 from experiments.islanded import resilience
 from experiments.islanded.cases import Case, cases, study
-from experiments.islanded.resilience_figure import resilience_map
+from experiments.islanded.resilience_figure import page, resilience_map
 
 QUIET = Console(file=io.StringIO())
 
@@ -76,3 +76,16 @@ def test_the_map_has_a_panel_for_each_share_season_and_measure() -> None:
     summer = next(panel for panel in figure.data if "summer" in panel.hovertemplate)
     assert summer.text[0][0] == "24+"
     assert resilience.map_table(records).row_count == 4 * 2 * 3
+
+
+def test_the_page_has_a_map_for_each_season_and_says_what_is_missing() -> None:
+    records = [
+        fake(case) | {"lack": None if case.season == "summer" else "energy"} for case in cases("five", full=False)
+    ]
+    text = page(records)
+    seasons = {one["season"] for one in records}
+    assert all(f'<section id="{season}">' in text for season in seasons)
+    lasting = sum(one["survival_h"] >= 24.0 for one in records)
+    assert f"{lasting} of {len(records)} islands serve all critical load" in text
+    assert f"want of energy ({len(records) - sum(one['season'] == 'summer' for one in records)})" in text
+    assert len(text) < 8e6
