@@ -1,20 +1,20 @@
-"""The command line. Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged, 75 rank lost."""
+"""The command line. Exit codes: 0 ok, 2 bad input, 3 infeasible, 4 not converged, 75 rank lost, 130 stopped."""
 
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from admmflex import example_cli, results_cli
+from admmflex.asked import Method, Options, going_on, left_behind
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 80},
 )
-Method = Literal["admm", "charts", "central", "none", "export-limits"]
 METHODS = (
     "Instead of the scenario's coordination.method. admm: prices. charts: cost charts, step by step. central: one "
     "problem, as a yardstick. none: every home for itself. export-limits: for scenarios of that kind only."
@@ -46,29 +45,6 @@ STOPPED = 130  # of a program that Ctrl-C ended
 TERMINAL = "ADMMFLEX_TERMINAL"
 """For the ranks: 1 when what they write reaches a terminal, 0 when not. They write to mpirun and cannot see it."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What ``run`` was asked for."""
-
-    scenario: Path
-    folder: Path
-    method: Method | None
-    quiet: bool
-    as_json: bool
-    resume: bool = False
-    every_s: float | None = None
-    deadline_s: float | None = None
-    survive: bool = False
-
-    def arguments(self) -> list[str]:
-        """The same command for every rank."""
-        given = ["run", str(self.scenario), "--out", str(self.folder)]
-        given += ["--method", self.method] if self.method else []
-        given += [] if self.every_s is None else ["--checkpoint-every", str(self.every_s)]
-        switches = {"--quiet": self.quiet, "--json": self.as_json, "--resume": self.resume, "--survive": self.survive}
-        return given + [name for name, wanted in switches.items() if wanted]
 
 
 def main() -> None:
@@ -91,13 +67,15 @@ def run(
     ] = False,
     every_s: Annotated[
         float | None,
-        typer.Option("--checkpoint-every", min=0.0, help="Seconds [default: 5, and at most 2 % of the time]."),
+        typer.Option(
+            "--checkpoint-every", min=0.0, help="Seconds between checkpoints [default: 5, and at most 2 % of the time]."
+        ),
     ] = None,
     deadline_s: Annotated[
         float | None,
         typer.Option("--deadline", min=1.0, help="Seconds after which a rank that stands still is lost [default: 30]."),
     ] = None,
-    survive: Annotated[bool, typer.Option("--survive", help="Go on without ranks that are lost.")] = False,
+    survive: Annotated[bool, typer.Option("--survive", help="Let the other ranks go on when one is lost.")] = False,
 ) -> None:
     """Coordinate the prosumers of a day.
 
@@ -111,10 +89,10 @@ def run(
 
     enrol()
     folder = out or Path("results") / scenario.stem
-    options = Options(scenario, folder, method, quiet, as_json, resume, every_s, deadline_s, survive)
+    options = Options(scenario, folder, method, quiet, as_json, resume, every_s, deadline_s, survive, ranks)
     try:
         if ranks > 1:
-            code = _run_ranks(options, ranks)
+            code = _run_ranks(options)
         elif is_rank() or launched():
             code = leave(_run_here(options, Request() if launched() else None))
         else:
@@ -124,7 +102,7 @@ def run(
         code = leave(_refuse(error, scenario))
     except (Interrupted, KeyboardInterrupt):
         if not launched():  # the one who launched the ranks tells
-            typer.echo(_left_behind(options), err=True)
+            typer.echo(left_behind(options), err=True)
         code = leave(STOPPED)
     except SolverError as error:
         if launched():
@@ -155,34 +133,6 @@ app.command(epilog="Example: admmflex example village")(example_cli.example)
 app.command(epilog="Example: admmflex report results/day")(results_cli.report)
 app.command(epilog="Example: admmflex compare results/admm results/central results/none")(results_cli.compare)
 app.command(epilog="Example: admmflex export results/day --to pandapower --at '2016-05-26 13:00'")(results_cli.export)
-
-
-def _left_behind(options: Options) -> str:
-    """What a run that was stopped leaves, and where."""
-    kept = _going_on(options)
-    if kept:
-        return f"{options.scenario}: stopped; {kept}"
-    path = options.folder / "history.jsonl"
-    if (options.folder / "summary.json").is_file():  # a run removes what an earlier one left before its first round
-        return f"{options.scenario}: stopped; {options.folder} holds a whole result, not of what was stopped"
-    rounds = len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
-    if not rounds:
-        return f"{options.scenario}: stopped before the first round; there is no result"
-    return f"{options.scenario}: stopped after {rounds} round{'s' * (rounds > 1)}, kept in {path}; there is no result"
-
-
-def _going_on(options: Options) -> str:
-    """Where the state of a run is kept and how to go on; empty where there is none."""
-    from admmflex.coordination.checkpoint import newest
-
-    head, _ = newest(options.folder / "checkpoint")
-    if head is None:
-        return ""
-    again = replace(options, every_s=None, quiet=False, as_json=False, resume=True, survive=False).arguments()
-    words = " ".join(shlex.quote(word) for word in again)
-    return (
-        f"the state after round {head.round} is kept in {options.folder / 'checkpoint'}; go on with\n  admmflex {words}"
-    )
 
 
 def _refuse(error: InputError, source: Path) -> int:
@@ -235,7 +185,7 @@ def _checked(path: Path, method: Method | None) -> tuple[str, tuple[str, ...]]:
     return sizes, study.notes
 
 
-def _run_ranks(options: Options, ranks: int) -> int:
+def _run_ranks(options: Options) -> int:
     """Check the input here, which also fills the cache of networks, start the ranks, and tell what they found.
 
     The table is not theirs to print: mpirun does not keep their two streams in order.
@@ -247,7 +197,7 @@ def _run_ranks(options: Options, ranks: int) -> int:
     _checked(options.scenario, options.method)
     causes = ["a rank was lost"]
     code = launch(
-        ranks,
+        options.ranks,
         options.arguments(),
         {TERMINAL: str(int(sys.stderr.isatty()))},
         deadline_s=options.deadline_s,
@@ -255,10 +205,10 @@ def _run_ranks(options: Options, ranks: int) -> int:
         lost=lambda cause: causes.insert(0, cause),
     )
     if code == ExitCode.RANK_LOST:
-        kept = _going_on(options) or "nothing was decided"
+        kept = going_on(options) or "nothing was decided"
         typer.echo(f"{options.scenario}: {causes[0]}; {kept}", err=True)
     elif code == STOPPED:
-        typer.echo(_left_behind(options), err=True)
+        typer.echo(left_behind(options), err=True)
     elif code != ExitCode.BAD_INPUT:
         _tell(read(options.folder), options)
     return code

@@ -144,7 +144,10 @@ class Request:
     @listening.setter
     def listening(self, value: bool) -> None:
         self._listening = value
-        (_beside() / LISTENING).touch()
+        if value:
+            (_beside() / LISTENING).touch()
+        else:
+            (_beside() / LISTENING).unlink(missing_ok=True)
 
     def asked(self) -> bool:
         """Whether somebody asked to stop."""

@@ -107,7 +107,10 @@ def _coordinated(
             history.append(record)
             watching.iteration(record)
 
-        outcome = _explained(study, schemes[study.settings.method](expected(study), comm, observe), comm)
+        found = schemes[study.settings.method](expected(study), comm, observe)
+        if keeper is not None:
+            keeper.stop.listening = False
+        outcome = _explained(study, found, comm)
     if keeping.survive:
         comm.agree()  # none may leave while another still needs it
     solved_s = time.perf_counter() - started - read_s

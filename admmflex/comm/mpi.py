@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from types import TracebackType
 
@@ -27,6 +29,13 @@ _LOST = {MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING, MPI.ERR_REVOKED}
 _living = [MPI.COMM_WORLD]  # the last one
 
 
+def _leave() -> None:
+    """End the process without MPI_Finalize, which now and then waits for the dead for ever (Open MPI 5.0.11)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def survived(error: BaseException) -> bool:
     """Whether an error says that a rank was lost; then the communicators to come are of the others only.
 
@@ -34,6 +43,8 @@ def survived(error: BaseException) -> bool:
     """
     if not isinstance(error, MPI.Exception) or error.Get_error_class() not in _LOST:
         return False
+    if len(_living) == 1:
+        atexit.register(_leave)
     _living[-1].Revoke()
     _living.append(MPI.Intracomm(_living[-1].Shrink()))
     return True
