@@ -26,7 +26,7 @@ def voltages(data: xr.Dataset) -> go.Figure | None:
     if "phase_v_pu" not in data:
         return None
     x = [moment.replace(tzinfo=None) for moment in local_times(data)]
-    with_customers = np.isfinite(data["phase_v_pu_free"]).any(("quantile", "time")).to_numpy()
+    with_customers = np.isfinite(data["phase_v_pu_free"].to_numpy()).any(axis=(0, 2))
     data = data.isel(phase=np.flatnonzero(with_customers))
     phases = data["phase"].to_numpy()
     if not len(phases):
