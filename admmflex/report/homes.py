@@ -30,7 +30,7 @@ NAMES = {
     "boiler": ("boiler", "#e7298a"),
     "deferrable": ("deferrable load", "#66a61e"),
 }
-SAME_KW = 1e-3
+SAME = 1e-3  # kW, kWh
 ALONE = " What devices would do without coordination: energy dotted, powers after a tap on the legend."
 CAPACITY = {"battery": ("e_min_kwh", "e_max_kwh"), "ev": (None, "capacity_kwh")}
 """Fields that bound the stored energy, by kind."""
@@ -94,7 +94,7 @@ def _powers(data: xr.Dataset) -> list[tuple[dict[str, Any], Array]]:
         name, colour = NAMES.get(kind, (str(kind).replace("_", " "), "#555555"))
         found.append(({"name": name, "color": colour, "form": "line"}, _summed(data, kinds == kind, "asset_p_kw")))
         before = _summed(data, kinds == kind, "asset_p_kw_baseline") if alone else found[-1][1]
-        if np.abs(before - found[-1][1]).max(initial=0.0) > SAME_KW:
+        if np.abs(before - found[-1][1]).max(initial=0.0) > SAME:
             found.append(({"name": f"{name}, uncoordinated", "color": colour, "form": "before"}, before))
         if kind == "pv":
             about = {"name": "sun on offer", "color": colour, "form": "dot"}
@@ -119,9 +119,11 @@ def _energies(data: xr.Dataset) -> list[tuple[dict[str, Any], Array, Array, Arra
         low, high = (_summed_parameter(data, rows, field) for field in CAPACITY.get(kind, (None, None)))
         about = {"name": name, "color": colour, "form": "line"}
         found.append((about, _summed(data, rows, "energy_kwh"), low, high))
-        if "energy_kwh_baseline" in data and plans(data)[-1][0] == "":
+        alone = "energy_kwh_baseline" in data and plans(data)[-1][0] == ""
+        before = _summed(data, rows, "energy_kwh_baseline") if alone else found[-1][1]
+        if np.abs(before - found[-1][1]).max(initial=0.0) > SAME:
             about, unbounded = about | {"name": f"{name}, uncoordinated", "form": "before"}, np.full_like(low, np.nan)
-            found.append((about, _summed(data, rows, "energy_kwh_baseline"), unbounded, unbounded))
+            found.append((about, before, unbounded, unbounded))
     return found
 
 

@@ -186,6 +186,20 @@ def test_a_result_file_can_be_checked_without_us(hand: Write, tmp_path: Path, me
     assert summary["method"] == method
 
 
+@pytest.mark.parametrize("method", ["admm", "central"])
+def test_the_baseline_can_be_checked_without_us(hand: Write, tmp_path: Path, method: str) -> None:
+    """Without coordination, too, the assets make up the homes, keep their bands and cost what the result says."""
+    path = hand(("method: admm", f"method: {method}"), homes={2: LOSSY, 4: LOSSY})
+    data = admmflex.run(load(path)).require().dataset
+    ending = "_baseline"
+    names = [str(name).removesuffix(ending) for name in data.data_vars if str(name).endswith(ending)]
+    alone = data.drop_vars(names).rename({f"{name}{ending}": name for name in names})
+    assert {"asset_p_kw", "asset_q_kvar", "energy_kwh"} <= set(names)
+    check_assets(alone)
+    assert cost(alone) == pytest.approx(data.attrs["baseline_eur"], abs=1e-6)
+    assert np.abs(data["asset_p_kw"] - data["asset_p_kw_baseline"]).max() > 0.1
+
+
 @pytest.fixture(scope="module")
 def rural1(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
     if importlib.util.find_spec("simbench") is None:

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 import grid
 from admmflex.errors import InputError
 from admmflex.export_limits import Scenarios, customers_of, uniform_limits
+from admmflex.export_limits.checked import check
 from admmflex.export_limits.powers import Day
 
 pytest.importorskip("dss")
@@ -55,6 +56,21 @@ def drawn(customers, count=4, steps=6, sun=1.0):
     load = rng.lognormal(0.0, 0.5, (count, customers.n, steps))
     avail = sun * rng.uniform(0.3, 1.0, (count, 1, steps)) * customers.rating_kw[:, None]
     return Scenarios(load, 0.2 * load, avail, 0.25, "2016-06-01")
+
+
+def test_the_check_of_a_limit_is_that_of_opendss(feeder):
+    """Voltages of customers and phases with and without a limit, and which scenarios break the band."""
+    path, customers = feeder
+    scenarios, band = drawn(customers), (0.9, 1.06)
+    limits = grid.UnbalancedLimits(customers.network, *band, line_loading=50.0, transformer_loading=50.0)
+    simulator, xi = Simulator(path, customers), np.linspace(0.1, 0.9, 6)
+    free = check(customers, scenarios, limits)
+    limited = check(customers, scenarios, limits, xi, known=free)
+    for found, other in ((free, simulate(simulator, scenarios)), (limited, simulate(simulator, scenarios, xi))):
+        assert_allclose(found.customer, other.v, atol=5e-8)
+        assert_allclose(np.nanmax(found.phase, axis=1), other.high, atol=5e-8)
+        assert (found.broken == other.violated(*band)).all()
+    assert limited.broken.sum() < free.broken.sum()
 
 
 def test_voltages_and_losses_are_those_of_our_power_flow(feeder):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import linprog
 
 import admmflex
 from admmflex.data.spec import ChartsSpec, DeviationsSpec
@@ -35,6 +36,25 @@ def test_powers_of_the_assets_are_those_of_the_homes(result: Result) -> None:
         total = np.zeros(data[home].shape)
         np.add.at(total, owner, data[asset].to_numpy())
         assert_allclose(total, data[home], atol=1e-9)
+
+
+def test_charts_that_are_kept_hold_what_was_chosen(result: Result) -> None:
+    """Powers are within the sides of their chart; a home that no price moves is at the least of its cost."""
+    data = result.dataset
+    power = np.stack([data["chart_p_kw"], data["chart_q_kvar"]], axis=-1)
+    sides, pieces = data["chart_sides"].to_numpy(), data["chart_pieces"].to_numpy()
+    assert power.shape == (5, 8, 2)
+    assert (np.einsum("hkmc,hkc->hkm", sides[..., :2], power) <= sides[..., 2] + 1e-5).all()
+    steps, at = data["chart_step"].to_numpy(), np.searchsorted(data["bus"], data["prosumer_bus"])
+    assert (np.diff(steps) > 0).all()
+    price = np.abs(data["price_p"].to_numpy()[at][:, steps]) + np.abs(data["price_q"].to_numpy()[at][:, steps])
+    for home, step in zip(*np.nonzero(price < 1e-9), strict=True):
+        rows = np.vstack([np.column_stack([pieces[home, step][:, :2], -np.ones(len(pieces[home, step]))]),
+                          sides[home, step] * [1, 1, 0]])  # fmt: skip
+        right = np.concatenate([-pieces[home, step][:, 2], sides[home, step][:, 2]])
+        least = linprog([0, 0, 1], rows, right, bounds=(None, None)).fun
+        own = (pieces[home, step][:, :2] @ power[home, step] + pieces[home, step][:, 2]).max()
+        assert own == pytest.approx(least, abs=1e-3)
 
 
 def test_energies_follow_the_powers(five: Callable[[str, str], Study]) -> None:
