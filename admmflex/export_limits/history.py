@@ -143,6 +143,9 @@ def history(columns: Mapping[str, Array], sun: Array, start: datetime, steps: in
     homes = [name.removesuffix("_pload") for name in columns if name.endswith("_pload")]
     if not homes:
         raise InputError(Fault("history", "no households", "columns NAME_pload", "name the columns so"))
+    alone = [name for name in columns if name.endswith("_qload") and name.removesuffix("_qload") not in homes]
+    remedy = "add it, or remove the reactive power"
+    require([Fault("history", f"{one!r} without active power", "NAME_pload beside it", remedy) for one in alone])
     none = np.zeros_like(sun)
     by_day = (len(homes), -1, steps)
     p = np.reshape([columns[f"{name}_pload"] for name in homes], by_day)

@@ -5,6 +5,7 @@ python -m experiments.village.make
 
 from __future__ import annotations
 
+import random
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ THREE_PHASE = 0.5  # of the homes; the others have one phase
 
 def network() -> pp.pandapowerNet:
     """57 homes on cables behind a transformer of 400 kVA, the loads named after the homes."""
+    random.seed(SEED)  # pandapower draws the service cables
     net = pandapower.networks.create_kerber_dorfnetz()
     net.name = "village"
     net.ext_grid["vm_pu"] = SLACK_PU

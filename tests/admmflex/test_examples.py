@@ -93,6 +93,16 @@ def test_the_island_sheds_what_the_readme_tells_for_want_of_energy():
     assert normal["missing"] == "energy"
 
 
+def test_a_meter_without_active_power_is_a_fault(tmp_path):
+    for name in ("export-limits.yaml", "grid.dss"):
+        (tmp_path / name).write_bytes((VILLAGE / name).read_bytes())
+    table = (VILLAGE / "meters.csv").read_text(encoding="utf-8")
+    (tmp_path / "meters.csv").write_text(table.replace("H0-A_pload", "H0-A_power"), encoding="utf-8")
+    done = CliRunner().invoke(app, ["validate", str(tmp_path / "export-limits.yaml")])
+    assert done.exit_code == 2
+    assert "'H0-A_qload' without active power" in done.stderr
+
+
 def test_export_limits_hold_in_opendss():
     pytest.importorskip("dss")
     from admmflex.export_limits.verify import Simulator, simulate
