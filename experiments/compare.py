@@ -17,8 +17,8 @@ from rich.table import Table
 import grid
 from admmflex import scenario
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Status
 from admmflex.coordination.central import CentralResult, solve_central
+from admmflex.coordination.coordinated import Status
 from admmflex.coordination.schemes import Agreed, Outcome, by_prices
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.data.study import Study

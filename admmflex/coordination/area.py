@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm, Coordinated, Status
+from admmflex.coordination.admm import Admm
 from admmflex.coordination.community import Community, Plan
+from admmflex.coordination.coordinated import Coordinated, Status
 from admmflex.coordination.proof import last_bound
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import meets_limits

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from admmflex.comm import Comm
-from admmflex.coordination.admm import Status
 from admmflex.coordination.area import Agent, Member
+from admmflex.coordination.coordinated import Status
 from admmflex.coordination.infeasible import Shortfall
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
 from admmflex.coordination.stopping import EXCESS, meets_limits, proves

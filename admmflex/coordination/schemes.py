@@ -12,10 +12,11 @@ import numpy as np
 
 import grid
 from admmflex.comm import Comm, SerialComm, own_prosumers, own_steps
-from admmflex.coordination.admm import FIRST_RHO, Admm, Status
+from admmflex.coordination.admm import FIRST_RHO, Admm
 from admmflex.coordination.area import Agent
 from admmflex.coordination.central import solve_central
 from admmflex.coordination.community import Community, Plan
+from admmflex.coordination.coordinated import Status
 from admmflex.coordination.infeasible import Shortfall
 from admmflex.coordination.keeper import Keeper
 from admmflex.coordination.penalty import Balancing

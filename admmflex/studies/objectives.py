@@ -16,8 +16,8 @@ import numpy as np
 
 from admmflex.assets import Asset, Flow, SheddableLoad
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Status
 from admmflex.coordination.central import CentralSettings, solve_central
+from admmflex.coordination.coordinated import Status
 from admmflex.coordination.schemes import by_prices
 from admmflex.data.study import Study
 from admmflex.horizon import Array

@@ -20,8 +20,9 @@ import numpy as np
 
 import grid
 from admmflex.comm import Comm, SerialComm, own_steps
-from admmflex.coordination.admm import Admm, Coordinated, Warm
+from admmflex.coordination.admm import Admm
 from admmflex.coordination.community import Community, Plan
+from admmflex.coordination.coordinated import Coordinated, Warm
 from admmflex.coordination.schemes import Sorted
 from admmflex.coordination.settings import AdmmSettings, MixingSettings
 from admmflex.data.reality import Deviations, Reality, realise

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from admmflex.coordination.admm import Coordinated
 from admmflex.coordination.central import CentralResult
+from admmflex.coordination.coordinated import Coordinated
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.coordination.stopping import meets_limits
 from admmflex.data.study import Study

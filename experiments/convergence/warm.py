@@ -11,7 +11,8 @@ from admmflex.assets.fixed_load import FixedLoad
 from admmflex.assets.flow import Asset
 from admmflex.assets.pv import Pv
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm, Coordinated, Warm
+from admmflex.coordination.admm import Admm
+from admmflex.coordination.coordinated import Coordinated, Warm
 from admmflex.coordination.schemes import Sorted
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.data.study import Study

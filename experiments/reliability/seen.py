@@ -12,7 +12,8 @@ from admmflex.assets.battery import Battery
 from admmflex.assets.flow import Asset
 from admmflex.assets.pv import Pv
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm, Coordinated
+from admmflex.coordination.admm import Admm
+from admmflex.coordination.coordinated import Coordinated
 from admmflex.coordination.schemes import Agreed, Sorted, admm_settings
 from admmflex.data.study import Study
 from admmflex.dso import Dso

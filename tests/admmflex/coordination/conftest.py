@@ -14,9 +14,10 @@ import pytest
 
 from admmflex import scenario
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm, Coordinated
+from admmflex.coordination.admm import Admm
 from admmflex.coordination.central import CentralResult, solve_central
 from admmflex.coordination.community import Community
+from admmflex.coordination.coordinated import Coordinated
 from admmflex.coordination.schemes import Sorted
 from admmflex.coordination.settings import AdmmSettings
 from admmflex.data.study import Study

@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose
 
 from admmflex.assets.pv import Pv
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm, Asked
+from admmflex.coordination.admm import Admm
+from admmflex.coordination.coordinated import Asked
 from admmflex.dso import Dso
 from admmflex.horizon import Array
 

@@ -16,8 +16,9 @@ from admmflex import scenario
 from admmflex.assets.fixed_load import FixedLoad
 from admmflex.comm import SerialComm
 from admmflex.console import facts
-from admmflex.coordination.admm import Admm, Coordinated
+from admmflex.coordination.admm import Admm
 from admmflex.coordination.central import solve_central
+from admmflex.coordination.coordinated import Coordinated
 from admmflex.coordination.exchange import Exchange
 from admmflex.coordination.proof import bound
 from admmflex.coordination.settings import AdmmSettings

@@ -10,8 +10,9 @@ import pytest
 
 from admmflex import scenario
 from admmflex.comm import SerialComm
-from admmflex.coordination.admm import Admm, Coordinated, Warm
+from admmflex.coordination.admm import Admm
 from admmflex.coordination.central import solve_central
+from admmflex.coordination.coordinated import Coordinated, Warm
 from admmflex.coordination.schemes import Sorted, admm_settings
 from admmflex.data.study import Study
 from admmflex.dso import Dso
