@@ -63,7 +63,7 @@ def run(
     every_s: Annotated[
         float | None,
         typer.Option(
-            "--checkpoint-every", min=0.0, help="Seconds between checkpoints [default: 5, and at most 2 % of the time]."
+            "--checkpoint-every", min=0.0, help="Seconds between checkpoints [default: 5 or more, 2 % of the time]."
         ),
     ] = None,
     deadline_s: Annotated[
