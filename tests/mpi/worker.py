@@ -6,6 +6,8 @@ With ``region`` for the first scenario the others are regions.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ import numpy as np
 from admmflex.comm import default_comm, own_steps
 
 KINDS: dict[str, dict[str, Any]] = {"mixing": {"max_iterations": 30}, "plain": {"mixing": None, "max_iterations": 20}}
+KINDS |= {"random": KINDS["plain"]}
+CUTS = {"random": 1}
+"""Kinds in which prosumers are assigned to ranks at random, cut where the bus changes; the seed."""
 KINDS_OF_REGIONS: dict[str, dict[str, Any]] = {"region": {}}
 
 
@@ -26,7 +31,8 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
 
     study, settings = scenario.build(scenario.load(path)), AdmmSettings(**(KINDS | KINDS_OF_REGIONS)[kind])
     comm = default_comm(study.horizon.steps)
-    found = by_prices(study, comm, lambda record: None, settings)
+    with cut_at_random(CUTS.get(kind)):
+        found = by_prices(study, comm, lambda record: None, settings)
     assert found.baseline is not None
     result = {
         "y": found.plan.y,
@@ -40,6 +46,26 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
     worst = float(comm.largest(np.array([apart]))[0])
     told = {"status": found.status, "message": found.message or "", "answers": found.answers}
     return result | told | {"size": comm.size, "differ": worst}
+
+
+@contextmanager
+def cut_at_random(seed: int | None) -> Iterator[None]:
+    """Assign prosumers to ranks by sorted random cuts between buses; a rank may own nobody."""
+    from admmflex.coordination import schemes
+
+    usual = schemes.own_prosumers
+
+    def own(bus: Any, rank: int, size: int) -> slice:
+        starts = np.flatnonzero(np.diff(bus, prepend=-1, append=bus.max() + 1))
+        inner = np.sort(np.random.default_rng(seed).choice(starts, size - 1))
+        cuts = [0, *inner.tolist(), len(bus)]
+        return slice(cuts[rank], cuts[rank + 1])
+
+    schemes.own_prosumers = usual if seed is None else own
+    try:
+        yield
+    finally:
+        schemes.own_prosumers = usual
 
 
 def control(path: str) -> dict[str, Any]:
