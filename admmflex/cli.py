@@ -41,7 +41,6 @@ METHODS = (
 )
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (YAML).", show_default=False)]
 
-STOPPED = 130  # of a program that Ctrl-C ended
 TERMINAL = "ADMMFLEX_TERMINAL"
 """For the ranks: 1 when what they write reaches a terminal, 0 when not. They write to mpirun and cannot see it."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -68,7 +67,7 @@ def run(
     every_s: Annotated[
         float | None,
         typer.Option(
-            "--checkpoint-every", min=0.0, help="Seconds between checkpoints [default: 5, and at most 2 % of the time]."
+            "--checkpoint-every", min=0.0, help="Seconds between checkpoints [default: 5 or more, 2 % of the time]."
         ),
     ] = None,
     deadline_s: Annotated[
@@ -103,7 +102,7 @@ def run(
     except (Interrupted, KeyboardInterrupt):
         if not launched():  # the one who launched the ranks tells
             typer.echo(left_behind(options), err=True)
-        code = leave(STOPPED)
+        code = leave(ExitCode.STOPPED)
     except SolverError as error:
         if launched():
             raise  # ends the other ranks, too
@@ -207,7 +206,7 @@ def _run_ranks(options: Options) -> int:
     if code == ExitCode.RANK_LOST:
         kept = going_on(options) or "nothing was decided"
         typer.echo(f"{options.scenario}: {causes[0]}; {kept}", err=True)
-    elif code == STOPPED:
+    elif code == ExitCode.STOPPED:
         typer.echo(left_behind(options), err=True)
     elif code != ExitCode.BAD_INPUT:
         _tell(read(options.folder), options)

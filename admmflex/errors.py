@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     INFEASIBLE = 3
     NOT_CONVERGED = 4
     RANK_LOST = 75
+    STOPPED = 130
 
 
 class Interrupted(RuntimeError):

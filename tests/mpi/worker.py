@@ -6,7 +6,8 @@ With ``region`` for the first scenario the others are regions; with ``unreliable
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from admmflex.comm import default_comm, own_steps
 
 KINDS: dict[str, dict[str, Any]] = {"mixing": {"max_iterations": 30}, "plain": {"mixing": None, "max_iterations": 20}}
 UNRELIABLE: dict[str, dict[str, Any]] = {"unreliable": {}}
+KINDS |= {"random": KINDS["plain"]}
+CUTS = {"random": 1}
+"""Kinds in which prosumers are assigned to ranks at random, cut where the bus changes; the seed."""
 KINDS_OF_REGIONS: dict[str, dict[str, Any]] = {"region": {}}
 
 
@@ -29,7 +33,7 @@ def coordinate(path: str, kind: str) -> dict[str, Any]:
 
     study, settings = scenario.build(scenario.load(path)), AdmmSettings(**(KINDS | KINDS_OF_REGIONS | UNRELIABLE)[kind])
     comm = default_comm(study.horizon.steps)
-    with losing_answers() if kind in UNRELIABLE else nullcontext():
+    with cut_at_random(CUTS.get(kind)), losing_answers() if kind in UNRELIABLE else nullcontext():
         found = by_prices(study, comm, lambda record: None, settings)
     assert found.baseline is not None
     result = {
@@ -62,6 +66,26 @@ def losing_answers() -> Any:
         return replace(plain, population=Unreliable(plain.population, troubles, homes, seed=4))
 
     return mock.patch.object(Sorted, "community", community)
+
+
+@contextmanager
+def cut_at_random(seed: int | None) -> Iterator[None]:
+    """Assign prosumers to ranks by sorted random cuts between buses; a rank may own nobody."""
+    from admmflex.coordination import schemes
+
+    usual = schemes.own_prosumers
+
+    def own(bus: Any, rank: int, size: int) -> slice:
+        starts = np.flatnonzero(np.diff(bus, prepend=-1, append=bus.max() + 1))
+        inner = np.sort(np.random.default_rng(seed).choice(starts, size - 1))
+        cuts = [0, *inner.tolist(), len(bus)]
+        return slice(cuts[rank], cuts[rank + 1])
+
+    schemes.own_prosumers = usual if seed is None else own
+    try:
+        yield
+    finally:
+        schemes.own_prosumers = usual
 
 
 def control(path: str) -> dict[str, Any]:
