@@ -1,9 +1,10 @@
 """Whose meter shows something else than was agreed.
 
-A home may leave its set-point by what its load and its sun have moved since they were measured last, no further: its
-storages make up for that, if they do anything. With P the power at the meter, told what was agreed of each device,
+A home may leave its set-point by what its load and its sun have moved since they were measured last, in that direction
+and no further: its storages make up for it, if they do anything. With P the power at the meter, told what was agreed of
+each device, and x+, x- the positive and the negative part of x,
 
-    | P - (l' + sum told) |  <=  | l - l' | + sum | s - s' | + tolerance
+    -(l - l')- - sum (s - s')-  <=  P - (l' + sum told)  <=  (l - l')+ + sum (s - s')+        but for a tolerance,
 
 l the load and s what the sources could give, in the step itself and (') when it was agreed on.
 """
@@ -27,8 +28,10 @@ def unexplained_kw(devices: Devices, told: Actions, before: Measured, now: Measu
         now: loads and sun of the step itself.
         p: (n,) mean powers at the meters in the step.
     """
-    agreed, explained = before.fixed_p.copy(), np.abs(now.fixed_p - before.fixed_p)
+    agreed = before.fixed_p.copy()
+    up, down = np.maximum(now.fixed_p - before.fixed_p, 0.0), np.maximum(before.fixed_p - now.fixed_p, 0.0)
     np.add.at(agreed, devices.source_home, told.source_p)
     np.add.at(agreed, devices.storage_home, told.storage_p)
-    np.add.at(explained, devices.source_home, np.abs(now.give - before.give))
-    return np.asarray(np.abs(p - agreed) - explained)
+    np.add.at(up, devices.source_home, np.maximum(now.give - before.give, 0.0))
+    np.add.at(down, devices.source_home, np.maximum(before.give - now.give, 0.0))
+    return np.asarray(np.maximum(p - agreed - up, agreed - down - p))

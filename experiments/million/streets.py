@@ -113,7 +113,7 @@ def _community(member: Member, one: Template, draw: np.random.Generator, adoptio
         gen_q_cost=np.where(sunny, Q_COST, 0.0), store_q_cost=np.zeros(n), gen_edges=none, store_edges=none,
     )  # fmt: skip
     population = Population([ChainResponse(homes, old.dt_h)], n, steps)
-    return replace(old, population=population, flexible=_flexible(sunny, stores, one.sun))
+    return replace(old, population=population, flexible=_flexible(sunny, stores, one.sun), reach=None)
 
 
 def _table(one: Template, steps: int) -> tuple[Array, dict[str, int]]:

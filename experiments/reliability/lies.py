@@ -20,7 +20,7 @@ from admmflex.prosumers.threat import Threat
 from admmflex.studies.attacks import Attacked, attack
 from experiments.compare import by_price, study
 
-DAYS = ("rural1/check", "rural3/day")
+DAYS = ("rural1/check",)
 LIE_KW = 2.0
 
 
