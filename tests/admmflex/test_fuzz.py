@@ -56,7 +56,7 @@ def damage(data: Any, rng: np.random.Generator) -> None:
 
 @examples(60)
 @given(seed=SEED)
-def test_damaged_scenarios_build_or_are_refused(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_damaged_scenarios_build_or_are_refused(seed: int) -> None:
     """One to three entries are wrong: every fault is declared, or the day is one that could be meant."""
     rng = np.random.default_rng(seed)
     base = BASES[int(rng.integers(len(BASES)))]
