@@ -55,8 +55,8 @@ def damage(data: Any, rng: np.random.Generator) -> None:
 
 
 @examples(60)
-@given(SEED)
-def test_damaged_scenarios_build_or_are_refused(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(seed=SEED)
+def test_damaged_scenarios_build_or_are_refused(seed: int) -> None:
     """One to three entries are wrong: every fault is declared, or the day is one that could be meant."""
     rng = np.random.default_rng(seed)
     base = BASES[int(rng.integers(len(BASES)))]
@@ -108,7 +108,7 @@ def day(seed: int, folder: Path) -> dict[str, Any]:
 
 
 @examples(4)
-@given(SEED)
+@given(seed=SEED)
 def test_random_days_cost_what_the_optimum_costs(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Prices find what one central problem finds: both a plan within the limits at the same cost, or neither."""
     folder = tmp_path_factory.mktemp("day")
