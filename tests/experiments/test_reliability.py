@@ -69,7 +69,7 @@ def test_random_days_hold_and_are_kept(simbench: None, tmp_path: Path, capsys: p
     days.main(asked)
     told = capsys.readouterr().out
     assert "0 silent failures in 3 days" in told
-    assert (tmp_path / "days.png").is_file()
+    assert (tmp_path / "days.html").is_file()
     before = (tmp_path / "days.jsonl").read_text()
     days.main(asked)
     assert (tmp_path / "days.jsonl").read_text() == before
