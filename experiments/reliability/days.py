@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _continued(days, range(given.days), coordinate, until)
     _continued(optima, _compared(_finished(days).values(), given.optima), optimum, until)
     rows = [Day(**{**row, "silent": tuple(row["silent"])}) for row in _finished(days).values()]
-    show(rows, {number: Best(**row) for number, row in _finished(optima).items()}, given.out / "days.png")
+    show(rows, {number: Best(**row) for number, row in _finished(optima).items()}, given.out / "days.html")
 
 
 if __name__ == "__main__":

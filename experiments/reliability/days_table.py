@@ -87,21 +87,20 @@ def _number(value: float, name: str) -> str:
 
 
 def write_histogram(days: Sequence[Day], optima: Mapping[int, Best], path: Path) -> None:
-    """Gaps and excess over the limits, as PNG."""
-    import matplotlib.pyplot as plt
+    """Gaps and excess over the limits, as a page."""
+    from plotly.subplots import make_subplots
 
     found = measures(days, optima)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
-    edges = np.concatenate([[-1e-3], np.linspace(0.0, 0.16, 33)])
-    for name, colour in (("gap to the own bound", "#7a9cc6"), ("gap to the central optimum", "#c65d21")):
-        if len(found[name]):
-            left.hist(np.clip(100.0 * found[name], 0.0, 0.159), edges, label=name, color=colour, alpha=0.75)
-    left.axvline(0.1, color="black", linewidth=0.8, linestyle="--")
-    left.set(xlabel="cost above, % (0.16 and more in the last bar)", ylabel="days", yscale="log")
-    left.legend()
     over = np.maximum(found["excess over a voltage limit, pu"] / 1e-4, found["excess over a rating"] / 1e-3)
-    right.hist(over, np.linspace(0.0, 1.2, 25), color="#7a9cc6")
-    right.axvline(1.0, color="black", linewidth=0.8, linestyle="--")
-    right.set(xlabel="largest excess over a limit / what is allowed", ylabel="days", yscale="log")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    figure = make_subplots(1, 2, y_title="days")
+    for name in ("gap to the own bound", "gap to the central optimum"):
+        bins = {"start": -0.0025, "end": 0.2025, "size": 0.005}
+        figure.add_histogram(
+            x=np.clip(100.0 * found[name], 0.0, 0.2), xbins=bins, name=name, opacity=0.75, col=1, row=1
+        )
+    figure.add_histogram(x=over, xbins={"start": -0.025, "end": 1.225, "size": 0.05}, showlegend=False, col=2, row=1)
+    figure.update_yaxes(type="log")
+    figure.update_xaxes(title_text="cost above, % (0.2 and more in the last bar)", col=1)
+    figure.update_xaxes(title_text="largest excess over a limit / what is allowed", col=2)
+    figure.update_layout(barmode="overlay", template="plotly_white", legend={"orientation": "h", "y": 1.1})
+    figure.write_html(path)
