@@ -1,4 +1,4 @@
-# Targets: demo, test, check, bench, bench-guard, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in requirements.lock.
+# Targets: demo, test, check, coverage, bench, bench-guard, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in requirements.lock.
 # Another interpreter: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test check bench bench-guard format lock clean setup
+.PHONY: demo test check coverage bench bench-guard format lock clean setup
 
 demo: $(READY)
 	$(BIN)/admmflex run $(SCENARIO) --out $(RESULTS)
@@ -27,6 +27,13 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Lines that the tests run, ranks and command lines included, machine code left out: docs/reliability.md.
+coverage: $(READY)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest --numprocesses auto --dist loadfile --timeout 1200
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 # Every benchmark against its peers, half an hour: experiments/benchmarks/results.json and README.md.
 bench: $(READY)
