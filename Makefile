@@ -1,4 +1,5 @@
-# Targets: demo, test, check, docs, bench, bench-guard, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in requirements.lock.
+# Targets: demo, test, check, coverage, docs, bench, bench-guard, format, lock, clean. Each makes the .venv it needs, with the versions and hashes in
+# requirements.lock.
 # Another interpreter: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test check docs bench bench-guard format lock clean setup
+.PHONY: demo test check coverage docs bench bench-guard format lock clean setup
 
 demo: $(READY)
 	$(BIN)/admmflex run $(SCENARIO) --out $(RESULTS)
@@ -31,6 +32,13 @@ check: $(READY)
 # The pages as a site that needs no network: results/site/index.html.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Lines that the tests run, ranks and command lines included, machine code left out: docs/reliability.md.
+coverage: $(READY)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest --numprocesses auto --dist loadfile --timeout 1200
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 # Every benchmark against its peers, half an hour: experiments/benchmarks/results.json and README.md.
 bench: $(READY)

@@ -10,6 +10,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "curtailed_shares: shares = np.clip((offered - given) / np.where(sunny, offered, 2.0), 0.0, 1.0)": "without "
         "sun the share is NaN in the end",
     },
+    "admmflex/coordination/proof.py": {
+        "Proving.of_plan: if bound_eur <= mix.cost and (not proves(bound_eur, mix.cost, self.settings)):": "a bound "
+        "that equals the cost proves it",
+    },
     "grid/limits.py": {
         "Limits.functional: bus_a, bus_b = (np.ones(size, dtype=np.int64), np.zeros(size, dtype=np.int64))": "rows of "
         "the slack have no effect at buses",

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import gc
 import importlib
 import json
 import os
@@ -24,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -47,7 +47,7 @@ TARGETS = {
 QUIET = ("-q", "--no-header", "--no-summary", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=0")
 SPARE_S = 20.0
 OUTCOMES = ("killed", "timed out", "equivalent", "left")
-MOST_TESTS = 250  # an exit code says which of them noticed
+BROKEN, MOST_TESTS = 255, 250  # an exit code says which of them noticed
 
 
 @dataclass(frozen=True)
@@ -61,24 +61,42 @@ class Outcome:
 
 def put(module: ModuleType, tree: ast.Module) -> None:
     """Let a loaded module behave as its changed text says, wherever its functions and constants are in use."""
-    own = _functions(vars(module))
-    gc.freeze()  # what follows is found without looking through everything
     changed: dict[str, Any] = vars(module) | {}
     exec(compile(tree, str(module.__file__), "exec"), changed)
-    theirs = {_place(one): one for one in _functions(changed)}
-    for one in own:
+    theirs, count = {_place(one): one for one in _functions(changed)}, 0
+    for one in _functions(vars(module)):
         other = theirs.get(_place(one))
         if other is not None and other.__code__ != one.__code__:
             one.__code__ = other.__code__
+            count += 1
     for name, value in list(vars(module).items()):
         if isinstance(value, int | float | tuple) and changed[name] != value:
+            count += 1
             for user in list(sys.modules.values()):
                 if getattr(user, "__dict__", {}).get(name) is value:
                     setattr(user, name, changed[name])
+    if not count:
+        raise LookupError(f"{module.__name__}: nothing has changed")
 
 
 def _functions(namespace: dict[str, Any]) -> list[FunctionType]:
-    return [one for one in gc.get_objects() if isinstance(one, FunctionType) and one.__globals__ is namespace]
+    """All functions of a module: its own, those of its classes, and those that decorators wrap."""
+    waiting, found = list(namespace.values()), dict[int, FunctionType]()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, type) and one.__module__ == namespace["__name__"]:
+            waiting += vars(one).values()
+        elif isinstance(one, FunctionType):
+            waiting += [one.__wrapped__] if hasattr(one, "__wrapped__") else []
+            if one.__globals__ is namespace:
+                found[id(one)] = one
+        elif isinstance(one, property):
+            waiting.append(one.fget)
+        elif isinstance(one, classmethod | staticmethod):
+            waiting.append(one.__func__)
+        elif isinstance(one, cached_property):
+            waiting.append(one.func)
+    return list(found.values())
 
 
 def _place(one: FunctionType) -> tuple[str, int]:
@@ -88,8 +106,8 @@ def _place(one: FunctionType) -> tuple[str, int]:
 class Examination:
     """A plugin of pytest: instead of once, the tests run once for every mistake in a module."""
 
-    def __init__(self, path: str) -> None:
-        self.path, self.found = path, list[Outcome]()
+    def __init__(self, path: str, like: str) -> None:
+        self.path, self.like, self.found = path, like, list[Outcome]()
         self.items: list[pytest.Item] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -101,6 +119,8 @@ class Examination:
         module = importlib.import_module(self.path.removesuffix(".py").replace("/", "."))
         known = EQUIVALENT.get(self.path, {})
         for mutant in mutants((ROOT / self.path).read_text()):
+            if self.like not in mutant.name:
+                continue
             what = self._outcome(module, mutant, allowed)
             what = "equivalent" if what == "left" and mutant.name in known else what
             self.found.append(Outcome(self.path, mutant, what))
@@ -119,18 +139,22 @@ class Examination:
         """Run the tests against one mistake in a copy of this process."""
         start, child = time.monotonic(), os.fork()
         if child == 0:
-            noticed: int | None = 0
+            code = BROKEN
             try:
                 put(module, mutant.tree)
                 noticed = self._noticing()
+                code = 0 if noticed is None else 1 + noticed
             finally:
-                os._exit(0 if noticed is None else 1 + noticed)
+                os._exit(code)
         while time.monotonic() - start < allowed_s:
             done, status = os.waitpid(child, os.WNOHANG)
             if done and status == 0:
                 return "left"
             if done:
-                self.items.insert(0, self.items.pop(max(os.waitstatus_to_exitcode(status), 1) - 1))
+                code = os.waitstatus_to_exitcode(status)
+                if code == BROKEN:
+                    raise RuntimeError(f"{self.path}: no such mistake can be made: {mutant.name}")
+                self.items.insert(0, self.items.pop(max(code, 1) - 1))
                 return "killed"
             time.sleep(0.005)
         os.kill(child, signal.SIGKILL)
@@ -138,11 +162,11 @@ class Examination:
         return "timed out"
 
 
-def examine(path: str, tests: Sequence[str]) -> list[Outcome]:
-    """Outcomes of all mistakes in a module."""
-    examination = Examination(path)
+def examine(path: str, tests: Sequence[str], like: str = "") -> list[Outcome]:
+    """Outcomes of all mistakes in a module, or of those that have a text in their name."""
+    examination = Examination(path, like)
     code = pytest.main([*QUIET, *(str(ROOT / one) for one in tests)], plugins=[examination])
-    if code != pytest.ExitCode.OK or not examination.found:
+    if code != pytest.ExitCode.OK:
         raise SystemExit(f"{path}: {code.name if isinstance(code, pytest.ExitCode) else code}")
     return examination.found
 
@@ -159,11 +183,12 @@ def table(found: Sequence[Outcome]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Which small mistakes would the tests not notice?")
     parser.add_argument("modules", nargs="*", choices=[[], *TARGETS], default=list(TARGETS))
+    parser.add_argument("--like", default="", help="only mistakes with this text in their name")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     os.environ.setdefault("ADMMFLEX_CACHE", str(ROOT / ".pytest_cache" / "d" / "networks"))
     os.chdir(ROOT)
-    found = [one for path in given.modules for one in examine(path, TARGETS[path])]
+    found = [one for path in given.modules for one in examine(path, TARGETS[path], given.like)]
     print(table(found))
     if given.json:
         rows = [(one.module, one.mutant.line, one.mutant.name, one.what) for one in found]

@@ -57,7 +57,11 @@ def mutants(source: str) -> Iterator[Mutant]:
         line, whole = node.lineno, _first_line(statement)
         undo = change()
         after = _first_line(statement)
-        yield Mutant(f"{function}: {'without ' + whole if after == 'pass' else after}", line, deepcopy(tree))
+        yield Mutant(
+            f"{function}: {'without ' + whole if after == 'pass' else after}",
+            line,
+            ast.fix_missing_locations(deepcopy(tree)),
+        )
         undo()
 
 

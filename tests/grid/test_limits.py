@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import grid
-from grid.limits import BRANCH, SLACK, V_HIGH, V_LOW
+from grid.limits import BRANCH, KINDS, SLACK, V_HIGH, V_LOW
 
 STEPS = 4
 SHARES = {"line_loading": 0.8, "transformer_loading": 0.9}
@@ -40,6 +40,10 @@ def by_hand(network: grid.Network, v: Any, k: int, transformer: str) -> list[tup
             if np.isfinite(most):
                 found.append((b, at_from, power, complex(load / (share * most))))
     return found
+
+
+def test_kinds_are_numbered_without_a_gap() -> None:
+    assert sorted([V_HIGH, V_LOW, BRANCH, SLACK]) == list(range(KINDS))
 
 
 @pytest.mark.parametrize("transformer", BOTH)
