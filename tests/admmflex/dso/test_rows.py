@@ -112,6 +112,15 @@ def test_what_is_added_is_the_worst_of_every_step_and_feeder(two_feeders: Any, o
     assert not rows.idle.any()
 
 
+def test_far_within_the_limits_and_their_margins_nothing_is_added(two_feeders: Any) -> None:
+    wide = two_feeders.with_limits(v_min=0.5, v_max=1.5)
+    limits, x = Limits.of(wide, line_loading=9.0, transformer_loading=9.0), 0.1 * powers(0)
+    for threat in (None, suspects()):
+        dso = Dso(wide, limits, BUSES, STEPS, threat)
+        dso.relinearise(x)
+        assert dso.add_violated(x) == 0
+
+
 @pytest.mark.parametrize(("v_slack", "kind"), [(0.9, V_LOW), (1.2, V_HIGH)])
 def test_the_slack_is_given_and_no_row_asks_it_to_change(two_feeders: Any, v_slack: float, kind: int) -> None:
     """It is farther beyond its limit than the busbar behind it."""
