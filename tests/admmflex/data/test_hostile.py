@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from admmflex.data import table_file
 from admmflex.data.document import MOST_VALUES, parse, read
 from admmflex.errors import InputError
 from admmflex.scenario import load
+from grid.files import SCENARIO, content
 
 pytestmark = pytest.mark.usefixtures("one_gigabyte")
 HERE = Path("x.yaml")
@@ -156,3 +158,13 @@ def test_parquet_that_declares_more_than_it_has(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes(damaged)
     with pytest.raises(InputError, match="cannot be read"):
         table_file.read(tmp_path / "b.parquet", text=False)
+
+
+def test_a_path_that_is_nearly_right_is_told(tmp_path: Path) -> None:
+    (tmp_path / "day.yaml").write_text("name: day\n")
+    (tmp_path / "day.csv").write_text("time\n")
+    for wrong in (tmp_path / "dya.yaml", tmp_path):
+        with pytest.raises(InputError, match=re.escape(f"there is {tmp_path / 'day.yaml'}") + "$"):
+            content(wrong, SCENARIO, "scenario file")
+    with pytest.raises(InputError, match="check the path$"):
+        content(tmp_path / "other.yaml", SCENARIO, "scenario file")
