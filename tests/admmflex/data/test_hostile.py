@@ -166,5 +166,5 @@ def test_a_path_that_is_nearly_right_is_told(tmp_path: Path) -> None:
     for wrong in (tmp_path / "dya.yaml", tmp_path):
         with pytest.raises(InputError, match=re.escape(f"there is {tmp_path / 'day.yaml'}") + "$"):
             content(wrong, SCENARIO, "scenario file")
-    with pytest.raises(InputError, match="check the path$"):
+    with pytest.raises(InputError, match=r"check the path$"):
         content(tmp_path / "other.yaml", SCENARIO, "scenario file")
