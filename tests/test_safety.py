@@ -97,7 +97,7 @@ for line in (
     ["run", "experiments/hand/day.yaml", "--out", f"{out}/day", "--quiet"],
     ["run", "experiments/hand/day.yaml", "--out", f"{out}/central", "--quiet", "--method", "central"],
     ["report", f"{out}/day"],
-    ["compare", f"{out}/day", f"{out}/central"],
+    ["compare", f"{out}/day", f"{out}/central", "--out", f"{out}/comparison.html"],
     *(["export", f"{out}/day", "--to", form, "--out", f"{out}/{form}"] for form in ("csv", "pandapower", "openadr")),
 ):
     sys.argv[1:] = line
