@@ -135,7 +135,8 @@ def forms(net: Any) -> list[Fault]:
         flag = "closed" if table == "switch" else "in_service"
         ends = {"switch": ("bus", "element")} | _BRANCH_ENDS
         numbers = [*ends.get(table, () if table == "bus" else ("bus",)), *_COLUMNS.get(table, ())]
-        for column in ("name", *numbers, flag, *(("et",) if table == "switch" else ())):
+        taps = [f"{tap}_neutral" for tap in ("tap", "tap2") if f"{tap}_pos" in net[table]]
+        for column in ("name", *numbers, *taps, flag, *(("et",) if table == "switch" else ())):
             if column not in net[table]:
                 found.append(Fault(f"table {table}", f"no column {column}", "all columns of pandapower", "add it"))
         odd = net[table].index[[not (_is_whole(i) and 0 <= i <= _LAST) for i in net[table].index]]

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from admmflex import cli
+from admmflex.export import PLACES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -33,9 +34,11 @@ AGREES = f"{COORDINATION}/test_admm.py::test_the_central_optimum_is_found_from_a
 HOMES = f"{EXPERIMENTS}/test_homes.py"
 BENCHMARKS = f"{EXPERIMENTS}/test_benchmarks.py"
 EXPORT = "tests/admmflex/export_limits"
+ANSWERS, RELIABILITY = f"{EXPERIMENTS}/test_unreliable_answers.py", f"{EXPERIMENTS}/test_reliability.py"
 LONG = {
     "make demo": AGREES,
     "make PYTHON=python3.12 demo": AGREES,
+    "make coverage": "tests/test_docs.py::test_a_command_exists",
     "make docs": "tests/test_site.py::test_the_site_is_built_strictly",
     "make bench": f"{EXPERIMENTS}/test_benchmark_page.py::test_benchmarks_are_found_and_say_what_they_measure",
     "make bench-guard": f"{EXPERIMENTS}/test_benchmark_page.py::test_exit_codes_of_the_guard",
@@ -92,6 +95,16 @@ LONG = {
     "python -m experiments.kernels.run": f"{EXPERIMENTS}/test_kernels.py::test_no_kernel_can_be_above_its_roof",
     "python -m experiments.million.run": f"{EXPERIMENTS}/test_million.py::test_a_copy_is_coordinated_within_its_limits",
     "python -m experiments.pictures": f"{EXPERIMENTS}/test_pictures.py::test_a_figure_becomes_a_picture",
+    "python -m experiments.reliability.answers": f"{ANSWERS}::test_lost_answers_cost_nothing_and_nonsense_is_held",
+    "python -m experiments.reliability.lies": f"{ANSWERS}::test_a_margin_for_a_lie_keeps_the_limits",
+    "python -m experiments.reliability.days": f"{RELIABILITY}::test_random_days_hold_and_are_kept",
+    "python -m experiments.reliability.memory": (
+        f"{RELIABILITY}::test_nothing_but_the_record_of_a_plan_is_kept_from_period_to_period"
+    ),
+    "python -m experiments.reliability.privacy": f"{RELIABILITY}::test_answers_reveal_batteries_and_inverters",
+    "python -m experiments.reliability.mutants": (
+        f"{EXPERIMENTS}/test_mutants.py::test_no_mistake_in_the_stopping_test_goes_unnoticed"
+    ),
     "python -m experiments.rural1.run": AGREES,
     "python -m experiments.rural3.run": AGREES,
     "python -m experiments.scaling.run": f"{EXPERIMENTS}/test_scaling.py::test_two_ranks_agree_on_the_same_bits",
@@ -228,6 +241,10 @@ def test_the_page_does_what_it_says(
         for line in lines(block):
             if not skipped(line):
                 here.run(line)
+    if page == "docs/outputs.md":
+        left = {path.name for path in Path("results/prices").iterdir()}
+        assert left == {"report.html", "result.nc", "summary.json", "history.jsonl"} | set(PLACES.values())
+        assert max(path.stat().st_size for path in Path("results").rglob("*.html")) < 8e6
 
 
 def skipped(line: str) -> bool:

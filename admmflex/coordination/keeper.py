@@ -118,7 +118,8 @@ class Keeper:
             return 1
         told, first = self.head.content, self.head.round + 1
         opened = [
-            np.load(checkpoint.part_path(self.folder, self.head.round, rank)) for rank in range(len(told["parts"]))
+            np.load(checkpoint.part_path(self.folder, self.head.round, rank), allow_pickle=False)
+            for rank in range(len(told["parts"]))
         ]
         cuts = [(range(*part["prosumers"]), range(*part["steps"])) for part in told["parts"]]
         parts = [snapshot.Part(*cut, file.__getitem__) for cut, file in zip(cuts, opened, strict=True)]

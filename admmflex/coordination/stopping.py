@@ -38,12 +38,17 @@ def proves(bound: float, cost: float, settings: AdmmSettings) -> bool:
 
     What the limits' tolerances allow may cost less than the bound; far below it nothing is proven either.
     """
-    return abs(cost - bound) <= PROVEN * settings.cost_tolerance * max(abs(cost), settings.cost_scale)
+    return abs(cost - bound) <= _enough(cost, settings)
 
 
 def refuted(bound: float, cost: float, settings: AdmmSettings) -> bool:
     """Whether a plan within the limits undercuts a bound by more than tolerances allow: limits are not linear."""
-    return bound > cost and not proves(bound, cost, settings)
+    return bound - cost > _enough(cost, settings)
+
+
+def _enough(cost: float, settings: AdmmSettings) -> float:
+    """[EUR] by which a plan and its bound may differ."""
+    return PROVEN * settings.cost_tolerance * max(abs(cost), settings.cost_scale)
 
 
 def mixes_settled(history: Sequence[Mapping[str, Any]], settings: AdmmSettings) -> bool:

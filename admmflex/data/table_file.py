@@ -67,7 +67,7 @@ def _csv(path: Path, element: str, *, text: bool) -> pd.DataFrame:
     found = files.content(path, files.TABLE, element)
     _require_cells(found.count(b",") + found.count(b"\n"), element, MOST_TEXTS if text else MOST_CELLS)
     if b"\0" in found:  # pandas ends a cell there and goes on
-        what, remedy = f"holds a NUL byte at {found.index(0)}", "save it as CSV UTF-8"
+        what, remedy = f"is not UTF-8 text: holds a NUL byte at {found.index(0)}", "save it as CSV UTF-8"
         raise InputError(Fault(element, what, "text", remedy))
     first = found[: found.find(b"\n") + 1 or None].decode("utf-8-sig")
     header = [name.strip() for name in next(csv.reader(io.StringIO(first, newline="")), [])]

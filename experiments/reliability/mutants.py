@@ -182,13 +182,15 @@ def table(found: Sequence[Outcome]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Which small mistakes would the tests not notice?")
-    parser.add_argument("modules", nargs="*", choices=[[], *TARGETS], default=list(TARGETS))
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"{', '.join(TARGETS)}; all by default")
     parser.add_argument("--like", default="", help="only mistakes with this text in their name")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if unknown := [path for path in given.modules if path not in TARGETS]:
+        parser.error(f"not examined: {', '.join(unknown)}; choose from {', '.join(TARGETS)}")
     os.environ.setdefault("ADMMFLEX_CACHE", str(ROOT / ".pytest_cache" / "d" / "networks"))
     os.chdir(ROOT)
-    found = [one for path in given.modules for one in examine(path, TARGETS[path], given.like)]
+    found = [one for path in given.modules or TARGETS for one in examine(path, TARGETS[path], given.like)]
     print(table(found))
     if given.json:
         rows = [(one.module, one.mutant.line, one.mutant.name, one.what) for one in found]

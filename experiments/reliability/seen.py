@@ -13,6 +13,7 @@ from admmflex.assets.flow import Asset
 from admmflex.assets.pv import Pv
 from admmflex.comm import SerialComm
 from admmflex.coordination.admm import Admm
+from admmflex.coordination.community import Answer
 from admmflex.coordination.coordinated import Coordinated
 from admmflex.coordination.schemes import Agreed, Sorted, admm_settings
 from admmflex.data.study import Study
@@ -74,27 +75,28 @@ def watched(
 def _listen(admm: Admm, ordered: Sorted, seen: Seen, noise: Noise, rng: np.random.Generator, *, mixing: bool) -> None:
     """Stand between operator and homes: note what passes, and add noise to it."""
     exchange, community = admm.exchange, admm.community
-    ask, by_bus, listen = exchange.ask, exchange.by_bus, exchange.listen
-    count = np.bincount(community.bus, minlength=exchange.n_buses)
+    trust, listen = exchange.trust, exchange.listen
+    ask, count = trust.ask, np.bincount(community.bus, minlength=exchange.n_buses)
+    question: tuple[Array, float]
 
-    def sums(y: Array) -> Array:
-        own = by_bus(y)
-        return own + rng.normal(0.0, noise.power, own.shape) if y is community.population.y else own
+    def asked(price: Array, target: Array, rho: float, sums: Array, *how: Any) -> tuple[Answer, Array]:
+        nonlocal question
+        question = price, rho
+        found = ask(price + rng.normal(0.0, noise.price, price.shape), target, rho, sums, *how)
+        sums += rng.normal(0.0, noise.power, sums.shape)
+        return found
 
     def told(own: Array, bus_cost: Array) -> None:
+        price, rho = question
+        target = _by_bus(exchange.by_bus(exchange.z))[0]
         seen.power.append(_by_bus(own))
+        seen.value.append(price[0] - rho * (seen.power[-1][0] - target) / count[:, None])
+        seen.moved_kwh.append(_moved(admm, ordered))
         if mixing:
             seen.cost.append(bus_cost.copy())
         listen(own, bus_cost)
 
-    def asked(price: Array, rho: float) -> tuple[Array, float]:
-        found = ask(price + rng.normal(0.0, noise.price, price.shape), rho)
-        target = _by_bus(by_bus(exchange.z))[0]
-        seen.value.append(price[0] - rho * (seen.power[-1][0] - target) / count[:, None])
-        seen.moved_kwh.append(_moved(admm, ordered))
-        return found
-
-    exchange.ask, exchange.by_bus, exchange.listen = asked, sums, told  # type: ignore[method-assign]
+    trust.ask, exchange.listen = asked, told  # type: ignore[method-assign]
 
 
 def _moved(admm: Admm, ordered: Sorted) -> Array:

@@ -94,3 +94,10 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, seed: int) -> None:
     (tmp_path / "grid.json").write_bytes(text)
     with suppress(grid.InputError):
         grid.read_case(tmp_path / "grid.json")
+
+
+def test_a_tap_position_without_its_neutral_one_is_a_fault() -> None:
+    net = random_net(0)
+    net["trafo"] = net["trafo"].drop(columns="tap_neutral")
+    with pytest.raises(grid.InputError, match="table trafo: no column tap_neutral"):
+        grid.read(net)

@@ -16,6 +16,7 @@ from admmflex.coordination.stopping import (
     meets_limits,
     mixes_settled,
     proves,
+    refuted,
     settled,
     steady,
 )
@@ -60,6 +61,12 @@ def test_a_tolerance_that_is_just_met_is_met() -> None:
     assert not proves(58.9, 64.0, fine)
     assert proves(-69.0, -64.0, fine)  # a day that earns
     assert not proves(-69.1, -64.0, fine)
+
+
+def test_a_bound_is_refuted_by_a_plan_that_undercuts_it_by_more_than_the_tolerance() -> None:
+    fine = AdmmSettings(cost_tolerance=1 / 64)
+    assert [refuted(bound, 64.0, fine) for bound in (58.0, 64.0, 69.0, 69.1)] == [False, False, False, True]
+    assert [refuted(bound, -64.0, fine) for bound in (-np.inf, -69.1, -59.0, -58.9)] == [False, False, False, True]
 
 
 def test_about_zero_a_cost_is_compared_with_the_scale() -> None:

@@ -25,6 +25,7 @@ from admmflex.coordination.settings import AdmmSettings
 from admmflex.errors import SolverError, Unanswered
 from admmflex.horizon import Array, Horizon
 from admmflex.report.verdict import verdict
+from admmflex.response import conic
 from admmflex.response.custom import CvxpyModel
 from admmflex.response.signal import answer_each
 from experiments.reliability.unreliable import Trouble, Unreliable
@@ -199,15 +200,15 @@ class Mortal:
 
 
 def test_a_written_prosumer_that_dies_is_named_and_the_day_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    solve, calls = cp.Problem.solve, []
+    solve, calls = conic.solve, []
 
-    def mortal(*arguments: Any, **options: Any) -> Any:
+    def mortal(problem: cp.Problem) -> int:
         calls.append(1)
         if len(calls) > 6:
             raise KeyError("soc")
-        return solve(*arguments, **options)
+        return solve(problem)
 
-    monkeypatch.setattr(cp.Problem, "solve", mortal)
+    monkeypatch.setattr(conic, "solve", mortal)
     study = scenario.build(scenario.load(HAND))
     mortals: Any = (*study.prosumers, Mortal())
     found = admmflex.run(replace(study, prosumers=mortals)).require()
