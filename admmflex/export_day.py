@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from admmflex.export_limits.search import PAIRS, UniformLimits, pv_power, unifor
 from admmflex.export_limits.study import ExportStudy, build
 from admmflex.horizon import Array
 from admmflex.labelling import FORMAT
-from admmflex.progress import Observer, Silent
+from admmflex.progress import Observer, Silent, now_and_then
 from admmflex.results import Result
 from admmflex.scenario import Scenario
 from admmflex.variables import EXPORT
@@ -64,7 +65,8 @@ def run_export_limits(scenario: Scenario, *, out: Path | str | None = None, obse
     asked = spec.coordination
     robust = [robust_limits(found["xi"], r / 100.0, confidence=asked.confidence) for r in asked.robustness_percent]
     watching.message("checking the limits by AC power flow")
-    result = _result(scenario, study, found | _checked(study, robust, comm), robust, comm)
+    checked = _checked(study, robust, comm, now_and_then(watching.message))
+    result = _result(scenario, study, found | checked, robust, comm)
     solved_s = time.perf_counter() - started - read_s
     result.summary["timing"] = {"read_s": read_s, "solve_s": solved_s, "total_s": time.perf_counter() - started}
     if out is not None and comm.rank == 0:
@@ -90,17 +92,26 @@ def _search(study: ExportStudy, spec: ExportSpec, comm: Comm, observe: Any) -> t
     return {name: comm.stack(np.ascontiguousarray(x)) for name, x in zip(names, rows, strict=True)}, notes
 
 
-def _checked(study: ExportStudy, robust: list[RobustLimits], comm: Comm) -> dict[str, Array]:
-    """What the feeder does with every limit, and with none but the ratings (``_free``), over all scenarios."""
+def _checked(
+    study: ExportStudy, robust: list[RobustLimits], comm: Comm, tell: Callable[[float], None]
+) -> dict[str, Array]:
+    """What the feeder does with every limit, and with none but the ratings (``_free``), over all scenarios.
+
+    ``tell`` is told the share that is done.
+    """
     own = own_steps(study.scenarios.shape[0], comm.rank, comm.size)
     part = study.scenarios.part(own.start, own.stop) if own.stop > own.start else None
     n, steps = study.scenarios.shape[1:]
     free, rows = None, []
-    for xi in (None, *(one.xi for one in robust)):
+    for number, xi in enumerate((None, *(one.xi for one in robust))):
         if part is None:
             rows.append((np.empty((0, 3, steps)), np.empty((0, n, steps)), np.empty((0, steps))))
             continue
-        one = check(study.customers, part, study.limits, xi, inverter=study.inverter, known=free)
+
+        def observe(done: int, total: int, before: int = number) -> None:
+            tell((before + done / max(total, 1)) / (len(robust) + 1))
+
+        one = check(study.customers, part, study.limits, xi, inverter=study.inverter, known=free, observe=observe)
         free = free or one
         rows.append((one.phase, one.customer, one.broken.astype(np.float64)))
     every = [[comm.stack(x.reshape(len(x), -1)).reshape(-1, *x.shape[1:]) for x in row] for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -195,6 +196,23 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     ) as display:
         task = display.add_task(what, total=None)
         yield lambda done, total: display.update(task, completed=done, total=total)
+
+
+SAID_EVERY_S = 2.0
+
+
+def now_and_then(say: Callable[[str], None]) -> Callable[[float], None]:
+    """Say, every two seconds at most, which share of some work is done and about how long the rest takes."""
+    started = said = time.perf_counter()
+
+    def tell(share: float) -> None:
+        nonlocal said
+        now = time.perf_counter()
+        if now - said >= SAID_EVERY_S and 0.0 < share < 1.0:
+            said = now
+            say(f"{share:.0%}, about {elapsed((now - started) * (1.0 - share) / share)} left")
+
+    return tell
 
 
 HEADING = "round   primal     dual      rho   cost EUR voltage pu loading %"

@@ -7,7 +7,7 @@ import math
 import pytest
 from rich.console import Console
 
-from admmflex.progress import JsonLines, Lines, Live, Silent, bar
+from admmflex.progress import JsonLines, Lines, Live, Silent, bar, now_and_then
 from admmflex.time_left import Clock, elapsed, rounds_left
 
 RECORDS = [
@@ -114,3 +114,13 @@ def test_a_bar_is_silent_where_there_is_no_terminal(capsys):
         told(10, 10)
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "")
+
+
+def test_long_work_says_now_and_then_how_much_is_left(monkeypatch):
+    clock = iter([0.0, 1.0, 3.0, 4.0, 6.0, 9.0])
+    monkeypatch.setattr("admmflex.progress.time.perf_counter", lambda: next(clock))
+    said = []
+    tell = now_and_then(said.append)
+    for share in (0.1, 0.25, 0.3, 0.5, 1.0):
+        tell(share)
+    assert said == ["25%, about 9.0 s left", "50%, about 6.0 s left"]
